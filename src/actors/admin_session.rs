@@ -1,0 +1,139 @@
+//! Answers an operator's questions about the node: what `status` and `metrics` show.
+//!
+//! Bridge sessions speak to it, and HTTP's `/metrics`; it asks `HintedHandoff` and `RingManager`. It changes nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext, Context, Handler, Recipient, ResponseFuture};
+use tokio::time::Instant;
+
+use crate::dynamo::quorum::Quorum;
+use crate::messages::admin::{AdminError, DescribeStatus, ReadMetrics, Status};
+use crate::messages::cluster::{ReadView, View};
+use crate::messages::hints::{CountHints, HintsPending};
+use crate::metrics::Metrics;
+use crate::storage::Storage;
+
+/// How often the gauges that nobody sets by himself are brought up to date.
+const GAUGE_INTERVAL: Duration = Duration::from_secs(2);
+
+/// What an [`AdminSession`] is told.
+#[derive(Clone)]
+pub struct AdminParts {
+    /// Shows the view.
+    pub view: Recipient<ReadView>,
+    /// Counts the hints.
+    pub hints: Recipient<CountHints>,
+    /// Knows how full the disk is.
+    pub storage: Arc<dyn Storage>,
+    /// The cluster's name.
+    pub cluster_name: String,
+    /// The cluster's UUID.
+    pub cluster_uuid: uuid::Uuid,
+    /// `storage.durability`.
+    pub durability: String,
+    /// Where everybody counts.
+    pub metrics: Metrics,
+}
+
+/// The one who answers operators.
+pub struct AdminSession {
+    parts: AdminParts,
+    started: Instant,
+}
+
+impl AdminSession {
+    /// Counts its uptime from now.
+    pub fn new(parts: AdminParts) -> Self {
+        Self { parts, started: Instant::now() }
+    }
+
+    fn measure_disk(&self) {
+        let usage = self.parts.storage.usage();
+        self.parts.metrics.disk(usage.used_bytes, usage.free_bytes, usage.refuses_puts);
+    }
+}
+
+impl Actor for AdminSession {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(0);
+        self.measure_disk();
+        ctx.run_interval(GAUGE_INTERVAL, |session, _| session.measure_disk());
+    }
+}
+
+impl Handler<DescribeStatus> for AdminSession {
+    type Result = ResponseFuture<Result<Status, AdminError>>;
+
+    fn handle(&mut self, _: DescribeStatus, _: &mut Self::Context) -> Self::Result {
+        let (parts, uptime_s) = (self.parts.clone(), self.started.elapsed().as_secs());
+        Box::pin(async move {
+            let view = parts.view.send(ReadView).await.map_err(|_| AdminError::Stopping)?;
+            let hints = parts.hints.send(CountHints).await.map_err(|_| AdminError::Stopping)?;
+            Ok(status(&parts, &view, hints, uptime_s))
+        })
+    }
+}
+
+impl Handler<ReadMetrics> for AdminSession {
+    type Result = Result<String, AdminError>;
+
+    fn handle(&mut self, _: ReadMetrics, _: &mut Self::Context) -> Self::Result {
+        self.measure_disk();
+        Ok(self.parts.metrics.render())
+    }
+}
+
+fn status(parts: &AdminParts, view: &View, hints: Vec<HintsPending>, uptime_s: u64) -> Status {
+    let usage = parts.storage.usage();
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let members = view.ring.members().len();
+    let effective = view.quorum.in_cluster_of(members);
+    let read_only = usage.refuses_puts;
+    Status {
+        node: view.local.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        cluster: parts.cluster_name.clone(),
+        cluster_uuid: parts.cluster_uuid.to_string(),
+        uptime_s,
+        members: count(members),
+        reachable: count(view.reachable.len()),
+        quorum: numbers(view.quorum),
+        effective_quorum: numbers(effective),
+        sloppy: view.sloppy,
+        durability: parts.durability.clone(),
+        disk_used_bytes: usage.used_bytes,
+        disk_free_bytes: usage.free_bytes,
+        read_only,
+        warnings: warnings(view, effective, read_only, &hints),
+        hints,
+    }
+}
+
+fn numbers(quorum: Quorum) -> [u8; 3] {
+    [quorum.n(), quorum.r(), quorum.w()].map(|number| u8::try_from(number).unwrap_or(u8::MAX))
+}
+
+fn warnings(view: &View, effective: Quorum, read_only: bool, hints: &[HintsPending]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let members = view.ring.members().iter().map(|member| &member.id);
+    let down: Vec<String> = members.filter(|node| !view.reachable.contains(node)).map(ToString::to_string).collect();
+    if !down.is_empty() {
+        warnings.push(format!("{} cannot be reached from here: see `nodes`", down.join(", ")));
+    }
+    if effective != view.quorum {
+        let (n, members) = (view.quorum.n(), effective.n());
+        warnings.push(format!("N = {n}, but the cluster has {members} member(s): each item has {members} copies"));
+    }
+    if read_only {
+        warnings.push("the disk is full: writes are refused until there is space, reads go on".to_owned());
+    }
+    let keys: u64 = hints.iter().map(|pending| pending.keys).sum();
+    if keys > 0 {
+        warnings.push(format!("{keys} hint(s) wait for nodes that were away: see `hints`"));
+    }
+    warnings
+}

@@ -1,0 +1,296 @@
+//! The composition root: starts every actor of a node and tells each whom it may speak to. The only file that names them all.
+//!
+//! ```text
+//!  worker 0..W (the HTTP threads)     Node shard, ReplicationCoordinator, Peer per member, BridgeListener, BridgeSession per connection
+//!  control thread                     RingManager, HintedHandoff, TtlReaper, AdminSession
+//!  commit thread                      GroupCommit
+//! ```
+//!
+//! First all `Node` shards start, for everybody needs to know all of them; then the control actors; then the rest of each worker.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use actix::{Actor, Addr, AsyncContext as _, Context, Recipient};
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use tokio::net::TcpListener;
+
+use super::admin_session::{AdminParts, AdminSession};
+use super::bridge_listener::{BridgeListener, ConnectedPeers, ListenerParts};
+use super::bridge_session::SessionRecipients;
+use super::coordination::{ReplicaRecipients, Replicas};
+use super::founding::LocalIdentity;
+use super::hinted_handoff::{HintShard, HintedHandoff};
+use super::node::{Committed, Node, NodeLimits, NodeParts, WallClock};
+use super::peer::{Peer, PeerParts};
+use super::replication_coordinator::{CoordinatorParts, ReplicationCoordinator};
+use super::ring_manager::RingManager;
+use super::ttl_reaper::TtlReaper;
+use crate::config::{Config, Durability};
+use crate::dynamo::node_id::NodeId;
+use crate::dynamo::quorum::{Quorum, QuorumError};
+use crate::dynamo::ring::{Ring, RingError};
+use crate::dynamo::version::ReplicaId;
+use crate::item::TableSchema;
+use crate::messages::cluster::{FoundedCluster, MemberAddress, PeerDown, PeerUp, Subscribe, View};
+use crate::messages::storage::StorageFailed;
+use crate::metrics::Metrics;
+use crate::storage::{GroupCommit, ReadError, Storage};
+use crate::wire::handshake::Secret;
+use crate::wire::transport::Connector;
+
+/// What all parts of a node share. Cheap to clone, and may cross threads.
+#[derive(Clone)]
+pub struct Blueprint {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// How many workers there are.
+    pub workers: usize,
+    /// Who this node is.
+    pub local: LocalIdentity,
+    /// The data directory in this life.
+    pub replica: ReplicaId,
+    /// The cluster.
+    pub founded: FoundedCluster,
+    /// The cluster's secret.
+    pub secret: Option<Secret>,
+    /// For reads.
+    pub storage: Arc<dyn Storage>,
+    /// For writes.
+    pub commit: Arc<GroupCommit>,
+    /// The wall clock.
+    pub wall: WallClock,
+    /// Where everybody counts.
+    pub metrics: Metrics,
+    /// Told when the storage has failed.
+    pub storage_failed: Recipient<StorageFailed>,
+    /// The open bridge connections of the process.
+    pub connections: Arc<AtomicUsize>,
+    /// The peers among them.
+    pub connected: ConnectedPeers,
+}
+
+/// Why no view can be made of a founded cluster.
+#[derive(Debug, thiserror::Error)]
+pub enum ViewError {
+    /// The ring's parts contradict each other.
+    #[error("the cluster's ring is damaged: {0}")]
+    Ring(#[from] RingError),
+    /// N, R and W contradict each other.
+    #[error(transparent)]
+    Quorum(#[from] QuorumError),
+}
+
+impl Blueprint {
+    /// The first view: nobody but this node can be reached.
+    pub fn first_view(&self) -> Result<View, ViewError> {
+        let members = self.founded.members.iter().map(|known| known.member.clone()).collect();
+        let replication = &self.config.replication;
+        let number = |count: usize| u8::try_from(count).unwrap_or(u8::MAX);
+        let local = self.local.member.member.id.clone();
+        Ok(View {
+            ring: Arc::new(Ring::new(1, replication.n, members, self.founded.owners.clone())?),
+            quorum: Quorum::new(number(replication.n), number(replication.r), number(replication.w))?,
+            sloppy: replication.sloppy,
+            reachable: [local.clone()].into(),
+            local,
+            tables: Arc::new(vec![TableSchema::kv()]),
+        })
+    }
+
+    fn peers(&self) -> impl Iterator<Item = &MemberAddress> {
+        self.founded.members.iter().filter(|known| known.member.id != self.local.member.member.id)
+    }
+
+    fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.config.limits.request_timeout_ms)
+    }
+}
+
+/// A running `Node` shard.
+pub type Shard = Addr<Node>;
+
+/// Starts a `Node` shard on the current thread.
+pub fn start_shard(blueprint: &Blueprint, shard: usize) -> Result<Shard, ReadError> {
+    let context = Context::<Node>::new();
+    let committed: Recipient<Committed> = context.address().recipient();
+    let limits = &blueprint.config.limits;
+    let node = Node::open(NodeParts {
+        shard,
+        shards: blueprint.workers,
+        replica: blueprint.replica,
+        wall: Arc::clone(&blueprint.wall),
+        storage: Arc::clone(&blueprint.storage),
+        committer: blueprint.commit.committer(Box::new(move |outcome| committed.do_send(Committed(outcome)))),
+        limits: NodeLimits {
+            siblings_warn: limits.siblings_warn,
+            siblings_max: limits.siblings_max,
+            siblings_max_bytes: blueprint.config.bridge.frame_max_bytes as u64 / 2,
+            max_clock_skew_ms: limits.max_clock_skew_ms,
+            hints_max_bytes: limits.hints_max_bytes,
+            cache_bytes: blueprint.config.storage.cache_bytes / blueprint.workers as u64,
+        },
+        metrics: blueprint.metrics.clone(),
+        storage_failed: blueprint.storage_failed.clone(),
+    })?;
+    Ok(context.run(node))
+}
+
+/// The actors that exist once per node.
+#[derive(Clone)]
+pub struct Control {
+    ring: Addr<RingManager>,
+    admin: Addr<AdminSession>,
+}
+
+/// Starts the control actors on the current thread. Hints travel over links of their own.
+pub fn start_control(
+    blueprint: &Blueprint,
+    view: &Arc<View>,
+    shards: &[Shard],
+    connector: &Rc<dyn Connector>,
+    rng: &mut StdRng,
+) -> Control {
+    let metrics = blueprint.metrics.clone();
+    // The worker number behind the last one stands for the control thread.
+    let links_per_peer = blueprint.workers + 1;
+    let ring = RingManager::new(Arc::clone(view), blueprint.founded.clone(), links_per_peer, metrics.clone()).start();
+    let peers = start_peers(blueprint, blueprint.workers, &ring, connector, rng);
+    let hint_shard = |shard: &Shard| HintShard {
+        next: shard.clone().recipient(),
+        delivered: shard.clone().recipient(),
+        count: shard.clone().recipient(),
+    };
+    let writers = peers.into_iter().map(|(node, peer)| (node, peer.recipient())).collect();
+    let hints = shards.iter().map(hint_shard).collect();
+    let handoff = HintedHandoff::new(hints, writers, Arc::clone(view)).start();
+    ring.do_send(Subscribe(handoff.clone().recipient()));
+    TtlReaper::new(shards.iter().map(|shard| shard.clone().recipient()).collect()).start();
+    let admin = AdminSession::new(AdminParts {
+        view: ring.clone().recipient(),
+        hints: handoff.recipient(),
+        storage: Arc::clone(&blueprint.storage),
+        cluster_name: blueprint.founded.identity.name.clone(),
+        cluster_uuid: blueprint.founded.identity.uuid,
+        durability: match blueprint.config.storage.durability {
+            Durability::Always => "always".to_owned(),
+            Durability::Interval => format!("interval ({} ms)", blueprint.config.storage.sync_interval_ms),
+        },
+        metrics,
+    });
+    Control { ring, admin: admin.start() }
+}
+
+/// What every worker stands on once all shards and the control actors run.
+#[derive(Clone)]
+pub struct Foundation {
+    /// What all parts share.
+    pub blueprint: Blueprint,
+    /// The cluster as it is at the start.
+    pub view: Arc<View>,
+    /// All shards of this node, in order.
+    pub shards: Vec<Shard>,
+    /// The actors that exist once.
+    pub control: Control,
+}
+
+/// Starts the rest of a worker on the current thread and opens its door.
+pub fn start_worker(
+    foundation: &Foundation,
+    worker: usize,
+    listener: TcpListener,
+    connector: &Rc<dyn Connector>,
+    rng: &mut StdRng,
+) {
+    let Foundation { blueprint, view, shards, control } = foundation;
+    let peers = start_peers(blueprint, worker, &control.ring, connector, rng);
+    let own = shards.iter().map(|shard| shard.clone().recipient()).collect();
+    let shards: Vec<ReplicaRecipients> = shards.iter().map(ReplicaRecipients::of).collect();
+    let coordinator = ReplicationCoordinator::new(CoordinatorParts {
+        view: Arc::clone(view),
+        replicas: Replicas {
+            local: view.local.clone(),
+            shards: shards.clone(),
+            peers: peers.iter().map(|(node, peer)| (node.clone(), ReplicaRecipients::of(peer))).collect(),
+        },
+        own,
+        wall: Arc::clone(&blueprint.wall),
+        request_timeout: blueprint.request_timeout(),
+        inflight_max: blueprint.config.limits.inflight_requests,
+        metrics: blueprint.metrics.clone(),
+    })
+    .start();
+    control.ring.do_send(Subscribe(coordinator.clone().recipient()));
+    let recipients = session_recipients(&coordinator, control, shards);
+    let parts = ListenerParts {
+        local: blueprint.local.clone(),
+        founded: blueprint.founded.clone(),
+        secret: blueprint.secret.clone(),
+        recipients,
+        frame_max_bytes: blueprint.config.bridge.frame_max_bytes,
+        connections_max: blueprint.config.limits.connections,
+        connections: Arc::clone(&blueprint.connections),
+        connected: Arc::clone(&blueprint.connected),
+        metrics: blueprint.metrics.clone(),
+    };
+    BridgeListener::new(parts, listener).start();
+}
+
+fn session_recipients(
+    coordinator: &Addr<ReplicationCoordinator>,
+    control: &Control,
+    shards: Vec<ReplicaRecipients>,
+) -> SessionRecipients {
+    SessionRecipients {
+        put: coordinator.clone().recipient(),
+        delete: coordinator.clone().recipient(),
+        get: coordinator.clone().recipient(),
+        answer_alone: coordinator.clone().recipient(),
+        scan: coordinator.clone().recipient(),
+        place: coordinator.clone().recipient(),
+        tables: coordinator.clone().recipient(),
+        shards,
+        status: control.admin.clone().recipient(),
+        nodes: control.ring.clone().recipient(),
+        ring: control.ring.clone().recipient(),
+        metrics: control.admin.clone().recipient(),
+    }
+}
+
+fn start_peers(
+    blueprint: &Blueprint,
+    worker: usize,
+    ring: &Addr<RingManager>,
+    connector: &Rc<dyn Connector>,
+    rng: &mut StdRng,
+) -> BTreeMap<NodeId, Addr<Peer>> {
+    let mut start = |peer: &MemberAddress| {
+        Peer::new(PeerParts {
+            peer: peer.clone(),
+            local: blueprint.local.member.clone(),
+            directory: blueprint.local.directory,
+            cluster: blueprint.founded.identity.clone(),
+            secret: blueprint.secret.clone(),
+            worker,
+            frame_max_bytes: blueprint.config.bridge.frame_max_bytes,
+            inflight_max: blueprint.config.limits.peer_inflight,
+            request_timeout: blueprint.request_timeout(),
+            connector: Rc::clone(connector),
+            seed: rng.random(),
+            up: ring.clone().recipient::<PeerUp>(),
+            down: ring.clone().recipient::<PeerDown>(),
+            metrics: blueprint.metrics.clone(),
+        })
+        .start()
+    };
+    blueprint.peers().map(|peer| (peer.member.id.clone(), start(peer))).collect()
+}
+
+/// A registry of connected peers with nobody in it.
+pub fn nobody_connected() -> ConnectedPeers {
+    Arc::new(Mutex::new(BTreeMap::new()))
+}

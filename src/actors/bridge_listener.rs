@@ -1,0 +1,267 @@
+//! Receives connections: counts them, shakes hands, and starts a `BridgeSession` for each that is admitted.
+//!
+//! Every worker has one; the operating system deals the connections out. It decides only who may come in (`founding::admit`). While
+//! the cluster is being founded, [`answer_while_founding`] stands in for it and admits nobody for long.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix::{Actor, Context};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tracing::{debug, warn};
+
+use super::bridge_session::{BridgeSession, ConnectionEnded, SessionRecipients};
+use super::founding::{LocalIdentity, admit};
+use super::link::FramesArrived;
+use crate::dynamo::node_id::NodeId;
+use crate::messages::cluster::FoundedCluster;
+use crate::metrics::Metrics;
+use crate::wire::handshake::{HandshakeError, Hello, Refusal, Role, Secret, accept};
+use crate::wire::outbox::{Outbox, ReadStopped, read_batches};
+use crate::wire::transport::ByteStream;
+
+/// Who has not introduced himself within this time is sent away.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The wait after the system has refused a connection (too many open files, say).
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// A peer's connection on which nothing arrives for this long is given up, although peers ping: its machine is gone without a word.
+/// Until then nobody else may come in under its name. Longer than the other side's own patience, which ends such a link first.
+const PEER_SILENCE: Duration = Duration::from_secs(10);
+
+/// The data directories of the peers that are connected, with the number of their connections, over all workers.
+pub type ConnectedPeers = Arc<Mutex<BTreeMap<NodeId, (u64, usize)>>>;
+
+/// What a [`BridgeListener`] is told.
+#[derive(Clone)]
+pub struct ListenerParts {
+    /// Who this node is.
+    pub local: LocalIdentity,
+    /// Its cluster.
+    pub founded: FoundedCluster,
+    /// The cluster's secret.
+    pub secret: Option<Secret>,
+    /// Where a connection's operations go.
+    pub recipients: SessionRecipients,
+    /// Bound of one frame, in bytes.
+    pub frame_max_bytes: usize,
+    /// Bound of the open connections of the process.
+    pub connections_max: usize,
+    /// The open connections of the process.
+    pub connections: Arc<AtomicUsize>,
+    /// The peers among them.
+    pub connected: ConnectedPeers,
+    /// Where it counts.
+    pub metrics: Metrics,
+}
+
+/// Accepts connections on one worker.
+pub struct BridgeListener {
+    door: Rc<Door>,
+    listener: Option<TcpListener>,
+}
+
+impl BridgeListener {
+    /// `listener` is this worker's handle of the listening socket.
+    pub fn new(parts: ListenerParts, listener: TcpListener) -> Self {
+        let recipients = Rc::new(parts.recipients.clone());
+        Self { door: Rc::new(Door { parts, recipients }), listener: Some(listener) }
+    }
+}
+
+impl Actor for BridgeListener {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Self::Context) {
+        let Some(listener) = self.listener.take() else { return };
+        let door = Rc::clone(&self.door);
+        actix::spawn(async move {
+            loop {
+                match listener.accept().await {
+                    Ok((stream, from)) => {
+                        // Without it replies wait for the other side's delayed acknowledgement; the connection works all the same.
+                        let _ = stream.set_nodelay(true);
+                        let door = Rc::clone(&door);
+                        actix::spawn(async move { door.receive(Box::new(stream), from.to_string()).await });
+                    }
+                    Err(error) => {
+                        warn!(%error, "a connection could not be accepted");
+                        sleep(ACCEPT_RETRY).await;
+                    }
+                }
+            }
+        });
+    }
+}
+
+struct Door {
+    parts: ListenerParts,
+    recipients: Rc<SessionRecipients>,
+}
+
+impl Door {
+    async fn receive(&self, mut stream: Box<dyn ByteStream>, from: String) {
+        let counted = Counted::enter(&self.parts);
+        let shaken = timeout(
+            HANDSHAKE_TIMEOUT,
+            accept(stream.as_mut(), self.parts.secret.as_ref(), |hello| self.admit(hello, counted.number)),
+        );
+        match shaken.await {
+            Ok(Ok(hello)) => self.serve(stream, from, hello).await,
+            Ok(Err(HandshakeError::Io(error))) => debug!(from, %error, "a connection was not completed"),
+            Ok(Err(error)) => {
+                self.parts.metrics.refused_connections.inc();
+                warn!(from, %error, "a connection was refused");
+                linger(stream.as_mut()).await;
+            }
+            Err(_) => debug!(from, "a connection said nothing in time"),
+        }
+    }
+
+    fn admit(&self, hello: &Hello, number: usize) -> Result<crate::wire::handshake::Welcome, Refusal> {
+        let parts = &self.parts;
+        if number > parts.connections_max {
+            return Err(Refusal::TooManyConnections { max: parts.connections_max as u64 });
+        }
+        let connected = parts.connected.lock().unwrap_or_else(PoisonError::into_inner);
+        let directories = connected.iter().map(|(node, (directory, _))| (node.clone(), *directory)).collect();
+        admit(&parts.local, Some(&parts.founded), &directories, hello, nonce())
+    }
+
+    async fn serve(&self, stream: Box<dyn ByteStream>, from: String, hello: Hello) {
+        let _registered = match &hello.role {
+            Role::Peer { member, directory } if hello.cluster_uuid.is_some() => {
+                Some(Registered::enter(&self.parts.connected, &member.member.id, *directory))
+            }
+            // A node that is still looking for its cluster: it has its answer.
+            Role::Peer { .. } => return,
+            Role::Client | Role::Admin => None,
+        };
+        let who = match &hello.role {
+            Role::Peer { member, .. } => format!("{} ({from})", member.member.id),
+            Role::Client | Role::Admin => from,
+        };
+        let outbox = Outbox::new(self.parts.frame_max_bytes);
+        let is_peer = matches!(hello.role, Role::Peer { .. });
+        let refused = self.parts.metrics.refused_connections.clone();
+        let recipients = Rc::clone(&self.recipients);
+        let session = BridgeSession::new(who.clone(), hello.role, outbox.clone(), recipients, refused.clone()).start();
+        let (reader, writer) = tokio::io::split(stream);
+        let heard = Cell::new(Instant::now());
+        let reading = read_batches(reader, &outbox, |frames| {
+            heard.set(Instant::now());
+            session.do_send(FramesArrived(frames));
+        });
+        tokio::select! {
+            biased;
+            why = reading => match why {
+                ReadStopped::Frame(misbehaviour) => {
+                    refused.inc();
+                    warn!(from = who, %misbehaviour, "the connection is closed");
+                }
+                why => debug!(from = who, %why, "a connection has ended"),
+            },
+            _ = outbox.write_to(writer) => {}
+            () = silence(&heard), if is_peer => warn!(from = who, "a peer has fallen silent: the connection is closed"),
+        }
+        outbox.close();
+        session.do_send(ConnectionEnded);
+    }
+}
+
+/// Returns when nothing has been heard for [`PEER_SILENCE`].
+async fn silence(heard: &Cell<Instant>) {
+    while heard.get().elapsed() < PEER_SILENCE {
+        sleep_until(heard.get() + PEER_SILENCE).await;
+    }
+}
+
+/// Answers other nodes until this one belongs to a cluster. Never ends by itself.
+pub async fn answer_while_founding(listener: &TcpListener, local: &LocalIdentity, secret: Option<&Secret>) {
+    loop {
+        let Ok((stream, from)) = listener.accept().await else {
+            sleep(ACCEPT_RETRY).await;
+            continue;
+        };
+        let (local, secret) = (local.clone(), secret.cloned());
+        actix::spawn(async move {
+            let mut stream: Box<dyn ByteStream> = Box::new(stream);
+            let meet =
+                accept(stream.as_mut(), secret.as_ref(), |hello| admit(&local, None, &BTreeMap::new(), hello, nonce()));
+            match timeout(HANDSHAKE_TIMEOUT, meet).await {
+                Ok(Ok(_)) | Ok(Err(HandshakeError::Io(_))) | Err(_) => {}
+                Ok(Err(error)) => {
+                    warn!(%from, %error, "a connection was refused");
+                    linger(stream.as_mut()).await;
+                }
+            }
+        });
+    }
+}
+
+/// Lets the refusal arrive: closing with bytes unread would take it back.
+async fn linger(stream: &mut dyn ByteStream) {
+    use tokio::io::AsyncReadExt as _;
+    let _ = stream.shutdown().await;
+    let mut unread = [0; 1024];
+    let drain = async { while matches!(stream.read(&mut unread).await, Ok(count) if count > 0) {} };
+    let _ = timeout(Duration::from_millis(500), drain).await;
+}
+
+fn nonce() -> [u8; 16] {
+    uuid::Uuid::new_v4().into_bytes()
+}
+
+/// One of the open connections.
+struct Counted<'a> {
+    parts: &'a ListenerParts,
+    number: usize,
+}
+
+impl<'a> Counted<'a> {
+    fn enter(parts: &'a ListenerParts) -> Self {
+        parts.metrics.connections.inc();
+        Self { parts, number: parts.connections.fetch_add(1, Ordering::Relaxed) + 1 }
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.parts.metrics.connections.dec();
+        self.parts.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// One of a peer's connections.
+struct Registered {
+    connected: ConnectedPeers,
+    node: NodeId,
+}
+
+impl Registered {
+    fn enter(connected: &ConnectedPeers, node: &NodeId, directory: u64) -> Self {
+        let mut peers = connected.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = peers.entry(node.clone()).or_insert((directory, 0));
+        *entry = (directory, entry.1 + 1);
+        Self { connected: Arc::clone(connected), node: node.clone() }
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        let mut peers = self.connected.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, count)) = peers.get_mut(&self.node) {
+            *count -= 1;
+            if *count == 0 {
+                peers.remove(&self.node);
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The story of a read: ask R replicas, one more if they are slow, answer with the merge, and repair those that were behind.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::{Instant, timeout_at};
+use tracing::debug;
+
+use super::coordinate_put::slot;
+use super::coordination::{Coordination, ask};
+use crate::dynamo::preference_list::{PreferenceList, Replica, Role};
+use crate::dynamo::quorum::{Quorum, ReadTally, Verdict};
+use crate::dynamo::record_key::RecordKey;
+use crate::dynamo::siblings::Siblings;
+use crate::item::Conflict;
+use crate::messages::client::{FailureReason, GetError, ReplicaFailure};
+use crate::messages::replica::{ReadReplica, ReadReplicaError, Slot, WriteReplica};
+
+/// A checked read.
+#[derive(Clone)]
+pub(super) struct KeyRead {
+    pub(super) key: RecordKey,
+    pub(super) quorum: Quorum,
+    pub(super) conflict: Conflict,
+}
+
+type Tally = ReadTally<Siblings, ReadReplicaError>;
+type Replies = FuturesUnordered<LocalBoxFuture<'static, (usize, Result<Siblings, ReadReplicaError>)>>;
+
+pub(super) async fn coordinate_get(cx: Rc<Coordination>, read: KeyRead) -> Result<Siblings, GetError> {
+    let list = cx.preference_list(read.key.partition(), read.quorum);
+    let order = nearest_first(&cx, &list);
+    let mut tally = Tally::new(read.quorum.r(), order.len());
+    let mut replies = Replies::new();
+    let mut hedge_at = Instant::now() + cx.hedge_after();
+    while tally.verdict() == Verdict::Pending {
+        while let Some(at) = tally.ask() {
+            replies.push(ask_replica(&cx, &read, at, &order[at]));
+        }
+        match timeout_at(hedge_at.min(cx.deadline), replies.next()).await {
+            Ok(Some((at, outcome))) => {
+                tally.record(at, outcome);
+            }
+            Ok(None) => break,
+            Err(_) if hedge_at >= cx.deadline => break,
+            Err(_) => hedge_at = hedge(&cx, &read, &order, &mut tally, &replies),
+        }
+    }
+    if tally.verdict() != Verdict::Reached {
+        return Err(not_reached(&list, &order, &tally, read.quorum));
+    }
+    let merged = tally.merged();
+    if !replies.is_empty() || !tally.stale_replicas(&merged).is_empty() {
+        actix::spawn(repair(cx, read, order, tally, replies));
+    }
+    Ok(merged)
+}
+
+/// The replicas in the order in which they are asked: this node first, for its answer costs least.
+pub(super) fn nearest_first(cx: &Coordination, list: &PreferenceList) -> Vec<Replica> {
+    let (mut order, elsewhere): (Vec<Replica>, Vec<Replica>) =
+        list.replicas().iter().cloned().partition(|replica| replica.node == cx.view.local);
+    order.extend(elsewhere);
+    order
+}
+
+fn ask_replica(
+    cx: &Rc<Coordination>,
+    read: &KeyRead,
+    at: usize,
+    replica: &Replica,
+) -> LocalBoxFuture<'static, (usize, Result<Siblings, ReadReplicaError>)> {
+    let recipient = cx.replicas.of(&replica.node, read.key.partition()).map(|r| r.read.clone());
+    let message = ReadReplica { trace: cx.trace, key: read.key.clone(), slot: slot(replica) };
+    let (asked, cx) = (Instant::now(), Rc::clone(cx));
+    Box::pin(async move {
+        let outcome = ask(recipient, message).await;
+        cx.read_latency.borrow_mut().record(asked.elapsed().as_secs_f64());
+        (at, outcome)
+    })
+}
+
+/// Somebody is slow: ask one replica more, if there is one. Returns when to look again.
+fn hedge(cx: &Rc<Coordination>, read: &KeyRead, order: &[Replica], tally: &mut Tally, replies: &Replies) -> Instant {
+    let Some(at) = tally.ask_another() else { return cx.deadline };
+    cx.metrics.hedged_reads.inc();
+    replies.push(ask_replica(cx, read, at, &order[at]));
+    Instant::now() + cx.hedge_after().max(Duration::from_millis(1))
+}
+
+/// After the client has its answer: hear out the rest, then bring every primary that was behind up to what all know together.
+async fn repair(cx: Rc<Coordination>, read: KeyRead, order: Vec<Replica>, mut tally: Tally, mut replies: Replies) {
+    while let Ok(Some((at, outcome))) = timeout_at(cx.deadline, replies.next()).await {
+        tally.record(at, outcome);
+    }
+    let merged = tally.merged();
+    for at in tally.stale_replicas(&merged) {
+        let replica = &order[at];
+        if !matches!(replica.role, Role::Primary) {
+            continue;
+        }
+        let (key, siblings) = (read.key.clone(), merged.clone());
+        let write = WriteReplica { trace: cx.trace, key, slot: Slot::Own, siblings, conflict: read.conflict };
+        let recipient = cx.replicas.of(&replica.node, read.key.partition()).map(|r| r.write.clone());
+        let outcome = ask(recipient, write).await;
+        debug!(trace = %cx.trace, key = ?read.key, node = %replica.node, ?outcome, "read repair");
+        cx.metrics.read_repair(outcome.is_ok());
+    }
+}
+
+fn not_reached(list: &PreferenceList, order: &[Replica], tally: &Tally, quorum: Quorum) -> GetError {
+    let failed = tally
+        .failures()
+        .map(|(at, error)| ReplicaFailure { node: order[at].node.clone(), reason: FailureReason::Read(error.clone()) });
+    let silent =
+        tally.silent().map(|at| ReplicaFailure { node: order[at].node.clone(), reason: FailureReason::NoAnswer });
+    let down = list.absent().iter().map(|node| ReplicaFailure { node: node.clone(), reason: FailureReason::Down });
+    let failures = failed.chain(silent).chain(down).collect();
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    GetError::QuorumNotReached { needed: count(quorum.r()), got: count(tally.answered()), failures }
+}

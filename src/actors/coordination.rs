@@ -1,0 +1,172 @@
+//! What a request needs besides itself: the view it started with, the replicas it may speak to, its deadline.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::dev::ToEnvelope;
+use actix::{Actor, Addr, Handler, MailboxError, Message, Recipient};
+use tokio::time::Instant;
+
+use super::node::WallClock;
+use crate::dynamo::node_id::NodeId;
+use crate::dynamo::preference_list::{PreferenceList, preference_list};
+use crate::dynamo::quantile::Quantile;
+use crate::dynamo::quorum::{Quorum, QuorumError};
+use crate::dynamo::record_key::RecordKey;
+use crate::dynamo::ring::PartitionId;
+use crate::item::TableSchema;
+use crate::messages::cluster::View;
+use crate::messages::replica::{CoordinateWrite, ReadReplica, ScanReplica, WriteReplica};
+use crate::messages::{LinkError, TraceId};
+use crate::metrics::Metrics;
+
+/// Where the messages of one replica go: a `Node` of this process or a `Peer`.
+#[derive(Clone)]
+pub struct ReplicaRecipients {
+    /// Mints.
+    pub coordinate: Recipient<CoordinateWrite>,
+    /// Stores.
+    pub write: Recipient<WriteReplica>,
+    /// Reads.
+    pub read: Recipient<ReadReplica>,
+    /// Scans.
+    pub scan: Recipient<ScanReplica>,
+}
+
+impl ReplicaRecipients {
+    /// The recipients of an actor that takes all replica messages.
+    pub fn of<A>(address: &Addr<A>) -> Self
+    where
+        A: Actor + Handler<CoordinateWrite> + Handler<WriteReplica> + Handler<ReadReplica> + Handler<ScanReplica>,
+        A::Context: ToEnvelope<A, CoordinateWrite>
+            + ToEnvelope<A, WriteReplica>
+            + ToEnvelope<A, ReadReplica>
+            + ToEnvelope<A, ScanReplica>,
+    {
+        Self {
+            coordinate: address.clone().recipient(),
+            write: address.clone().recipient(),
+            read: address.clone().recipient(),
+            scan: address.clone().recipient(),
+        }
+    }
+}
+
+/// Every replica of the cluster, as one worker reaches it.
+#[derive(Clone)]
+pub struct Replicas {
+    /// This node.
+    pub local: NodeId,
+    /// Its shards, in order.
+    pub shards: Vec<ReplicaRecipients>,
+    /// The other members.
+    pub peers: BTreeMap<NodeId, ReplicaRecipients>,
+}
+
+impl Replicas {
+    /// Who takes messages about `partition` for `node`; `None`: no such member.
+    pub fn of(&self, node: &NodeId, partition: PartitionId) -> Option<&ReplicaRecipients> {
+        if *node == self.local { Some(self.local_shard(partition)) } else { self.peers.get(node) }
+    }
+
+    /// The number of this node's shard for `partition`.
+    pub fn shard_of(&self, partition: PartitionId) -> usize {
+        partition.0 as usize % self.shards.len()
+    }
+
+    /// This node's shard for `partition`.
+    pub fn local_shard(&self, partition: PartitionId) -> &ReplicaRecipients {
+        &self.shards[self.shard_of(partition)]
+    }
+}
+
+/// The surroundings of one request.
+pub struct Coordination {
+    /// The cluster as it was when the request came.
+    pub view: Arc<View>,
+    /// Whom it may speak to.
+    pub replicas: Rc<Replicas>,
+    /// Names it in the logs.
+    pub trace: TraceId,
+    /// When it is answered at the latest.
+    pub deadline: Instant,
+    /// How long replicas take to answer a read.
+    pub read_latency: Rc<RefCell<Quantile>>,
+    /// The wall clock.
+    pub wall: WallClock,
+    /// Where it counts.
+    pub metrics: Metrics,
+    /// Given back when the request is answered.
+    pub permit: Permit,
+}
+
+impl Coordination {
+    /// Who is responsible for a key, as things are.
+    pub fn preference_list(&self, partition: PartitionId, quorum: Quorum) -> PreferenceList {
+        let view = &self.view;
+        preference_list(&view.ring, partition, quorum.n(), view.sloppy, |node| view.reachable.contains(node))
+    }
+
+    /// The table with this name.
+    pub fn table(&self, name: &str) -> Option<&TableSchema> {
+        self.view.tables.iter().find(|table| table.name.as_str() == name)
+    }
+
+    /// The table's quorum with a request's own R and W, as it is in a cluster of this size.
+    pub fn quorum(&self, table: &TableSchema, r: Option<u8>, w: Option<u8>) -> Result<Quorum, QuorumError> {
+        let defaults = self.view.quorum;
+        let or = |own: Option<u8>, default: usize| own.unwrap_or(u8::try_from(default).unwrap_or(u8::MAX));
+        let n = or(table.n, defaults.n());
+        let quorum = Quorum::new(n, or(r.or(table.r), defaults.r()), or(w.or(table.w), defaults.w()))?;
+        Ok(quorum.in_cluster_of(self.view.ring.members().len()))
+    }
+
+    /// After this long a read asks one replica more.
+    pub fn hedge_after(&self) -> Duration {
+        Duration::from_secs_f64(self.read_latency.borrow().estimate())
+    }
+
+    /// The key's place in storage. Items with the same partition key share a partition.
+    pub fn record_key(&self, table: &TableSchema, key: &crate::item::Key) -> RecordKey {
+        let partition = self.view.ring.partition_of(&key.partition_bytes());
+        RecordKey::new(partition, table.name.as_str(), &key.to_bytes())
+    }
+}
+
+/// One of a bounded number of requests in flight; dropping it makes room for another.
+pub struct Permit(Rc<Cell<usize>>);
+
+impl Permit {
+    /// Takes one of `max`, if there is one.
+    pub fn take(used: &Rc<Cell<usize>>, max: usize) -> Option<Self> {
+        if used.get() >= max {
+            return None;
+        }
+        used.set(used.get() + 1);
+        Some(Self(Rc::clone(used)))
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+/// Sends a replica message; a receiver that has stopped is an answer like any other.
+pub(super) async fn ask<M, T, E>(recipient: Option<Recipient<M>>, message: M) -> Result<T, E>
+where
+    M: Message<Result = Result<T, E>> + Send + 'static,
+    T: Send + 'static,
+    E: From<LinkError> + Send + 'static,
+{
+    let Some(recipient) = recipient else { return Err(LinkError::Unreachable.into()) };
+    match recipient.send(message).await {
+        Ok(answer) => answer,
+        Err(MailboxError::Closed) => Err(LinkError::Stopped.into()),
+        Err(MailboxError::Timeout) => Err(LinkError::TimedOut.into()),
+    }
+}

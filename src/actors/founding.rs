@@ -1,0 +1,294 @@
+//! How a node comes to belong to a cluster, once in the life of its data directory.
+//!
+//! ```text
+//!  CLUSTER file there?  ── yes ──▶ that is the cluster; the configuration must agree with it
+//!          │ no
+//!  no seeds? ── yes ──▶ found a cluster of one
+//!          │ no
+//!  ask every seed: does one belong to a cluster that counts me as a member? ── yes ──▶ join it
+//!          │ no, and all have answered
+//!  is mine the least address? ── yes ──▶ found the cluster        otherwise ──▶ ask again
+//! ```
+//!
+//! A founder waits until it has met all the others and none of them has a cluster, so a founder that lost its disk joins its old
+//! cluster instead of founding a second one. The decision is `decide`; the rest carries it out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use thiserror::Error;
+use tokio::time::{sleep, timeout};
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use crate::dynamo::claim::{ClaimError, claim};
+use crate::dynamo::node_id::NodeId;
+use crate::dynamo::ring::Member;
+use crate::messages::cluster::{ClusterIdentity, FoundedCluster, MemberAddress};
+use crate::wire::handshake::{HandshakeError, Hello, Refusal, Role, Secret, Welcome, dial};
+use crate::wire::transport::Connector;
+
+/// The wait between two rounds of questions.
+const ROUND_INTERVAL: Duration = Duration::from_millis(200);
+
+/// A seed that has not answered within this time counts as absent in this round.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Why a node cannot belong to the cluster of its configuration. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum FoundingError {
+    /// The data directory belongs to a cluster with another name.
+    #[error(
+        "the data directory belongs to the cluster `{found}`, cluster.name = `{configured}`: use another node.data_dir, or correct the name"
+    )]
+    OtherName {
+        /// In the data directory.
+        found: String,
+        /// In the configuration.
+        configured: String,
+    },
+    /// The members cannot be changed by editing the seeds.
+    #[error(
+        "the cluster was founded with the members {found:?}, cluster.seeds says {configured:?}: members are fixed once the cluster is founded"
+    )]
+    OtherMembers {
+        /// In the data directory.
+        found: Vec<String>,
+        /// In the configuration.
+        configured: Vec<String>,
+    },
+    /// This node is known under another name or address.
+    #[error(
+        "the cluster knows no member `{name}` at {address}: node.name and bridge.advertise are fixed once the cluster is founded"
+    )]
+    NotAMember {
+        /// The configured name.
+        name: String,
+        /// The configured address.
+        address: String,
+    },
+    /// Q is fixed.
+    #[error(
+        "the ring has {found} partitions, ring.partitions = {configured}: the number is fixed once the cluster is founded"
+    )]
+    OtherPartitions {
+        /// In the data directory.
+        found: u32,
+        /// In the configuration.
+        configured: u32,
+    },
+    /// Two seeds go by one name.
+    #[error("two members go by the name `{name}`: every node.name must be its own")]
+    SameName {
+        /// The name.
+        name: String,
+    },
+    /// No ring can be made of these members.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
+}
+
+/// Who this node is, before and after it belongs to a cluster.
+#[derive(Clone, Debug)]
+pub struct LocalIdentity {
+    /// Name, zone, weight and address.
+    pub member: MemberAddress,
+    /// The data directory's id.
+    pub directory: u64,
+    /// The configured name of the cluster.
+    pub cluster_name: String,
+    /// The bridge addresses of all members; empty: this node alone.
+    pub seeds: Vec<String>,
+    /// Q, for a cluster that is founded.
+    pub partitions: u32,
+    /// N, for a cluster that is founded.
+    pub n: usize,
+}
+
+/// What the answers of a round lead to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Decision {
+    Join(FoundedCluster),
+    Found(Vec<MemberAddress>),
+    Wait(String),
+}
+
+/// Checks that the data directory's cluster is the one that is configured.
+pub fn check_founded(local: &LocalIdentity, founded: &FoundedCluster) -> Result<(), FoundingError> {
+    if founded.identity.name != local.cluster_name {
+        let (found, configured) = (founded.identity.name.clone(), local.cluster_name.clone());
+        return Err(FoundingError::OtherName { found, configured });
+    }
+    if !founded.members.contains(&local.member) && !knows(founded, &local.member) {
+        let (name, address) = (local.member.member.id.to_string(), local.member.address.clone());
+        return Err(FoundingError::NotAMember { name, address });
+    }
+    let found: BTreeSet<&String> = founded.members.iter().map(|known| &known.address).collect();
+    if found != local.seeds.iter().collect() && !(local.seeds.is_empty() && found.len() == 1) {
+        let found = found.into_iter().cloned().collect();
+        return Err(FoundingError::OtherMembers { found, configured: local.seeds.clone() });
+    }
+    if founded.partitions != local.partitions {
+        let (found, configured) = (founded.partitions, local.partitions);
+        return Err(FoundingError::OtherPartitions { found, configured });
+    }
+    Ok(())
+}
+
+/// Whether the cluster has a member with this name at this address.
+pub fn knows(founded: &FoundedCluster, member: &MemberAddress) -> bool {
+    founded.members.iter().any(|known| known.member.id == member.member.id && known.address == member.address)
+}
+
+fn decide(
+    local: &LocalIdentity,
+    answers: &BTreeMap<String, Result<Welcome, String>>,
+) -> Result<Decision, FoundingError> {
+    let welcomes: Vec<&Welcome> = answers.values().filter_map(|answer| answer.as_ref().ok()).collect();
+    if let Some(founded) = welcomes.iter().filter_map(|welcome| welcome.founded.as_ref()).next() {
+        check_founded(local, founded)?;
+        return Ok(Decision::Join(founded.clone()));
+    }
+    let missing: Vec<String> = answers
+        .iter()
+        .filter_map(|(address, answer)| answer.as_ref().err().map(|why| format!("{address} ({why})")))
+        .collect();
+    if !missing.is_empty() {
+        return Ok(Decision::Wait(format!("waiting for {}", missing.join(", "))));
+    }
+    let others = welcomes.iter().map(|welcome| welcome.member.clone());
+    let mut members: Vec<MemberAddress> = others.chain([local.member.clone()]).collect();
+    members.sort_by(|a, b| a.member.id.cmp(&b.member.id));
+    if let Some(pair) = members.windows(2).find(|pair| pair[0].member.id == pair[1].member.id) {
+        return Err(FoundingError::SameName { name: pair[0].member.id.to_string() });
+    }
+    match members.iter().map(|member| &member.address).min() {
+        Some(least) if *least != local.member.address => Ok(Decision::Wait(format!("waiting for {least} to found it"))),
+        _ => Ok(Decision::Found(members)),
+    }
+}
+
+/// Makes a cluster of these members.
+fn found(
+    local: &LocalIdentity,
+    members: Vec<MemberAddress>,
+    rng: &mut StdRng,
+) -> Result<FoundedCluster, FoundingError> {
+    let plain: Vec<Member> = members.iter().map(|known| known.member.clone()).collect();
+    let ring = claim(None, &plain, local.partitions, local.n)?;
+    let place = |id: &NodeId| members.iter().position(|known| known.member.id == *id).unwrap_or_default();
+    let owners =
+        ring.partition_ids().map(|partition| u16::try_from(place(ring.owner(partition))).unwrap_or(0)).collect();
+    let uuid = uuid::Builder::from_random_bytes(rng.random()).into_uuid();
+    let identity = ClusterIdentity { uuid, name: local.cluster_name.clone() };
+    info!(cluster = identity.name, %uuid, members = members.len(), "this node founds the cluster");
+    Ok(FoundedCluster { identity, members, partitions: local.partitions, owners })
+}
+
+/// Asks until there is a cluster to belong to. `waiting` hears what it waits for.
+pub async fn found_or_join(
+    local: &LocalIdentity,
+    connector: Rc<dyn Connector>,
+    secret: Option<&Secret>,
+    mut rng: StdRng,
+    mut waiting: impl FnMut(&str),
+) -> Result<FoundedCluster, FoundingError> {
+    let mut said = String::new();
+    loop {
+        let mut answers = BTreeMap::new();
+        for seed in local.seeds.iter().filter(|seed| **seed != local.member.address) {
+            let nonce = rng.random();
+            let answer = timeout(ANSWER_TIMEOUT, ask_seed(local, seed, connector.as_ref(), secret, nonce)).await;
+            let answer = answer.map_err(|_| "no answer".to_owned());
+            answers.insert(seed.clone(), answer.and_then(|answer| answer.map_err(|error| error.to_string())));
+        }
+        match decide(local, &answers)? {
+            Decision::Join(founded) => {
+                info!(cluster = founded.identity.name, uuid = %founded.identity.uuid, "this node joins the cluster");
+                return Ok(founded);
+            }
+            Decision::Found(members) => return found(local, members, &mut rng),
+            Decision::Wait(why) => {
+                if why != said {
+                    warn!("the cluster is being founded: {why}");
+                    said.clone_from(&why);
+                }
+                waiting(&why);
+            }
+        }
+        sleep(ROUND_INTERVAL).await;
+    }
+}
+
+async fn ask_seed(
+    local: &LocalIdentity,
+    seed: &str,
+    connector: &dyn Connector,
+    secret: Option<&Secret>,
+    nonce: [u8; 16],
+) -> Result<Welcome, HandshakeError> {
+    let role = Role::Peer { member: local.member.clone(), directory: local.directory };
+    let hello = Hello { cluster_name: Some(local.cluster_name.clone()), cluster_uuid: None, role, nonce };
+    let mut stream = connector.connect(seed).await?;
+    dial(stream.as_mut(), &hello, secret).await
+}
+
+/// Decides on a dialler's `Hello`. `connected` are the data directories of the peers that are connected now.
+pub fn admit(
+    local: &LocalIdentity,
+    founded: Option<&FoundedCluster>,
+    connected: &BTreeMap<NodeId, u64>,
+    hello: &Hello,
+    nonce: [u8; 16],
+) -> Result<Welcome, Refusal> {
+    check_cluster(local, founded.map(|founded| founded.identity.uuid), hello)?;
+    match &hello.role {
+        Role::Client | Role::Admin if founded.is_none() => {
+            return Err(Refusal::Founding { waiting_for: "not all members have met yet".to_owned() });
+        }
+        Role::Client | Role::Admin => {}
+        Role::Peer { member, directory } => check_peer(local, founded, connected, member, *directory)?,
+    }
+    let (member, founded) = (local.member.clone(), founded.cloned());
+    Ok(Welcome { member, directory: local.directory, founded, nonce, proof: None })
+}
+
+fn check_cluster(local: &LocalIdentity, uuid: Option<Uuid>, hello: &Hello) -> Result<(), Refusal> {
+    if let Some(theirs) = &hello.cluster_name
+        && *theirs != local.cluster_name
+    {
+        return Err(Refusal::OtherName { ours: local.cluster_name.clone(), theirs: theirs.clone() });
+    }
+    match (uuid, hello.cluster_uuid) {
+        (Some(ours), Some(theirs)) if ours != theirs => Err(Refusal::OtherCluster { ours, theirs }),
+        _ => Ok(()),
+    }
+}
+
+fn check_peer(
+    local: &LocalIdentity,
+    founded: Option<&FoundedCluster>,
+    connected: &BTreeMap<NodeId, u64>,
+    member: &MemberAddress,
+    directory: u64,
+) -> Result<(), Refusal> {
+    let node = member.member.id.clone();
+    let is_member = match founded {
+        Some(founded) => knows(founded, member),
+        None => local.seeds.contains(&member.address),
+    };
+    if !is_member {
+        return Err(Refusal::NotAMember { node, address: member.address.clone() });
+    }
+    if node == local.member.member.id || connected.get(&node).is_some_and(|known| *known != directory) {
+        return Err(Refusal::NameTaken { node });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "founding_tests.rs"]
+mod tests;

@@ -1,0 +1,156 @@
+//! Keeps one connection to a peer alive: dial, introduce, pump frames, and dial again with backoff and jitter.
+//!
+//! ```text
+//!   dial ──▶ handshake ──▶ LinkUp{outbox} ──▶ frames, pings ──▶ LinkDown ──▶ wait (doubling, jittered) ──▶ dial ...
+//! ```
+//!
+//! It knows nothing of what the frames mean. A link on which nothing arrives for [`SILENCE`] is given up, so that a peer that
+//! hangs is noticed as well as one that dies.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::{Message, Recipient};
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use crate::dynamo::node_id::NodeId;
+use crate::messages::cluster::{ClusterIdentity, MemberAddress};
+use crate::wire::frame::{Frame, FrameKind};
+use crate::wire::handshake::{HandshakeError, Hello, Role, Secret, dial};
+use crate::wire::outbox::{Outbox, ReadStopped, read_batches};
+use crate::wire::transport::{ByteStream, Connector};
+
+/// The first wait after a failed dial; it doubles up to [`BACKOFF_MAX`].
+const BACKOFF_MIN: Duration = Duration::from_millis(50);
+
+/// The longest wait between dials: how late a returned peer may be noticed.
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
+
+/// Dial and handshake take no longer than this, or the peer counts as unreachable.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How often a link asks "are you there?".
+pub(super) const PING_INTERVAL: Duration = Duration::from_millis(500);
+
+/// A link that is silent for this long, pings unanswered, is given up.
+pub(super) const SILENCE: Duration = Duration::from_millis(2_000);
+
+/// The connection is ready: frames for the peer go into this outbox.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct LinkUp(pub(super) Outbox);
+
+/// The connection is gone.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct LinkDown;
+
+/// All frames of one read.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct FramesArrived(pub(super) Vec<Frame>);
+
+/// Who dials, and whom.
+pub(super) struct Link {
+    pub(super) peer: MemberAddress,
+    pub(super) local: MemberAddress,
+    pub(super) directory: u64,
+    pub(super) cluster: ClusterIdentity,
+    pub(super) secret: Option<Secret>,
+    pub(super) frame_max_bytes: usize,
+    pub(super) rng: StdRng,
+    pub(super) up: Recipient<LinkUp>,
+    pub(super) down: Recipient<LinkDown>,
+    pub(super) frames: Recipient<FramesArrived>,
+    /// Set when the owner stops.
+    pub(super) stopped: Rc<Cell<bool>>,
+}
+
+impl Link {
+    /// Runs until the owner stops.
+    pub(super) async fn keep_alive(mut self, connector: Rc<dyn Connector>) {
+        let mut backoff = BACKOFF_MIN;
+        let mut last_refusal = String::new();
+        while !self.stopped.get() {
+            match timeout(DIAL_TIMEOUT, self.connect(connector.as_ref())).await {
+                Ok(Ok(stream)) => {
+                    backoff = BACKOFF_MIN;
+                    last_refusal.clear();
+                    info!(peer = %self.peer.member.id, address = self.peer.address, "connected");
+                    let why = self.pump(stream).await;
+                    warn!(peer = %self.peer.member.id, %why, "disconnected");
+                    self.down.do_send(LinkDown);
+                }
+                Ok(Err(HandshakeError::Io(_))) | Err(_) => {}
+                Ok(Err(error)) => self.report_once(&error.to_string(), &mut last_refusal),
+            }
+            sleep(backoff.mul_f64(self.rng.random_range(0.5..1.0))).await;
+            backoff = (backoff * 2).min(BACKOFF_MAX);
+        }
+    }
+
+    async fn connect(&mut self, connector: &dyn Connector) -> Result<Box<dyn ByteStream>, HandshakeError> {
+        let ClusterIdentity { name, uuid } = self.cluster.clone();
+        let role = Role::Peer { member: self.local.clone(), directory: self.directory };
+        let hello = Hello { cluster_name: Some(name), cluster_uuid: Some(uuid), role, nonce: self.rng.random() };
+        let mut stream = connector.connect(&self.peer.address).await?;
+        let welcome = dial(stream.as_mut(), &hello, self.secret.as_ref()).await?;
+        self.check(&welcome.member.member.id, welcome.founded.map(|founded| founded.identity.uuid))?;
+        Ok(stream)
+    }
+
+    /// Addresses get reused: whoever answers must be the member that is meant, in the cluster that is meant.
+    fn check(&self, answered: &NodeId, uuid: Option<Uuid>) -> Result<(), HandshakeError> {
+        use crate::wire::handshake::Refusal;
+        if *answered != self.peer.member.id {
+            return Err(Refusal::NotAMember { node: answered.clone(), address: self.peer.address.clone() }.into());
+        }
+        match uuid {
+            Some(theirs) if theirs == self.cluster.uuid => Ok(()),
+            Some(theirs) => Err(Refusal::OtherCluster { ours: self.cluster.uuid, theirs }.into()),
+            None => Err(Refusal::Founding { waiting_for: "the peer has not joined yet".to_owned() }.into()),
+        }
+    }
+
+    async fn pump(&mut self, stream: Box<dyn ByteStream>) -> String {
+        let outbox = Outbox::new(self.frame_max_bytes);
+        let (reader, writer) = tokio::io::split(stream);
+        self.up.do_send(LinkUp(outbox.clone()));
+        let heard = Cell::new(Instant::now());
+        let frames = self.frames.clone();
+        let reading = read_batches(reader, &outbox, |batch| {
+            heard.set(Instant::now());
+            frames.do_send(FramesArrived(batch));
+        });
+        let why = tokio::select! {
+            biased;
+            stopped = reading => stopped.to_string(),
+            written = outbox.write_to(writer) => written.map_or_else(|e| e.to_string(), |()| ReadStopped::Closed.to_string()),
+            () = watch(&outbox, &heard) => format!("nothing was heard for {} ms", SILENCE.as_millis()),
+        };
+        outbox.close();
+        why
+    }
+
+    /// A peer that keeps refusing is worth one line, not one per dial.
+    fn report_once(&self, refusal: &str, last: &mut String) {
+        if refusal != last {
+            warn!(peer = %self.peer.member.id, address = self.peer.address, %refusal, "cannot connect");
+            *last = refusal.to_owned();
+        }
+    }
+}
+
+/// Pings; ends when the other side has been silent for too long.
+async fn watch(outbox: &Outbox, heard: &Cell<Instant>) {
+    while heard.get().elapsed() < SILENCE {
+        // A full outbox is no reason to give up: the silence is.
+        let _ = outbox.push(FrameKind::Ping, 0, 0, &());
+        sleep(PING_INTERVAL).await;
+    }
+}

@@ -1,0 +1,525 @@
+//! Owns this node's copies: the records of its partitions and the hints it keeps for others (one shard of them per worker).
+//!
+//! Coordinators here and on other nodes speak to it, through messages that do not say which. It mints dots, merges, and answers
+//! a write when the committing thread has reported it. It decides nothing about quorums. If it dies the process dies; what was
+//! acknowledged is on disk, and the next start mints under a new epoch.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix::{Actor, Context, Handler, Message, Recipient};
+use bytes::Bytes;
+use tracing::{error, warn};
+
+use super::deferred::{Deferred, Promise};
+use crate::dynamo::hlc::{Hlc, HlcTime, TooFarAhead};
+use crate::dynamo::node_id::NodeId;
+use crate::dynamo::record_key::RecordKey;
+use crate::dynamo::ring::PartitionId;
+use crate::dynamo::siblings::{Mint, Siblings};
+use crate::dynamo::version::{Dot, ReplicaId, VersionVector};
+use crate::item::Conflict;
+use crate::messages::hints::{CountHints, Hint, HintDelivered, HintsPending, NextHints};
+use crate::messages::replica::{
+    CoordinateWrite, CoordinateWriteError, ReadOwn, ReadReplica, ReadReplicaError, ScanReplica, ScanSlice, Slot,
+    StorageRefusal, StoredRecord, WriteReplica, WriteReplicaError,
+};
+use crate::messages::storage::StorageFailed;
+use crate::messages::ttl::ReapExpired;
+use crate::metrics::Metrics;
+use crate::storage::{Batch, CommitError, CommitOutcome, Committer, ReadError, ScanRange, Space, Storage};
+
+use super::node_parts::{HintLedger, Pending, RecordCache, StorageKey};
+
+/// The wall clock, in ms since the Unix epoch: an argument, so that a simulation can bend it.
+pub type WallClock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// Where the ceilings of the hybrid logical clocks are kept, one per shard.
+const CEILING_KEY_PREFIX: &[u8] = b"hlc_ceiling/";
+
+/// What a [`Node`] is told by the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeLimits {
+    /// More siblings than this are logged.
+    pub siblings_warn: usize,
+    /// A client's write that would leave more is refused.
+    pub siblings_max: usize,
+    /// A client's write that would leave several with more bytes together is refused: they must fit into one frame, also after
+    /// writes at several replicas at once.
+    pub siblings_max_bytes: u64,
+    /// How far ahead of this node's clock a remote time stamp may be, in ms.
+    pub max_clock_skew_ms: u64,
+    /// Bound of the hints kept for one node, in bytes.
+    pub hints_max_bytes: u64,
+    /// Bound of the records kept in memory by this shard, in bytes.
+    pub cache_bytes: u64,
+}
+
+/// One shard of the data node.
+pub struct Node {
+    shard: usize,
+    shards: usize,
+    /// Mints under this id, and those derived from it; never used by an earlier process.
+    replica: ReplicaId,
+    clock: Hlc,
+    wall: WallClock,
+    storage: Arc<dyn Storage>,
+    committer: Box<dyn Committer>,
+    /// Writes on their way to the disk. A write sees them; a read does not.
+    pending: Pending,
+    cache: RecordCache,
+    hints: HintLedger,
+    /// Dots that this process minted before this instant may be forgotten: no span begins earlier.
+    remembers_since: HlcTime,
+    limits: NodeLimits,
+    metrics: Metrics,
+    storage_failed: Recipient<StorageFailed>,
+}
+
+/// The committing thread has written a group of this shard's writes, or refused it as a whole.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Committed(pub CommitOutcome);
+
+/// What a [`Node`] stands on.
+pub struct NodeParts {
+    /// Which of the node's shards this is.
+    pub shard: usize,
+    /// Decides which hints in the storage belong to this shard.
+    pub shards: usize,
+    /// The data directory in this life.
+    pub replica: ReplicaId,
+    /// The wall clock.
+    pub wall: WallClock,
+    /// For reads.
+    pub storage: Arc<dyn Storage>,
+    /// For writes; reports to this actor by [`Committed`].
+    pub committer: Box<dyn Committer>,
+    /// From the configuration.
+    pub limits: NodeLimits,
+    /// Where it counts.
+    pub metrics: Metrics,
+    /// Told when the storage has failed: the process must end.
+    pub storage_failed: Recipient<StorageFailed>,
+}
+
+impl Node {
+    /// Reads what the last life left: the clock's ceiling and the hints.
+    pub fn open(parts: NodeParts) -> Result<Self, ReadError> {
+        let floor = stored_ceiling(parts.storage.as_ref())?;
+        let mut clock = Hlc::starting_above(floor);
+        let remembers_since = clock.tick((parts.wall)());
+        let hints = HintLedger::load(parts.storage.as_ref(), parts.shard, parts.shards, parts.metrics.clone())?;
+        Ok(Self {
+            shard: parts.shard,
+            shards: parts.shards,
+            replica: parts.replica,
+            clock,
+            wall: parts.wall,
+            storage: parts.storage,
+            committer: parts.committer,
+            pending: Pending::default(),
+            cache: RecordCache::new(parts.limits.cache_bytes),
+            hints,
+            remembers_since,
+            limits: parts.limits,
+            metrics: parts.metrics,
+            storage_failed: parts.storage_failed,
+        })
+    }
+
+    fn owns(&self, partition: PartitionId) -> bool {
+        partition.0 as usize % self.shards == self.shard
+    }
+
+    /// What the disk holds, or will hold once the pending writes are there.
+    fn latest(&mut self, at: &StorageKey) -> Result<Option<Rc<StoredRecord>>, ReadReplicaError> {
+        match self.pending.latest(at) {
+            Some(pending) => Ok(pending),
+            None => self.committed(at),
+        }
+    }
+
+    /// What the disk holds.
+    fn committed(&mut self, at: &StorageKey) -> Result<Option<Rc<StoredRecord>>, ReadReplicaError> {
+        if let Some(record) = self.cache.get(at) {
+            return Ok(Some(record));
+        }
+        let bytes = self.storage.get(at.space, &at.key).map_err(|error| self.unreadable(&error))?;
+        let Some(bytes) = bytes else { return Ok(None) };
+        let record = StoredRecord::from_bytes(&bytes).map(Rc::new).ok_or_else(|| self.corrupt())?;
+        if !self.pending.contains(at) {
+            self.cache.insert(at.clone(), Rc::clone(&record));
+        }
+        Ok(Some(record))
+    }
+
+    /// What a write starts from. A copy that cannot be read counts as forgotten: the record is born anew, so that
+    /// its next dot claims nothing about those that were lost.
+    fn write_base(&mut self, at: &StorageKey) -> Result<Rc<StoredRecord>, StorageRefusal> {
+        match self.latest(at) {
+            Ok(Some(record)) => Ok(record),
+            Ok(None) | Err(ReadReplicaError::Corrupt) => {
+                let born = self.clock.tick((self.wall)());
+                Ok(Rc::new(StoredRecord { born, siblings: Siblings::default() }))
+            }
+            Err(error) => Err(StorageRefusal::Failed { reason: error.to_string() }),
+        }
+    }
+
+    /// Sends a record to the disk. The clock's ceiling rides in the same batch where it has to be raised.
+    fn store(&mut self, at: StorageKey, slot: &Slot, record: Rc<StoredRecord>) -> u64 {
+        let mut batch = Batch::default();
+        let bytes = record.to_bytes();
+        if let Slot::HintFor(target) = slot {
+            self.hints.kept(target, &at.key, bytes.len() as u64);
+        }
+        batch.put(at.space, at.key.clone(), bytes);
+        self.submit(at, Some(record), batch)
+    }
+
+    fn submit(&mut self, at: StorageKey, record: Option<Rc<StoredRecord>>, mut batch: Batch) -> u64 {
+        if let Some(ceiling) = self.clock.raise_ceiling() {
+            let key = [CEILING_KEY_PREFIX, self.shard.to_string().as_bytes()].concat();
+            batch.put(Space::Meta, Bytes::from(key), Bytes::copy_from_slice(&ceiling.as_u64().to_be_bytes()));
+        }
+        let ticket = self.pending.add(at, record);
+        self.committer.submit(ticket, batch);
+        ticket
+    }
+
+    fn coordinate(&mut self, write: CoordinateWrite) -> Result<Siblings, CoordinateWriteError> {
+        let max_bytes = self.limits.hints_max_bytes;
+        if let Some(target) = self.hints_full(&write.slot, write.change.value.as_ref().map_or(0, Bytes::len)) {
+            return Err(CoordinateWriteError::HintsFull { target, max_bytes });
+        }
+        let at = StorageKey::of(&write.key, &write.slot);
+        let base = self.write_base(&at)?;
+        let mut siblings = base.siblings.clone();
+        if let Some(stored) = siblings.latest() {
+            self.clock.advance_past(stored);
+        }
+        if let Some(seen) = &write.context {
+            self.check_context(seen, &write)?;
+        }
+        let replica = match &write.slot {
+            Slot::Own => self.replica,
+            Slot::HintFor(node) => self.replica.standing_in_for(node),
+        };
+        let dot = Dot { replica, time: self.clock.tick((self.wall)()) };
+        let mint = Mint { dot, since: base.born.max(self.remembers_since) };
+        let seen = write.context.unwrap_or_else(|| siblings.context().clone());
+        siblings.write(&seen, mint, write.change);
+        if write.conflict == Conflict::Lww {
+            siblings.keep_latest();
+        }
+        self.check_siblings(&write.key, &base.siblings, &siblings)?;
+        self.store(at, &write.slot, Rc::new(StoredRecord { born: base.born, siblings: siblings.clone() }));
+        Ok(siblings)
+    }
+
+    /// A context from the future is refused before anything of it is believed: stored, it would take this node's clock with it, and
+    /// the other replicas would refuse whatever this one writes from then on. What this clock has passed already is no news.
+    fn check_context(&mut self, seen: &VersionVector, write: &CoordinateWrite) -> Result<(), TooFarAhead> {
+        let Some(latest) = seen.latest().filter(|latest| *latest > self.clock.last()) else { return Ok(()) };
+        let observed = self.clock.observe(latest, (self.wall)(), self.limits.max_clock_skew_ms);
+        observed.inspect_err(|refused| {
+            self.metrics.clock_skew_refusals.inc();
+            warn!(trace = %write.trace, key = ?write.key, %refused, "a context from the future was refused");
+        })
+    }
+
+    /// On a client's write only, and only where it adds to the crowd: what replication and repair bring is never refused, or
+    /// replicas could not converge.
+    fn check_siblings(&self, key: &RecordKey, before: &Siblings, after: &Siblings) -> Result<(), CoordinateWriteError> {
+        let (found, limits) = (after.versions().len(), self.limits);
+        self.metrics.siblings.observe(found as f64);
+        if found > limits.siblings_max && found > before.versions().len() {
+            self.metrics.sibling_limit_rejections.inc();
+            let (found, max) = (found as u64, limits.siblings_max as u64);
+            return Err(CoordinateWriteError::TooManySiblings { found, max });
+        }
+        let (bytes, max_bytes) = (after.payload_bytes() as u64, limits.siblings_max_bytes);
+        if found > 1 && bytes > max_bytes && bytes > before.payload_bytes() as u64 {
+            self.metrics.sibling_limit_rejections.inc();
+            return Err(CoordinateWriteError::SiblingsTooLarge { bytes, max_bytes });
+        }
+        if found == limits.siblings_warn {
+            warn!(
+                ?key,
+                siblings = found,
+                "a key has many siblings: its writers do not hand back the context they read"
+            );
+        }
+        Ok(())
+    }
+
+    /// Merges; `Some(ticket)`: acknowledge when that is on disk; `None`: it already is.
+    fn merge(&mut self, write: WriteReplica) -> Result<Option<u64>, WriteReplicaError> {
+        let now_ms = (self.wall)();
+        if let Some(latest) = write.siblings.latest() {
+            self.clock.observe(latest, now_ms, self.limits.max_clock_skew_ms).inspect_err(|refused| {
+                self.metrics.clock_skew_refusals.inc();
+                warn!(trace = %write.trace, key = ?write.key, %refused, "a write from the future was refused");
+            })?;
+        }
+        let at = StorageKey::of(&write.key, &write.slot);
+        let max_bytes = self.limits.hints_max_bytes;
+        if let Some(target) = self.hints_full(&write.slot, write.siblings.payload_bytes()) {
+            return Err(WriteReplicaError::HintsFull { target, max_bytes });
+        }
+        let base = self.write_base(&at).map_err(WriteReplicaError::Storage)?;
+        let mut siblings = base.siblings.clone();
+        siblings.merge(&write.siblings);
+        if write.conflict == Conflict::Lww {
+            siblings.keep_latest();
+        }
+        if siblings == base.siblings {
+            return Ok(self.pending.ticket(&at));
+        }
+        Ok(Some(self.store(at, &write.slot, Rc::new(StoredRecord { born: base.born, siblings }))))
+    }
+
+    /// A hint that cannot be read helps nobody; the other replicas hold the write.
+    fn drop_hint(&mut self, target: &NodeId, at: StorageKey) {
+        warn!(%target, key = ?at.key, "a corrupt hint was dropped");
+        self.metrics.hints_dropped.inc();
+        self.forget_hint(target, at);
+    }
+
+    /// A refused write of a hint, or a refused deletion, has left on disk what was there before.
+    fn recount_hint(&mut self, at: &StorageKey) {
+        let Some((target, _)) = hint_parts(&at.key) else { return };
+        match self.storage.get(at.space, &at.key) {
+            Ok(Some(bytes)) => self.hints.kept(&target, &at.key, bytes.len() as u64),
+            Ok(None) => self.hints.delivered(&target, &at.key),
+            // It is there, and will be found corrupt when it is handed over.
+            Err(_) => {}
+        }
+    }
+
+    fn forget_hint(&mut self, target: &NodeId, at: StorageKey) {
+        let mut batch = Batch::default();
+        batch.delete(at.space, at.key.clone());
+        self.hints.delivered(target, &at.key);
+        self.submit(at, None, batch);
+    }
+
+    /// The node whose hints would exceed their bound with `more` bytes, if it is one.
+    fn hints_full(&self, slot: &Slot, more: usize) -> Option<NodeId> {
+        let Slot::HintFor(target) = slot else { return None };
+        let full = self.hints.bytes(target) + more as u64 > self.limits.hints_max_bytes;
+        full.then(|| {
+            self.metrics.hints_dropped.inc();
+            target.clone()
+        })
+    }
+
+    fn refusal(&mut self, error: &CommitError) -> StorageRefusal {
+        // What was minted and not stored is forgotten here but may live elsewhere: no span may reach back over it.
+        self.remembers_since = self.clock.tick((self.wall)());
+        match error {
+            CommitError::DiskFull { free_bytes, reserve_bytes } => {
+                StorageRefusal::DiskFull { free_bytes: *free_bytes, reserve_bytes: *reserve_bytes }
+            }
+            other if other.must_stop() => {
+                error!(%other, "the storage failed: this process ends and recovers when it is started again");
+                self.storage_failed.do_send(StorageFailed { reason: other.to_string() });
+                StorageRefusal::Failed { reason: other.to_string() }
+            }
+            other => StorageRefusal::Failed { reason: other.to_string() },
+        }
+    }
+
+    fn unreadable(&self, error: &ReadError) -> ReadReplicaError {
+        match error {
+            ReadError::Corrupt { .. } => self.corrupt(),
+            other => ReadReplicaError::Unreadable { reason: other.to_string() },
+        }
+    }
+
+    fn corrupt(&self) -> ReadReplicaError {
+        self.metrics.corrupt_records.inc();
+        ReadReplicaError::Corrupt
+    }
+}
+
+impl Actor for Node {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(0);
+    }
+}
+
+impl Handler<CoordinateWrite> for Node {
+    type Result = Result<Siblings, CoordinateWriteError>;
+
+    fn handle(&mut self, write: CoordinateWrite, _: &mut Self::Context) -> Self::Result {
+        self.coordinate(write)
+    }
+}
+
+impl Handler<WriteReplica> for Node {
+    type Result = Deferred<Result<(), WriteReplicaError>>;
+
+    fn handle(&mut self, write: WriteReplica, _: &mut Self::Context) -> Self::Result {
+        match self.merge(write) {
+            Ok(None) => Deferred::Now(Ok(())),
+            Ok(Some(ticket)) => {
+                let (promise, answer) = Promise::new();
+                self.pending.acknowledge(ticket, promise);
+                answer
+            }
+            Err(refused) => Deferred::Now(Err(refused)),
+        }
+    }
+}
+
+/// The committing thread reports: what it took is on disk, or was refused as a whole.
+impl Handler<Committed> for Node {
+    type Result = ();
+
+    fn handle(&mut self, Committed(outcome): Committed, _: &mut Self::Context) {
+        let refusal = outcome.result.as_ref().err().map(|error| self.refusal(error));
+        while let Some(written) = self.pending.next_up_to(outcome.last) {
+            // Also where a later write is on its way: what is acknowledged now must be read now, and the cache is older.
+            self.cache.remove(&written.at);
+            if let (false, Some(record), None) = (written.superseded, written.record, &refusal) {
+                self.cache.insert(written.at.clone(), record);
+            }
+            if refusal.is_some() && written.at.space == Space::Hints && !written.superseded {
+                self.recount_hint(&written.at);
+            }
+            for promise in written.promises {
+                promise.keep(refusal.clone().map_or(Ok(()), |refusal| Err(refusal.into())));
+            }
+        }
+    }
+}
+
+impl Handler<ReadReplica> for Node {
+    type Result = Result<Siblings, ReadReplicaError>;
+
+    fn handle(&mut self, read: ReadReplica, _: &mut Self::Context) -> Self::Result {
+        let record = self.committed(&StorageKey::of(&read.key, &read.slot))?;
+        Ok(record.map(|record| record.siblings.clone()).unwrap_or_default())
+    }
+}
+
+impl Handler<ReadOwn> for Node {
+    type Result = Vec<Result<Siblings, ReadReplicaError>>;
+
+    fn handle(&mut self, ReadOwn(keys): ReadOwn, _: &mut Self::Context) -> Self::Result {
+        let held = |key: &RecordKey| {
+            let record = self.committed(&StorageKey::of(key, &Slot::Own))?;
+            Ok(record.map(|record| record.siblings.clone()).unwrap_or_default())
+        };
+        keys.iter().map(held).collect()
+    }
+}
+
+impl Handler<ScanReplica> for Node {
+    type Result = Result<ScanSlice, ReadReplicaError>;
+
+    fn handle(&mut self, scan: ScanReplica, _: &mut Self::Context) -> Self::Result {
+        let prefix = RecordKey::table_prefix(scan.partition, &scan.table);
+        let all = ScanRange::prefix(&prefix);
+        let range = scan.after.as_ref().map_or(all, |key| all.after(key.as_bytes()));
+        let page =
+            self.storage.scan(Space::Records, range, scan.limit as usize).map_err(|error| self.unreadable(&error))?;
+        // What is damaged here is held by the other replicas of the read quorum.
+        self.metrics.corrupt_records.inc_by(page.corrupt.len() as u64);
+        let record = |(key, value): (Bytes, Bytes)| {
+            Some((RecordKey::try_from(key).ok()?, StoredRecord::from_bytes(&value)?.siblings))
+        };
+        let covers_up_to = page.resume_after.and_then(|key| RecordKey::try_from(key).ok());
+        let slice = ScanSlice { records: page.entries.into_iter().filter_map(record).collect(), covers_up_to };
+        Ok(slice)
+    }
+}
+
+impl Handler<NextHints> for Node {
+    type Result = Result<Vec<Hint>, ReadReplicaError>;
+
+    fn handle(&mut self, next: NextHints, _: &mut Self::Context) -> Self::Result {
+        let keys = self.hints.next(&next.target, next.after.as_ref(), next.limit);
+        let mut hints = Vec::with_capacity(keys.len());
+        for key in keys {
+            let at = StorageKey::of(&key, &Slot::HintFor(next.target.clone()));
+            match self.committed(&at) {
+                Ok(Some(record)) => hints.push(Hint { key, siblings: record.siblings.clone() }),
+                Err(ReadReplicaError::Corrupt) => self.drop_hint(&next.target, at),
+                // Not on disk yet: it comes with the next round.
+                Ok(None) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(hints)
+    }
+}
+
+impl Handler<HintDelivered> for Node {
+    type Result = ();
+
+    fn handle(&mut self, delivered: HintDelivered, _: &mut Self::Context) {
+        let slot = Slot::HintFor(delivered.target.clone());
+        let at = StorageKey::of(&delivered.hint.key, &slot);
+        let unchanged = matches!(self.latest(&at), Ok(Some(record)) if record.siblings == delivered.hint.siblings);
+        if unchanged {
+            self.metrics.hints_delivered.inc();
+            self.forget_hint(&delivered.target, at);
+        }
+    }
+}
+
+impl Handler<CountHints> for Node {
+    type Result = Vec<HintsPending>;
+
+    fn handle(&mut self, _: CountHints, _: &mut Self::Context) -> Self::Result {
+        self.hints.count()
+    }
+}
+
+impl Handler<ReapExpired> for Node {
+    type Result = Result<Option<Bytes>, ReadReplicaError>;
+
+    fn handle(&mut self, reap: ReapExpired, _: &mut Self::Context) -> Self::Result {
+        let range = reap.after.as_deref().map_or(ScanRange::all(), |last| ScanRange::all().after(last));
+        let page = self.storage.scan(Space::Records, range, reap.limit).map_err(|error| self.unreadable(&error))?;
+        let now_ms = (self.wall)();
+        for (key, value) in page.entries {
+            let ours = RecordKey::try_from(key.clone()).is_ok_and(|key| self.owns(key.partition()));
+            let at = StorageKey { space: Space::Records, key };
+            // A write on its way starts from what it found; its successor is reaped on the next walk.
+            if ours
+                && !self.pending.contains(&at)
+                && let Some(mut record) = StoredRecord::from_bytes(&value)
+                && record.siblings.reap(now_ms)
+            {
+                self.metrics.ttl_reaped.inc();
+                self.store(at, &Slot::Own, Rc::new(record));
+            }
+        }
+        Ok(page.resume_after)
+    }
+}
+
+/// The greatest ceiling that any shard of an earlier life left.
+fn stored_ceiling(storage: &dyn Storage) -> Result<HlcTime, ReadError> {
+    let page = storage.scan(Space::Meta, ScanRange::prefix(CEILING_KEY_PREFIX), usize::MAX)?;
+    let mut floor = HlcTime::default();
+    for (_, value) in page.entries {
+        if let Ok(bytes) = <[u8; 8]>::try_from(value.as_ref()) {
+            floor = floor.max(HlcTime::from_u64(u64::from_be_bytes(bytes)));
+        }
+    }
+    Ok(floor)
+}
+
+/// For `hints`: whom a stored hint belongs to, and which record it is.
+pub(super) fn hint_parts(key: &Bytes) -> Option<(NodeId, RecordKey)> {
+    let end = key.iter().position(|byte| *byte == 0)?;
+    let target = NodeId::new(std::str::from_utf8(&key[..end]).ok()?).ok()?;
+    Some((target, RecordKey::try_from(key.slice(end + 1..)).ok()?))
+}

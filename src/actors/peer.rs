@@ -1,0 +1,214 @@
+//! Another node, seen from one worker: takes the replica messages of a `Node` and carries them over the bridge.
+//!
+//! The coordinator and hinted handoff speak to it. It decides nothing: a message is encoded, its sender parked, and the reply with
+//! the same number handed back. If it dies, so does the process; if the connection breaks, every parked sender learns so at once.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext, Context, Handler, Recipient};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::deferred::{Deferred, Promise};
+use super::link::{FramesArrived, Link, LinkDown, LinkUp};
+use crate::messages::cluster::{ClusterIdentity, MemberAddress, PeerDown, PeerUp};
+use crate::messages::{LinkError, Overloaded};
+use crate::metrics::Metrics;
+use crate::wire::frame::{Frame, FrameKind};
+use crate::wire::handshake::Secret;
+use crate::wire::operation::BridgeRequest;
+use crate::wire::outbox::Outbox;
+use crate::wire::transport::Connector;
+
+/// How often overdue requests are looked for.
+const DEADLINE_TICK: Duration = Duration::from_millis(20);
+
+/// What a [`Peer`] is told.
+pub struct PeerParts {
+    /// The peer.
+    pub peer: MemberAddress,
+    /// This node.
+    pub local: MemberAddress,
+    /// This node's data directory.
+    pub directory: u64,
+    /// The cluster.
+    pub cluster: ClusterIdentity,
+    /// The cluster's secret.
+    pub secret: Option<Secret>,
+    /// The worker whose link this is.
+    pub worker: usize,
+    /// Bound of one frame, in bytes.
+    pub frame_max_bytes: usize,
+    /// Bound of the requests that wait for an answer.
+    pub inflight_max: usize,
+    /// A request that is not answered within this time never will be.
+    pub request_timeout: Duration,
+    /// Dials.
+    pub connector: Rc<dyn Connector>,
+    /// Seeds nonces and jitter.
+    pub seed: u64,
+    /// Told when the link is ready.
+    pub up: Recipient<PeerUp>,
+    /// Told when it is lost.
+    pub down: Recipient<PeerDown>,
+    /// Where it counts.
+    pub metrics: Metrics,
+}
+
+/// Hands a reply, or the reason why there is none, to whoever asked.
+type Answer = Box<dyn FnOnce(Result<&Frame, LinkError>)>;
+
+/// The link to one peer.
+pub struct Peer {
+    parts: PeerParts,
+    outbox: Option<Outbox>,
+    next_id: u64,
+    waiting: BTreeMap<u64, (Instant, Answer)>,
+    stopped: Rc<Cell<bool>>,
+}
+
+impl Peer {
+    /// A link that dials once the actor starts.
+    pub fn new(parts: PeerParts) -> Self {
+        Self { parts, outbox: None, next_id: 0, waiting: BTreeMap::new(), stopped: Rc::new(Cell::new(false)) }
+    }
+
+    fn request<M>(&mut self, message: &M) -> Deferred<M::Result>
+    where
+        M: BridgeRequest,
+        M::Error: From<LinkError>,
+    {
+        match self.send(message) {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.parts.metrics.link_error(&self.parts.peer.member.id, &error);
+                Deferred::Now(Err(error.into()))
+            }
+        }
+    }
+
+    fn send<M>(&mut self, message: &M) -> Result<Deferred<M::Result>, LinkError>
+    where
+        M: BridgeRequest,
+        M::Error: From<LinkError>,
+    {
+        let outbox = self.outbox.as_ref().filter(|outbox| !outbox.is_closed()).ok_or(LinkError::Unreachable)?;
+        let max = self.parts.inflight_max;
+        if self.waiting.len() >= max {
+            return Err(Overloaded { limit: "limits.peer_inflight".to_owned(), max: max as u64 }.into());
+        }
+        self.next_id += 1;
+        let number = M::OPERATION.number();
+        outbox.push(FrameKind::Request, number, self.next_id, message).map_err(|error| {
+            warn!(peer = %self.parts.peer.member.id, %error, "a message could not be sent");
+            LinkError::Unreachable
+        })?;
+        let (promise, answer) = Promise::new();
+        let deliver: Answer = Box::new(move |reply| {
+            let reply = reply.and_then(|frame| frame.decode::<M::Result>().map_err(|_| LinkError::BadAnswer));
+            promise.keep(reply.unwrap_or_else(|error| Err(error.into())));
+        });
+        self.waiting.insert(self.next_id, (Instant::now() + self.parts.request_timeout, deliver));
+        Ok(answer)
+    }
+
+    fn fail_all(&mut self, error: &LinkError) {
+        for (_, answer) in std::mem::take(&mut self.waiting).into_values() {
+            answer(Err(error.clone()));
+        }
+    }
+
+    fn expire(&mut self) {
+        // Numbers rise with time and every request has the same time-out, so the overdue ones come first.
+        let now = Instant::now();
+        while let Some(entry) = self.waiting.first_entry()
+            && entry.get().0 <= now
+        {
+            let (_, answer) = entry.remove();
+            self.parts.metrics.link_error(&self.parts.peer.member.id, &LinkError::TimedOut);
+            answer(Err(LinkError::TimedOut));
+        }
+    }
+}
+
+impl Actor for Peer {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(0);
+        ctx.run_interval(DEADLINE_TICK, |peer, _| peer.expire());
+        let parts = &self.parts;
+        let link = Link {
+            peer: parts.peer.clone(),
+            local: parts.local.clone(),
+            directory: parts.directory,
+            cluster: parts.cluster.clone(),
+            secret: parts.secret.clone(),
+            frame_max_bytes: parts.frame_max_bytes,
+            rng: StdRng::seed_from_u64(parts.seed),
+            up: ctx.address().recipient(),
+            down: ctx.address().recipient(),
+            frames: ctx.address().recipient(),
+            stopped: Rc::clone(&self.stopped),
+        };
+        actix::spawn(link.keep_alive(Rc::clone(&parts.connector)));
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        self.stopped.set(true);
+        if let Some(outbox) = self.outbox.take() {
+            outbox.close();
+        }
+        self.fail_all(&LinkError::Stopped);
+    }
+}
+
+/// Every message of a replica travels the same way.
+impl<M> Handler<M> for Peer
+where
+    M: BridgeRequest,
+    M::Error: From<LinkError>,
+{
+    type Result = Deferred<M::Result>;
+
+    fn handle(&mut self, message: M, _: &mut Self::Context) -> Self::Result {
+        self.request(&message)
+    }
+}
+
+impl Handler<LinkUp> for Peer {
+    type Result = ();
+
+    fn handle(&mut self, LinkUp(outbox): LinkUp, _: &mut Self::Context) {
+        self.outbox = Some(outbox);
+        self.parts.up.do_send(PeerUp { node: self.parts.peer.member.id.clone(), worker: self.parts.worker });
+    }
+}
+
+impl Handler<LinkDown> for Peer {
+    type Result = ();
+
+    fn handle(&mut self, _: LinkDown, _: &mut Self::Context) {
+        self.outbox = None;
+        self.parts.down.do_send(PeerDown { node: self.parts.peer.member.id.clone(), worker: self.parts.worker });
+        self.fail_all(&LinkError::ConnectionLost);
+    }
+}
+
+impl Handler<FramesArrived> for Peer {
+    type Result = ();
+
+    fn handle(&mut self, FramesArrived(frames): FramesArrived, _: &mut Self::Context) {
+        for frame in frames.iter().filter(|frame| frame.kind == FrameKind::Reply) {
+            // A reply that came too late has nobody waiting for it.
+            if let Some((_, answer)) = self.waiting.remove(&frame.id) {
+                answer(Ok(frame));
+            }
+        }
+    }
+}

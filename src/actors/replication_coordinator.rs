@@ -1,0 +1,314 @@
+//! Runs client requests: checks them, takes the view as it is, and carries out what the quorum logic decides.
+//!
+//! Bridge sessions and the HTTP API of the same worker speak to it. It decides nothing about versions (a replica does) nor about who
+//! can be reached (`RingManager` does). Requests under way die with it; what was acknowledged does not.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Context, Handler, Recipient, ResponseFuture};
+use tokio::time::Instant;
+
+use super::answer_alone::{Answer, Checked, answer_alone, suffices};
+use super::coordinate_get::{KeyRead, coordinate_get};
+use super::coordinate_put::{KeyWrite, coordinate_put};
+use super::coordinate_scan::coordinate_scan;
+use super::coordinate_where::coordinate_where;
+use super::coordination::{Coordination, Permit, Replicas};
+use super::node::WallClock;
+use crate::dynamo::context;
+use crate::dynamo::quantile::Quantile;
+use crate::dynamo::siblings::{Change, Siblings};
+use crate::dynamo::version::VersionVector;
+use crate::item::Item;
+use crate::item::Key;
+use crate::item::{Conflict, TableSchema};
+use crate::messages::admin::AdminError;
+use crate::messages::client::{
+    AnswerAlone, Delete, Get, GetError, GetReply, ListTables, Put, PutError, PutReply, Scan, ScanReply, Where,
+    WhereReply,
+};
+use crate::messages::cluster::{View, ViewChanged};
+use crate::messages::replica::ReadOwn;
+use crate::messages::{Overloaded, TraceId};
+use crate::metrics::{Metrics, Outcome};
+
+/// A read asks one replica more after this quantile of the time that replicas take to answer.
+const HEDGE_QUANTILE: f64 = 0.95;
+
+/// The first guess of that time, in seconds.
+const HEDGE_FIRST_S: f64 = 0.02;
+
+/// A hedge sooner than this costs more than it saves, in seconds.
+const HEDGE_LEAST_S: f64 = 0.002;
+
+/// What a [`ReplicationCoordinator`] is told.
+pub struct CoordinatorParts {
+    /// The cluster as it is at the start.
+    pub view: Arc<View>,
+    /// Where replica messages go.
+    pub replicas: Replicas,
+    /// This node's shards, in order, for reads that need nobody else.
+    pub own: Vec<Recipient<ReadOwn>>,
+    /// The wall clock.
+    pub wall: WallClock,
+    /// The longest a request may take.
+    pub request_timeout: Duration,
+    /// Bound of the requests under way.
+    pub inflight_max: usize,
+    /// Where it counts.
+    pub metrics: Metrics,
+}
+
+/// One worker's coordinator.
+pub struct ReplicationCoordinator {
+    view: Arc<View>,
+    replicas: Rc<Replicas>,
+    own: Vec<Recipient<ReadOwn>>,
+    wall: WallClock,
+    request_timeout: Duration,
+    inflight: Rc<Cell<usize>>,
+    inflight_max: usize,
+    read_latency: Rc<RefCell<Quantile>>,
+    metrics: Metrics,
+}
+
+impl ReplicationCoordinator {
+    /// A coordinator that is ready at once.
+    pub fn new(parts: CoordinatorParts) -> Self {
+        Self {
+            view: parts.view,
+            replicas: Rc::new(parts.replicas),
+            own: parts.own,
+            wall: parts.wall,
+            request_timeout: parts.request_timeout,
+            inflight: Rc::default(),
+            inflight_max: parts.inflight_max,
+            read_latency: Rc::new(RefCell::new(Quantile::new(HEDGE_QUANTILE, HEDGE_FIRST_S, HEDGE_LEAST_S))),
+            metrics: parts.metrics,
+        }
+    }
+
+    fn begin(&self, trace: TraceId, timeout_ms: Option<u32>) -> Result<Rc<Coordination>, Overloaded> {
+        let max = self.inflight_max;
+        let permit = Permit::take(&self.inflight, max).ok_or_else(|| {
+            self.metrics.shed.inc();
+            Overloaded { limit: "limits.inflight_requests".to_owned(), max: max as u64 }
+        })?;
+        let asked = timeout_ms.map(|ms| Duration::from_millis(ms.into()));
+        let allowed = asked.map_or(self.request_timeout, |asked| asked.min(self.request_timeout));
+        Ok(Rc::new(Coordination {
+            view: Arc::clone(&self.view),
+            replicas: Rc::clone(&self.replicas),
+            trace,
+            deadline: Instant::now() + allowed,
+            read_latency: Rc::clone(&self.read_latency),
+            wall: Arc::clone(&self.wall),
+            metrics: self.metrics.clone(),
+            permit,
+        }))
+    }
+
+    fn check_put(&self, put: Put) -> Result<(Rc<Coordination>, KeyWrite), PutError> {
+        let cx = self.begin(put.trace, put.timeout_ms)?;
+        let table = cx.table(&put.table).ok_or(PutError::NoSuchTable { table: put.table })?;
+        let item = Item::from_bytes(&put.item).map_err(|error| PutError::InvalidItem { reason: error.to_string() })?;
+        item.validate().map_err(|error| PutError::InvalidItem { reason: error.to_string() })?;
+        let key = cx.record_key(table, &table.key_of(&item)?);
+        let quorum = cx.quorum(table, None, put.w)?;
+        let context = seen(table, put.context.as_ref(), &key)?;
+        let expires_at_ms = put.ttl_ms.map(|ttl| (cx.wall)().saturating_add(ttl));
+        let change = Change { value: Some(put.item), expires_at_ms };
+        let write = KeyWrite { key, quorum, conflict: table.conflict, context, change };
+        Ok((cx, write))
+    }
+
+    fn check_delete(&self, delete: &Delete) -> Result<(Rc<Coordination>, KeyWrite), PutError> {
+        let cx = self.begin(delete.trace, delete.timeout_ms)?;
+        let table = cx.table(&delete.table).ok_or_else(|| PutError::NoSuchTable { table: delete.table.clone() })?;
+        let key = Key::from_bytes(&delete.key).map_err(|error| PutError::InvalidKey { reason: error.to_string() })?;
+        table.check_key(&key)?;
+        let quorum = cx.quorum(table, None, delete.w)?;
+        let key = cx.record_key(table, &key);
+        let context = seen(table, delete.context.as_ref(), &key)?;
+        let change = Change { value: None, expires_at_ms: None };
+        let write = KeyWrite { key, quorum, conflict: table.conflict, context, change };
+        Ok((cx, write))
+    }
+
+    fn check_get(&self, get: &Get) -> Result<(Rc<Coordination>, KeyRead), GetError> {
+        let cx = self.begin(get.trace, get.timeout_ms)?;
+        let read = key_read(&cx, get)?;
+        Ok((cx, read))
+    }
+}
+
+fn key_read(cx: &Coordination, get: &Get) -> Result<KeyRead, GetError> {
+    let table = cx.table(&get.table).ok_or_else(|| GetError::NoSuchTable { table: get.table.clone() })?;
+    let key = Key::from_bytes(&get.key).map_err(|error| GetError::InvalidKey { reason: error.to_string() })?;
+    table.check_key(&key)?;
+    let quorum = cx.quorum(table, get.r, None)?;
+    Ok(KeyRead { key: cx.record_key(table, &key), quorum, conflict: table.conflict })
+}
+
+/// What a write may supersede: what its context says; without one, nothing, but on an `lww` table everything.
+fn seen(
+    table: &TableSchema,
+    context: Option<&context::Context>,
+    key: &crate::dynamo::record_key::RecordKey,
+) -> Result<Option<VersionVector>, context::ContextError> {
+    match (context, table.conflict) {
+        (Some(context), _) => Ok(Some(context.for_key(key.as_bytes())?.clone())),
+        (None, Conflict::Siblings) => Ok(Some(VersionVector::new())),
+        (None, Conflict::Lww) => Ok(None),
+    }
+}
+
+/// What a client is told of a key.
+pub(super) fn reply(siblings: &Siblings, key: &[u8], now_ms: u64) -> GetReply {
+    let clock = siblings.context().clone();
+    let versions = siblings.visible(now_ms).cloned().collect();
+    GetReply { versions, context: context::Context::new(key, clock.clone()), clock }
+}
+
+impl Actor for ReplicationCoordinator {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(0);
+    }
+}
+
+impl Handler<Put> for ReplicationCoordinator {
+    type Result = ResponseFuture<Result<PutReply, PutError>>;
+
+    fn handle(&mut self, put: Put, _: &mut Self::Context) -> Self::Result {
+        let (checked, measured) = (self.check_put(put), self.metrics.request("put"));
+        Box::pin(async move {
+            let reply = match checked {
+                Ok((cx, write)) => coordinate_put(cx, write).await,
+                Err(refused) => Err(refused),
+            };
+            measured.finish(Outcome::of_put(&reply));
+            reply
+        })
+    }
+}
+
+impl Handler<Delete> for ReplicationCoordinator {
+    type Result = ResponseFuture<Result<PutReply, PutError>>;
+
+    fn handle(&mut self, delete: Delete, _: &mut Self::Context) -> Self::Result {
+        let (checked, measured) = (self.check_delete(&delete), self.metrics.request("delete"));
+        let blind = delete.context.is_none();
+        Box::pin(async move {
+            let reply = match checked {
+                Ok((cx, write)) if blind && write.conflict == Conflict::Siblings => {
+                    delete_what_is_there(cx, write).await
+                }
+                Ok((cx, write)) => coordinate_put(cx, write).await,
+                Err(refused) => Err(refused),
+            };
+            measured.finish(Outcome::of_put(&reply));
+            reply
+        })
+    }
+}
+
+/// A delete without a context means "what is there now": read it, then delete exactly that.
+async fn delete_what_is_there(cx: Rc<Coordination>, write: KeyWrite) -> Result<PutReply, PutError> {
+    let read = KeyRead { key: write.key.clone(), quorum: write.quorum, conflict: write.conflict };
+    let found = coordinate_get(Rc::clone(&cx), read).await.map_err(PutError::CannotReadFirst)?;
+    coordinate_put(cx, KeyWrite { context: Some(found.context().clone()), ..write }).await
+}
+
+impl Handler<Get> for ReplicationCoordinator {
+    type Result = ResponseFuture<Result<GetReply, GetError>>;
+
+    fn handle(&mut self, get: Get, _: &mut Self::Context) -> Self::Result {
+        let (checked, measured) = (self.check_get(&get), self.metrics.request("get"));
+        Box::pin(async move {
+            let reply = match checked {
+                Ok((cx, read)) => {
+                    let (key, wall) = (read.key.clone(), Arc::clone(&cx.wall));
+                    coordinate_get(cx, read).await.map(|found| reply(&found, key.as_bytes(), wall()))
+                }
+                Err(refused) => Err(refused),
+            };
+            measured.finish(Outcome::of_get(&reply));
+            reply
+        })
+    }
+}
+
+impl Handler<AnswerAlone> for ReplicationCoordinator {
+    type Result = ResponseFuture<Vec<Answer>>;
+
+    fn handle(&mut self, AnswerAlone(gets): AnswerAlone, _: &mut Self::Context) -> Self::Result {
+        let measured = self.metrics.request("get");
+        // The credits are for requests that wait for somebody: what finds none here is refused there.
+        let Ok(cx) = self.begin(TraceId::default(), None) else {
+            return Box::pin(std::future::ready(gets.into_iter().map(Err).collect()));
+        };
+        let check = |get: Get| match key_read(&cx, &get) {
+            Ok(read) if suffices(&cx, &read) => Checked::Here(read, get),
+            Ok(_) => Checked::Elsewhere(get),
+            Err(error) => Checked::Refused(error),
+        };
+        let checked = gets.into_iter().map(check).collect();
+        let answers = answer_alone(cx, self.own.clone(), checked);
+        Box::pin(async move {
+            let answers = answers.await;
+            answers.iter().flatten().for_each(|answer| measured.count(Outcome::of_get(answer)));
+            answers
+        })
+    }
+}
+
+impl Handler<Scan> for ReplicationCoordinator {
+    type Result = ResponseFuture<Result<ScanReply, GetError>>;
+
+    fn handle(&mut self, scan: Scan, _: &mut Self::Context) -> Self::Result {
+        let begun = self.begin(scan.trace, scan.timeout_ms);
+        let measured = self.metrics.request("scan");
+        Box::pin(async move {
+            let reply = match begun {
+                Ok(cx) => coordinate_scan(cx, scan).await,
+                Err(overloaded) => Err(overloaded.into()),
+            };
+            measured.finish(Outcome::of_get(&reply));
+            reply
+        })
+    }
+}
+
+impl Handler<Where> for ReplicationCoordinator {
+    type Result = ResponseFuture<Result<WhereReply, GetError>>;
+
+    fn handle(&mut self, at: Where, _: &mut Self::Context) -> Self::Result {
+        let get = Get { trace: at.trace, table: at.table, key: at.key, r: None, timeout_ms: None };
+        let checked = self.check_get(&get);
+        Box::pin(async move {
+            let (cx, read) = checked?;
+            Ok(coordinate_where(cx, read).await)
+        })
+    }
+}
+
+impl Handler<ListTables> for ReplicationCoordinator {
+    type Result = Result<Vec<TableSchema>, AdminError>;
+
+    fn handle(&mut self, _: ListTables, _: &mut Self::Context) -> Self::Result {
+        Ok(self.view.tables.as_ref().clone())
+    }
+}
+
+impl Handler<ViewChanged> for ReplicationCoordinator {
+    type Result = ();
+
+    fn handle(&mut self, ViewChanged(view): ViewChanged, _: &mut Self::Context) {
+        self.view = view;
+    }
+}

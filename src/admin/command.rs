@@ -1,0 +1,230 @@
+//! The commands and their arguments, the same on the program's command line and in the REPL.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::help_texts::{EXPORT_HELP, IMPORT_HELP, LINE_HELP, PROGRAM_HELP, PUT_HELP};
+
+/// Look after a Slipring cluster: see its state, read and write items, move tables in and out.
+///
+/// Without a command it starts a session (or, when the standard input is not a terminal, runs the commands it reads there).
+#[derive(Clone, Debug, Parser)]
+#[command(name = "slipring-admin", version, after_help = PROGRAM_HELP)]
+pub struct Program {
+    /// How to reach a node.
+    #[command(flatten)]
+    pub connection: ConnectionArguments,
+    /// Print JSON instead of text and tables.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// How to reach a node.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Connection")]
+pub struct ConnectionArguments {
+    /// Bridge address of a node; several, by commas or by repeating, are tried in turn.
+    #[arg(long, global = true, value_name = "HOST:PORT", value_delimiter = ',', default_value = "127.0.0.1:7400")]
+    #[arg(env = "SLIPRING_ADMIN_CONNECT", hide_env_values = true)]
+    pub connect: Vec<String>,
+    /// The file that holds the cluster's secret (`cluster.secret_file` of the nodes).
+    #[arg(long, global = true, value_name = "FILE", env = "SLIPRING_ADMIN_SECRET_FILE", hide_env_values = true)]
+    pub secret_file: Option<PathBuf>,
+    /// Give up a request, or connecting, after this many milliseconds.
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3_600_000))]
+    pub timeout_ms: Option<u32>,
+}
+
+/// Commands of `slipring-admin`
+#[derive(Clone, Debug, PartialEq, Parser)]
+#[command(name = "", no_binary_name = true, override_usage = "COMMAND [ARGUMENT ...]")]
+#[command(disable_help_flag = true, after_help = LINE_HELP)]
+pub struct Line {
+    /// Print JSON instead of text and tables.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Subcommand)]
+pub enum Command {
+    /// One screen about the node and its cluster
+    #[command(after_help = "Example:\n  status")]
+    Status,
+    /// The members: state, share of the ring, address
+    #[command(after_help = "Example:\n  nodes")]
+    Nodes,
+    /// Partitions per node and balance
+    #[command(after_help = "Examples:\n  ring\n  ring --all")]
+    Ring {
+        /// Also list the owner of every partition, in ranges
+        #[arg(long)]
+        all: bool,
+    },
+    /// Write an item
+    #[command(after_help = PUT_HELP)]
+    Put(PutArguments),
+    /// Read an item: every sibling, and the context to write it back with
+    #[command(after_help = "Examples:\n  get kv cart:1\n  get kv cart:1 --r 1\n  get kv cart:1 --json")]
+    Get(GetArguments),
+    /// Delete an item
+    #[command(after_help = "Without --context whatever is there at the time is deleted; with it, only what that \
+                            `get` has shown.\n\nExamples:\n  delete kv cart:1\n  delete kv cart:1 --context AQx5…")]
+    Delete(DeleteArguments),
+    /// Who stores a key, and what each replica holds of it
+    #[command(after_help = "Examples:\n  where kv cart:1\n  where orders user#7 --sort 42")]
+    Where(KeyArguments),
+    /// The tables
+    #[command(after_help = "Example:\n  tables")]
+    Tables,
+    /// A table's key, quorums and rule for conflicts
+    #[command(after_help = "Example:\n  describe kv")]
+    Describe {
+        /// The table
+        table: String,
+    },
+    /// Writes that the node keeps for others until they are back
+    #[command(after_help = "Example:\n  hints")]
+    Hints,
+    /// Write the records of a file into a table; a second time changes nothing
+    #[command(after_help = IMPORT_HELP)]
+    Import(ImportArguments),
+    /// Write a table as JSON Lines
+    #[command(after_help = EXPORT_HELP)]
+    Export(ExportArguments),
+    /// The node's metrics
+    #[command(after_help = "Examples:\n  metrics\n  metrics put\n  metrics --json slipring_build")]
+    Metrics {
+        /// Only metrics whose name contains this
+        filter: Option<String>,
+    },
+    /// Repeat a command that only reads, until Ctrl-C
+    #[command(after_help = "Examples:\n  watch 2 hints\n  watch 1 where kv cart:1")]
+    Watch(WatchArguments),
+}
+
+/// The key of an item.
+#[derive(Clone, Debug, PartialEq, Args)]
+pub struct KeyArguments {
+    /// The table
+    pub table: String,
+    /// The partition key: text, a number, or base64, as the table's key is
+    pub key: String,
+    /// The sort key, where the table has one
+    #[arg(long, value_name = "S")]
+    pub sort: Option<String>,
+}
+
+/// The arguments of `put`.
+#[derive(Clone, Debug, PartialEq, Args)]
+pub struct PutArguments {
+    /// Which item.
+    #[command(flatten)]
+    pub key: KeyArguments,
+    /// The item, in plain JSON
+    #[arg(value_name = "JSON", allow_negative_numbers = true)]
+    pub item: String,
+    /// Hide the item after this many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=MAX_TTL_S))]
+    pub ttl: Option<u64>,
+    /// Wait for this many replicas instead of the table's W
+    #[arg(long, value_name = "W")]
+    pub w: Option<u8>,
+    /// Replace what the `get` or `put` that printed this context has seen
+    #[arg(long, value_name = "CONTEXT")]
+    pub context: Option<String>,
+}
+
+/// A hundred years, in seconds: more is a mistake, and would not fit the clock.
+const MAX_TTL_S: u64 = 100 * 366 * 24 * 3600;
+
+/// The arguments of `get`.
+#[derive(Clone, Debug, PartialEq, Args)]
+pub struct GetArguments {
+    /// Which item.
+    #[command(flatten)]
+    pub key: KeyArguments,
+    /// Ask this many replicas instead of the table's R
+    #[arg(long, value_name = "R")]
+    pub r: Option<u8>,
+}
+
+/// The arguments of `delete`.
+#[derive(Clone, Debug, PartialEq, Args)]
+pub struct DeleteArguments {
+    /// Which item.
+    #[command(flatten)]
+    pub key: KeyArguments,
+    /// Delete only what the `get` or `put` that printed this context has seen
+    #[arg(long, value_name = "CONTEXT")]
+    pub context: Option<String>,
+    /// Wait for this many replicas instead of the table's W
+    #[arg(long, value_name = "W")]
+    pub w: Option<u8>,
+}
+
+/// The arguments of `import`.
+#[derive(Clone, Debug, PartialEq, Args)]
+pub struct ImportArguments {
+    /// The table
+    pub table: String,
+    /// The file, or `-` for the standard input
+    pub file: PathBuf,
+    /// The attribute of the records that becomes the partition key [default: the one with the key's name]
+    #[arg(long, value_name = "ATTR")]
+    pub key: Option<String>,
+    /// How many records are under way at a time
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub concurrency: u16,
+    /// How long to try again, per record, when nodes are down or busy
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub retry_for: u64,
+}
+
+/// The arguments of `export`.
+#[derive(Clone, Debug, PartialEq, Args)]
+pub struct ExportArguments {
+    /// The table
+    pub table: String,
+    /// Write to this file, which appears once it is complete [default: the standard output]
+    pub file: Option<PathBuf>,
+    /// Rename the partition key to this attribute, the inverse of `import --key`
+    #[arg(long, value_name = "ATTR")]
+    pub key: Option<String>,
+    /// How long to try again when nodes are down or busy
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub retry_for: u64,
+}
+
+/// The arguments of `watch`.
+#[derive(Clone, Debug, PartialEq, Args)]
+pub struct WatchArguments {
+    /// Seconds between two runs
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub seconds: u32,
+    /// Stop after this many runs
+    #[arg(long, value_name = "N")]
+    pub count: Option<u64>,
+    /// The command
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, num_args = 1..)]
+    pub command: Vec<String>,
+}
+
+impl Command {
+    /// Whether it changes what is stored.
+    pub fn writes(&self) -> bool {
+        matches!(self, Self::Put(_) | Self::Delete(_) | Self::Import(_))
+    }
+
+    /// Whether `watch` may repeat it.
+    pub fn can_be_watched(&self) -> bool {
+        !self.writes() && !matches!(self, Self::Export(_) | Self::Watch(_))
+    }
+}

@@ -1,0 +1,10 @@
+//! What commands show: plain values that are printed as text or serialised as they are. See `docs/admin.md` for the JSON.
+
+pub mod cluster;
+mod grid;
+pub mod item;
+pub mod metrics;
+pub mod place;
+pub mod status;
+pub mod table;
+pub mod units;

@@ -1,0 +1,164 @@
+//! The closed loop for stores whose connections answer in order: Redis and etcd.
+//!
+//! One thread drives all connections. With one connection it reads and writes as the worker of a node does; with several it
+//! asks the system which of them have something to read, and answers all of those before it asks again.
+
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+
+use super::args::Peer;
+use super::failure::Failure;
+use super::report::Report;
+use super::tally::{Kind, Tally};
+
+/// Bound of one wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How a store is asked and answers.
+pub trait Dialect {
+    /// Appends the next request.
+    fn ask(&mut self, out: &mut Vec<u8>);
+
+    /// How many requests of the tally one `ask` stands for.
+    fn weight(&self) -> u64;
+
+    /// Looks at the front of what came: how many bytes answer the oldest request, and whether it succeeded. `None`: not all
+    /// of them are there.
+    fn answered(&mut self, bytes: &[u8]) -> Option<(usize, Result<(), String>)>;
+}
+
+/// What is asked of one store.
+#[derive(Clone, Copy, Debug)]
+pub struct Session {
+    /// For the tally.
+    pub kind: Kind,
+    /// Requests outstanding on each connection.
+    pub depth: usize,
+    /// Asked in all; `None`: until the time is over.
+    pub asks: Option<u64>,
+    /// Nothing before this instant is counted.
+    pub count_from: Instant,
+    /// Nothing is asked from here on.
+    pub until: Instant,
+}
+
+struct Line {
+    stream: TcpStream,
+    came: Vec<u8>,
+    asked_at: VecDeque<Instant>,
+}
+
+/// Connects `count` times, to the addresses in turn.
+///
+/// # Errors
+///
+/// [`Failure::NoConnection`] when one does not answer.
+pub fn connect(addresses: &[String], count: usize) -> Result<Vec<TcpStream>, Failure> {
+    let connect = |address: &String| {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        Ok(stream)
+    };
+    let named = |address: &String| {
+        connect(address).map_err(|error: io::Error| Failure::NoConnection { reason: format!("{address}: {error}") })
+    };
+    addresses.iter().cycle().take(count).map(named).collect()
+}
+
+/// Warms up, measures and prints. Returns how many requests failed.
+///
+/// # Errors
+///
+/// [`Failure`] when nothing could be measured.
+pub fn measure(
+    peer: &Peer,
+    kind: Kind,
+    depth: usize,
+    streams: &[TcpStream],
+    dialect: &mut impl Dialect,
+) -> Result<u64, Failure> {
+    let count_from = Instant::now() + Duration::from_secs_f64(peer.warmup);
+    let duration = Duration::from_secs_f64(peer.duration);
+    let session = Session { kind, depth, asks: None, count_from, until: count_from + duration };
+    let tally = session.run(streams, dialect).map_err(Failure::io("measuring"))?;
+    Report::of(&tally, duration).print(peer.json)?;
+    Ok(tally.failed())
+}
+
+impl Session {
+    /// Runs until the time or the requests are over and everything is answered.
+    ///
+    /// # Errors
+    ///
+    /// When a connection breaks or an answer does not come.
+    pub fn run(mut self, streams: &[TcpStream], dialect: &mut impl Dialect) -> io::Result<Tally> {
+        let line = |stream: &TcpStream| {
+            Ok(Line { stream: stream.try_clone()?, came: Vec::with_capacity(1 << 18), asked_at: VecDeque::new() })
+        };
+        let mut lines = streams.iter().map(line).collect::<io::Result<Vec<Line>>>()?;
+        let mut tally = Tally::default();
+        let mut out = Vec::new();
+        for line in &mut lines {
+            self.fill(line, &mut out, dialect)?;
+        }
+        let mut buffer = vec![0; 1 << 18];
+        while lines.iter().any(|line| !line.asked_at.is_empty()) {
+            for at in ready(&lines)? {
+                let line = &mut lines[at];
+                match line.stream.read(&mut buffer)? {
+                    0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    read => line.came.extend_from_slice(&buffer[..read]),
+                }
+                self.take(line, &mut tally, dialect);
+                self.fill(line, &mut out, dialect)?;
+            }
+        }
+        Ok(tally)
+    }
+
+    fn fill(&mut self, line: &mut Line, out: &mut Vec<u8>, dialect: &mut impl Dialect) -> io::Result<()> {
+        out.clear();
+        let now = Instant::now();
+        while now < self.until && line.asked_at.len() < self.depth && self.asks != Some(0) {
+            self.asks = self.asks.map(|asks| asks - 1);
+            dialect.ask(out);
+            line.asked_at.push_back(now);
+        }
+        line.stream.write_all(out)
+    }
+
+    fn take(&self, line: &mut Line, tally: &mut Tally, dialect: &mut impl Dialect) {
+        let (now, mut seen) = (Instant::now(), 0);
+        while let Some((bytes, result)) = dialect.answered(&line.came[seen..]) {
+            seen += bytes;
+            let Some(asked_at) = line.asked_at.pop_front() else { break };
+            if asked_at < self.count_from {
+                continue;
+            }
+            match result {
+                Ok(()) => tally.record(self.kind, now.duration_since(asked_at), dialect.weight()),
+                Err(error) => tally.record_error(self.kind, error, dialect.weight()),
+            }
+        }
+        line.came.drain(..seen);
+    }
+}
+
+/// Which lines have something to read. A single one is simply read.
+fn ready(lines: &[Line]) -> io::Result<Vec<usize>> {
+    if lines.len() == 1 {
+        return Ok(vec![0]);
+    }
+    let mut polled: Vec<PollFd<'_>> = lines.iter().map(|line| PollFd::new(&line.stream, PollFlags::IN)).collect();
+    let wait = PATIENCE.try_into().map_err(io::Error::other)?;
+    if poll(&mut polled, Some(&wait))? == 0 {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    Ok(polled.iter().enumerate().filter(|(_, fd)| !fd.revents().is_empty()).map(|(at, _)| at).collect())
+}

@@ -1,0 +1,158 @@
+//! One connection and the requests under way on it.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::{CallError, ConnectError};
+use crate::wire::frame::{Frame, FrameKind};
+use crate::wire::handshake::{Hello, Role, Secret, Welcome, dial};
+use crate::wire::operation::BridgeRequest;
+use crate::wire::outbox::{Outbox, read_batches};
+
+/// How to connect, and how long to wait.
+#[derive(Clone, Debug)]
+pub struct ConnectOptions {
+    /// `Role::Client`, or `Role::Admin` for the admin operations.
+    pub role: Role,
+    /// The cluster's secret, where it has one.
+    pub secret: Option<Secret>,
+    /// Bound of connecting, and of each request beyond its own time-out.
+    pub timeout: Duration,
+    /// Bound of one frame, in bytes; the same as the node's `bridge.frame_max_bytes`.
+    pub frame_max_bytes: usize,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        let timeout = Duration::from_secs(10);
+        Self { role: Role::Client, secret: None, timeout, frame_max_bytes: 16 * 1024 * 1024 }
+    }
+}
+
+/// A connection to a node. Clones share it.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    outbox: Outbox,
+    next_id: AtomicU64,
+    waiting: Waiting,
+    welcome: Welcome,
+    timeout: Duration,
+}
+
+type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Frame>>>>;
+
+impl Client {
+    /// Connects to `address` ("host:port") and introduces itself. Needs a tokio runtime.
+    pub async fn connect(address: &str, options: ConnectOptions) -> Result<Self, ConnectError> {
+        let waited = options.timeout;
+        timeout(waited, Self::dial(address, options)).await.unwrap_or_else(|_| {
+            let timeout_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
+            Err(ConnectError::TimedOut { address: address.to_owned(), timeout_ms })
+        })
+    }
+
+    async fn dial(address: &str, options: ConnectOptions) -> Result<Self, ConnectError> {
+        let unreachable = |source| ConnectError::Unreachable { address: address.to_owned(), source };
+        let mut stream = TcpStream::connect(address).await.map_err(unreachable)?;
+        stream.set_nodelay(true).map_err(unreachable)?;
+        let nonce = uuid::Uuid::new_v4().into_bytes();
+        let hello = Hello { cluster_name: None, cluster_uuid: None, role: options.role, nonce };
+        let welcome = dial(&mut stream, &hello, options.secret.as_ref())
+            .await
+            .map_err(|source| ConnectError::Handshake { address: address.to_owned(), source })?;
+        let outbox = Outbox::new(options.frame_max_bytes);
+        let waiting = Waiting::default();
+        tokio::spawn(pump(stream, outbox.clone(), Arc::clone(&waiting)));
+        let next_id = AtomicU64::new(1);
+        Ok(Self { shared: Arc::new(Shared { outbox, next_id, waiting, welcome, timeout: options.timeout }) })
+    }
+
+    /// Who answered, and which cluster it belongs to.
+    pub fn welcome(&self) -> &Welcome {
+        &self.shared.welcome
+    }
+
+    /// Whether the connection is lost.
+    pub fn is_closed(&self) -> bool {
+        self.shared.outbox.is_closed()
+    }
+
+    /// Sends a message and waits for its answer. Dropping the future does not take the message back.
+    pub fn request<M: BridgeRequest>(
+        &self,
+        message: &M,
+    ) -> impl Future<Output = Result<M::Reply, CallError<M::Error>>> + use<M> {
+        let sent = self.send(message);
+        let (waited, shared) = (self.shared.timeout, Arc::clone(&self.shared));
+        async move {
+            let (id, answer) = sent?;
+            let frame = timeout(waited, answer).await.map_err(|_| {
+                lock(&shared.waiting).remove(&id);
+                CallError::TimedOut { timeout_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX) }
+            })?;
+            let frame = frame.map_err(|_| CallError::ConnectionLost)?;
+            match frame.decode::<M::Result>() {
+                Ok(answer) => answer.map_err(CallError::Refused),
+                Err(error) => Err(CallError::BadAnswer { reason: error.to_string() }),
+            }
+        }
+    }
+
+    fn send<M: BridgeRequest>(&self, message: &M) -> Result<(u64, oneshot::Receiver<Frame>), CallError<M::Error>> {
+        let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
+        let (sender, answer) = oneshot::channel();
+        lock(&self.shared.waiting).insert(id, sender);
+        let pushed = self.shared.outbox.push(FrameKind::Request, M::OPERATION.number(), id, message);
+        if let Err(error) = pushed {
+            lock(&self.shared.waiting).remove(&id);
+            return Err(CallError::NotSent { reason: error.to_string() });
+        }
+        if self.is_closed() {
+            lock(&self.shared.waiting).remove(&id);
+        }
+        Ok((id, answer))
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.outbox.close();
+    }
+}
+
+fn lock(waiting: &Waiting) -> MutexGuard<'_, HashMap<u64, oneshot::Sender<Frame>>> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Moves frames until the connection is lost or no client is left; then nobody waits any more.
+async fn pump(stream: TcpStream, outbox: Outbox, waiting: Waiting) {
+    let (reader, writer) = stream.into_split();
+    let reading = read_batches(reader, &outbox, |frames| {
+        let mut waiting = lock(&waiting);
+        for frame in frames {
+            if frame.kind == FrameKind::Reply
+                && let Some(sender) = waiting.remove(&frame.id)
+            {
+                let _ = sender.send(frame);
+            }
+        }
+    });
+    tokio::select! {
+        biased;
+        _ = reading => {}
+        _ = outbox.write_to(writer) => {}
+    }
+    outbox.close();
+    lock(&waiting).clear();
+}

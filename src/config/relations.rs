@@ -1,0 +1,150 @@
+//! What keys demand of each other, and of the world outside of the file.
+//!
+//! Each [`Relation`] names the keys it looks at. It is skipped when one of them is broken on its own, because it
+//! would then judge a value that nobody wrote.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use super::setting::Field;
+use super::{Config, Fault, Origin, Problem, Secret};
+
+/// Where each key that is set was written, by its path.
+pub(super) type Origins = BTreeMap<&'static str, Origin>;
+
+pub(super) struct Relation {
+    /// The key it is about, and then those it is compared with.
+    pub(super) keys: &'static [&'static str],
+    check: fn(&View) -> Option<Fault>,
+}
+
+/// A configuration, and what is known about where it comes from.
+struct View<'a> {
+    config: &'a Config,
+    origins: Option<&'a Origins>,
+}
+
+impl View<'_> {
+    /// The value as a problem shows it: one that the operator will not find in the file is marked.
+    fn shown(&self, path: &str, value: &impl Field) -> String {
+        let value = value.to_setting();
+        match self.origins {
+            Some(origins) if !origins.contains_key(path) => format!("{value} (default)"),
+            _ => value.to_string(),
+        }
+    }
+}
+
+pub(super) const RELATIONS: &[Relation] = &[
+    Relation {
+        keys: &["replication.r", "replication.n"],
+        check: |view| quorum(view, "replication.r", view.config.replication.r),
+    },
+    Relation {
+        keys: &["replication.w", "replication.n"],
+        check: |view| quorum(view, "replication.w", view.config.replication.w),
+    },
+    Relation { keys: &["limits.siblings_warn", "limits.siblings_max"], check: siblings },
+    Relation { keys: &["cluster.secret_file"], check: secret_file },
+    Relation { keys: &["bridge.listen", "cluster.insecure", "cluster.secret_file"], check: safe_bridge },
+    Relation { keys: &["http.listen", "cluster.insecure"], check: safe_http },
+    Relation { keys: &["http.listen", "bridge.listen"], check: listeners_differ },
+    Relation { keys: &["bridge.listen", "bridge.advertise"], check: advertise_is_known },
+    Relation { keys: &["cluster.seeds", "bridge.advertise", "bridge.listen"], check: seeds_hold_self },
+];
+
+/// What is wrong between the keys of `config`, apart from those in `broken`.
+pub(super) fn violations(config: &Config, origins: Option<&Origins>, broken: &[&str]) -> Vec<Problem> {
+    let view = View { config, origins };
+    let whole = |relation: &&Relation| !relation.keys.iter().any(|key| broken.contains(key));
+    let problem = |relation: &Relation| {
+        let fault = (relation.check)(&view)?;
+        let origin = origins.and_then(|origins| relation.keys.iter().find_map(|k| origins.get(k)));
+        Some(Problem { origin: origin.cloned(), fault })
+    };
+    RELATIONS.iter().filter(whole).filter_map(problem).collect()
+}
+
+fn quorum(view: &View, path: &str, replicas: usize) -> Option<Fault> {
+    let n = view.config.replication.n;
+    (replicas > n).then(|| Fault::OutOfRange {
+        key: path.to_owned(),
+        value: view.shown(path, &replicas),
+        allowed: format!("1..={n} (replication.n = {})", view.shown("replication.n", &n)),
+    })
+}
+
+fn siblings(view: &View) -> Option<Fault> {
+    let (warn, max) = (view.config.limits.siblings_warn, view.config.limits.siblings_max);
+    let shown_max = view.shown("limits.siblings_max", &max);
+    (warn > max).then(|| Fault::OutOfRange {
+        key: "limits.siblings_warn".to_owned(),
+        value: view.shown("limits.siblings_warn", &warn),
+        allowed: format!("1..={max} (limits.siblings_max = {shown_max})"),
+    })
+}
+
+fn secret_file(view: &View) -> Option<Fault> {
+    let path = view.config.cluster.secret_file.as_deref()?;
+    Secret::read(path).err().map(|source| Fault::Secret {
+        value: view.shown("cluster.secret_file", &view.config.cluster.secret_file),
+        source,
+    })
+}
+
+fn safe_bridge(view: &View) -> Option<Fault> {
+    let (listen, cluster) = (view.config.bridge.listen, &view.config.cluster);
+    let safe = is_loopback(listen) || cluster.insecure || cluster.secret_file.is_some();
+    (!safe).then(|| Fault::UnsafeBind {
+        key: "bridge.listen".to_owned(),
+        value: view.shown("bridge.listen", &listen),
+        remedy: "listen on 127.0.0.1, set cluster.secret_file, or accept it with cluster.insecure = true",
+    })
+}
+
+fn safe_http(view: &View) -> Option<Fault> {
+    let listen = view.config.http.listen;
+    let safe = is_loopback(listen) || view.config.cluster.insecure;
+    (!safe).then(|| Fault::UnsafeBind {
+        key: "http.listen".to_owned(),
+        value: view.shown("http.listen", &listen),
+        remedy: "listen on 127.0.0.1 (HTTP has no authentication yet), or accept it with cluster.insecure = true",
+    })
+}
+
+fn listeners_differ(view: &View) -> Option<Fault> {
+    let (http, bridge) = (view.config.http.listen, view.config.bridge.listen);
+    let any = http.ip().is_unspecified() || bridge.ip().is_unspecified();
+    let same = http.port() == bridge.port() && (any || http.ip() == bridge.ip());
+    // Port 0 is a different port each time.
+    (same && http.port() != 0).then(|| Fault::SameAddress {
+        value: view.shown("http.listen", &http),
+        bridge: view.shown("bridge.listen", &bridge),
+    })
+}
+
+fn advertise_is_known(view: &View) -> Option<Fault> {
+    let bridge = &view.config.bridge;
+    let unknown = bridge.listen.ip().is_unspecified() && bridge.advertise.is_none();
+    unknown.then(|| Fault::AdvertiseMissing { value: view.shown("bridge.listen", &bridge.listen) })
+}
+
+fn seeds_hold_self(view: &View) -> Option<Fault> {
+    let (seeds, bridge) = (&view.config.cluster.seeds, &view.config.bridge);
+    let own = view.config.advertise_address();
+    // advertise_is_known speaks about that case; the list cannot hold such an address anyway.
+    let known = bridge.advertise.is_some() || !bridge.listen.ip().is_unspecified();
+    let lacking = !seeds.is_empty() && !seeds.iter().any(|seed| seed.eq_ignore_ascii_case(&own));
+    (known && lacking).then(|| Fault::SeedsWithoutSelf {
+        value: view.shown("cluster.seeds", seeds),
+        own: own.to_setting().to_string(),
+        own_key: match bridge.advertise {
+            Some(_) => "bridge.advertise",
+            None => "bridge.listen",
+        },
+    })
+}
+
+fn is_loopback(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
+}

@@ -1,0 +1,13 @@
+//! LAYER 0. The Dynamo paper as values: no actor, no I/O, no clock, no randomness of its own.
+
+pub mod claim;
+pub mod context;
+pub mod hlc;
+pub mod node_id;
+pub mod preference_list;
+pub mod quantile;
+pub mod quorum;
+pub mod record_key;
+pub mod ring;
+pub mod siblings;
+pub mod version;

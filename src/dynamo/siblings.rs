@@ -1,0 +1,161 @@
+//! The versions of one key that no write has superseded, and the clock that proves which ones those are.
+//!
+//! ```text
+//!  Siblings
+//!    clock     VersionVector     every write of this key whose effect is included here
+//!    versions  [Version]         those of them that no later write has seen, by dot
+//! ```
+//!
+//! A dotted version vector set (Preguiça et al., "Dotted Version Vectors", 2010). A version is dropped in a merge only
+//! when the other side's clock contains its dot and its versions do not: somebody saw it and wrote over it. So there are
+//! never more siblings than writers that did not see each other, and none is lost. A delete is a version without a value.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::hlc::HlcTime;
+use super::version::{Dot, Span, VersionVector};
+
+/// One write: its dot and what it left behind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// The write's name.
+    pub dot: Dot,
+    /// The encoded item; `None` is a tombstone, or an expired value that was reaped.
+    pub value: Option<Bytes>,
+    /// From this instant on (ms since the Unix epoch) the value is hidden. Part of the version, so replicas need not agree on it.
+    pub expires_at_ms: Option<u64>,
+}
+
+impl Version {
+    /// Whether a reader at `now_ms` sees a value here.
+    pub fn is_visible(&self, now_ms: u64) -> bool {
+        self.value.is_some() && self.expires_at_ms.is_none_or(|expiry| now_ms < expiry)
+    }
+
+    /// Of two copies of one version the reaped one is kept, or reaping would never spread.
+    fn join(mut self, other: &Self) -> Self {
+        if other.value.is_none() {
+            self.value = None;
+        }
+        self
+    }
+}
+
+/// What a write leaves: a value or a tombstone, and when it expires.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The encoded item; `None` deletes.
+    pub value: Option<Bytes>,
+    /// From this instant on (ms since the Unix epoch) the value is hidden.
+    pub expires_at_ms: Option<u64>,
+}
+
+/// A new dot, and since when the replica that minted it has held this key without a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mint {
+    /// The new write's name.
+    pub dot: Dot,
+    /// Every dot that the same replica minted for this key from here on is in the siblings that the write is applied to.
+    pub since: HlcTime,
+}
+
+/// The unsuperseded versions of one key. See the module.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Siblings {
+    clock: VersionVector,
+    versions: Vec<Version>,
+}
+
+impl Siblings {
+    /// Applies a write by somebody who has seen `context`: what the context contains is superseded, the rest stays beside it.
+    pub fn write(&mut self, context: &VersionVector, mint: Mint, change: Change) {
+        self.versions.retain(|version| !context.contains(&version.dot));
+        self.clock.merge(context);
+        self.clock.insert(Span { replica: mint.dot.replica, since: mint.since, until: mint.dot.time });
+        self.versions.push(Version { dot: mint.dot, value: change.value, expires_at_ms: change.expires_at_ms });
+        self.versions.sort_unstable_by_key(|version| version.dot);
+    }
+
+    /// Adds all that another replica knows. Commutative, associative and idempotent.
+    pub fn merge(&mut self, other: &Self) {
+        if self == other {
+            return;
+        }
+        let mut versions: Vec<Version> = Vec::with_capacity(self.versions.len() + other.versions.len());
+        for ours in std::mem::take(&mut self.versions) {
+            match other.version(&ours.dot) {
+                Some(theirs) => versions.push(ours.join(theirs)),
+                None if !other.clock.contains(&ours.dot) => versions.push(ours),
+                None => {}
+            }
+        }
+        versions.extend(other.versions.iter().filter(|theirs| !self.clock.contains(&theirs.dot)).cloned());
+        versions.sort_unstable_by_key(|version| version.dot);
+        self.versions = versions;
+        self.clock.merge(&other.clock);
+    }
+
+    /// Keeps the version with the greatest time stamp, ties broken by the replica id: the rule of an `lww` table.
+    pub fn keep_latest(&mut self) {
+        let latest = self.versions.iter().map(|version| (version.dot.time, version.dot.replica)).max();
+        self.versions.retain(|version| Some((version.dot.time, version.dot.replica)) == latest);
+    }
+
+    /// Drops the payload of every expired value; dots and clock stay. Returns whether anything was dropped.
+    pub fn reap(&mut self, now_ms: u64) -> bool {
+        let mut reaped = false;
+        for version in &mut self.versions {
+            if version.value.is_some() && !version.is_visible(now_ms) {
+                version.value = None;
+                reaped = true;
+            }
+        }
+        reaped
+    }
+
+    /// What a client has seen once it has read this: hand it back with the next write.
+    pub fn context(&self) -> &VersionVector {
+        &self.clock
+    }
+
+    /// What the client has seen whose write has just been applied here: all that is superseded, and that write itself, which is
+    /// the newest version. The other versions are those that its context did not contain: it has not read them, and its next
+    /// write must not supersede them unread.
+    pub fn context_of_last_write(&self) -> VersionVector {
+        let mut seen = self.clock.clone();
+        let last = self.versions.iter().map(|version| version.dot).max_by_key(|dot| dot.time);
+        for version in self.versions.iter().filter(|version| Some(version.dot) != last) {
+            seen.remove(&version.dot);
+        }
+        seen
+    }
+
+    /// The versions, tombstones and expired values included, by dot.
+    pub fn versions(&self) -> &[Version] {
+        &self.versions
+    }
+
+    /// The versions that a reader at `now_ms` sees.
+    pub fn visible(&self, now_ms: u64) -> impl Iterator<Item = &Version> {
+        self.versions.iter().filter(move |version| version.is_visible(now_ms))
+    }
+
+    /// The greatest time stamp that the clock or a version carries.
+    pub fn latest(&self) -> Option<HlcTime> {
+        self.clock.latest()
+    }
+
+    /// The payload bytes of all versions.
+    pub fn payload_bytes(&self) -> usize {
+        self.versions.iter().filter_map(|version| version.value.as_ref()).map(Bytes::len).sum()
+    }
+
+    fn version(&self, dot: &Dot) -> Option<&Version> {
+        self.versions.binary_search_by_key(dot, |version| version.dot).ok().map(|at| &self.versions[at])
+    }
+}
+
+#[cfg(test)]
+#[path = "siblings_tests.rs"]
+mod tests;

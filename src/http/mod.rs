@@ -1,0 +1,87 @@
+//! LAYER 4. The HTTP port: `/health` and `/metrics`. Its worker threads also host the shards of the hot-path actors.
+//!
+//! Every handler takes the request's body, also where it needs none: one that is left unread closes the connection.
+
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actix_rt::ArbiterHandle;
+use actix_web::dev::Server;
+use actix_web::http::header::ContentType;
+use actix_web::{App, HttpResponse, HttpServer, web};
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::metrics::Metrics;
+
+/// Whether the node serves, and if not, what it waits for.
+#[derive(Clone, Default)]
+pub struct Health {
+    waiting_for: Arc<Mutex<Option<String>>>,
+}
+
+impl Health {
+    /// A node that does not serve yet.
+    pub fn starting() -> Self {
+        let health = Self::default();
+        health.wait_for("starting");
+        health
+    }
+
+    /// It waits for something.
+    pub fn wait_for(&self, what: &str) {
+        *self.waiting_for.lock().unwrap_or_else(PoisonError::into_inner) = Some(what.to_owned());
+    }
+
+    /// It serves.
+    pub fn ready(&self) {
+        *self.waiting_for.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn waiting_for(&self) -> Option<String> {
+        self.waiting_for.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Starts the server with `workers` threads and reports each thread's arbiter, so that actors can be started there.
+pub fn serve(
+    listener: TcpListener,
+    workers: usize,
+    health: Health,
+    metrics: Metrics,
+    arbiters: UnboundedSender<ArbiterHandle>,
+) -> std::io::Result<Server> {
+    let server = HttpServer::new(move || {
+        if let Some(arbiter) = actix_rt::Arbiter::try_current() {
+            // Nobody listens any more only when the process is ending.
+            let _ = arbiters.send(arbiter);
+        }
+        App::new()
+            .app_data(web::Data::new(health.clone()))
+            .app_data(web::Data::new(metrics.clone()))
+            .route("/health", web::get().to(show_health))
+            .route("/metrics", web::get().to(show_metrics))
+    });
+    Ok(server.workers(workers).disable_signals().shutdown_timeout(1).listen(listener)?.run())
+}
+
+async fn show_health(health: web::Data<Health>, _body: web::Bytes) -> HttpResponse {
+    match health.waiting_for() {
+        None => HttpResponse::Ok().json(serde_json::json!({ "status": "ready" })),
+        Some(what) => {
+            HttpResponse::ServiceUnavailable().json(serde_json::json!({ "status": "starting", "waiting_for": what }))
+        }
+    }
+}
+
+async fn show_metrics(metrics: web::Data<Metrics>, _body: web::Bytes) -> HttpResponse {
+    let text = metrics.render();
+    HttpResponse::Ok()
+        .insert_header(ContentType(
+            "application/openmetrics-text; version=1.0.0; charset=utf-8".parse().unwrap_or(mime()),
+        ))
+        .body(text)
+}
+
+fn mime() -> actix_web::mime::Mime {
+    actix_web::mime::TEXT_PLAIN_UTF_8
+}

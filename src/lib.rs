@@ -1,0 +1,27 @@
+//! Slipring: a Dynamo-style database on actix actors. Imports go downward only; `tests/layers.rs` keeps this table true.
+//!
+//! | layer | module | what it is |
+//! |---|---|---|
+//! | 0 | [`dynamo`] | the paper as values: ring, preference list, versions, siblings, quorum |
+//! | 0 | [`item`] | the data model as values: attribute values, keys, schemas, JSON |
+//! | 1 | [`messages`] | what actors say to each other, one file per conversation |
+//! | 2 | [`storage`] | the `Storage` trait, the embedded engine, the disk that simulation crashes |
+//! | 2 | [`wire`] | frames, operations, handshake: bytes to messages and back |
+//! | 2 | [`config`] | `node.toml` as a typed, validated value |
+//! | 2 | [`metrics`] | what a process counts |
+//! | 3 | [`actors`] | the actors and the one file that wires them |
+//! | 4 | [`client`] | the Rust client |
+//! | 4 | [`admin`] | the admin program: commands, session, import and export |
+//! | 4 | [`http`] | `/health` and `/metrics` |
+
+pub mod actors;
+pub mod admin;
+pub mod client;
+pub mod config;
+pub mod dynamo;
+pub mod http;
+pub mod item;
+pub mod messages;
+pub mod metrics;
+pub mod storage;
+pub mod wire;

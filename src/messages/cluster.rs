@@ -1,0 +1,96 @@
+//! Who belongs to the cluster, who can be reached, and who owns what: from `Peer` to `RingManager` to everybody.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use actix::Message;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::dynamo::node_id::NodeId;
+use crate::dynamo::quorum::Quorum;
+use crate::dynamo::ring::{Member, Ring};
+use crate::item::TableSchema;
+
+/// A member and how to reach it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberAddress {
+    /// Name, zone and weight.
+    pub member: Member,
+    /// The bridge address that the others dial.
+    pub address: String,
+}
+
+/// What makes a cluster this cluster and no other. Fixed when it is founded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterIdentity {
+    /// Drawn at random by the founder.
+    pub uuid: Uuid,
+    /// The configured name.
+    pub name: String,
+}
+
+/// A founded cluster: its identity, its members and the shape of its ring. Each member keeps it in its data directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundedCluster {
+    /// Which cluster.
+    pub identity: ClusterIdentity,
+    /// Who belongs to it, by name.
+    pub members: Vec<MemberAddress>,
+    /// Q, the number of partitions.
+    pub partitions: u32,
+    /// The owner of each partition, as a place in `members`.
+    pub owners: Vec<u16>,
+}
+
+/// What a coordinator must know to run a request: a snapshot, replaced as a whole when anything changes.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// This node.
+    pub local: NodeId,
+    /// Who owns what.
+    pub ring: Arc<Ring>,
+    /// The cluster's N, R and W, for tables that do not say otherwise.
+    pub quorum: Quorum,
+    /// Whether fallbacks may stand in.
+    pub sloppy: bool,
+    /// The nodes that can be reached now, this one included.
+    pub reachable: BTreeSet<NodeId>,
+    /// The tables, by name.
+    pub tables: Arc<Vec<TableSchema>>,
+}
+
+/// The view has changed.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct ViewChanged(pub Arc<View>);
+
+/// A link to a peer is ready.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct PeerUp {
+    /// The peer.
+    pub node: NodeId,
+    /// The worker whose link it is.
+    pub worker: usize,
+}
+
+/// A link to a peer is lost.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct PeerDown {
+    /// The peer.
+    pub node: NodeId,
+    /// The worker whose link it was.
+    pub worker: usize,
+}
+
+/// Send every view from now on, and the present one at once, to this recipient.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Subscribe(pub actix::Recipient<ViewChanged>);
+
+/// The view as it is.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Arc<View>")]
+pub struct ReadView;

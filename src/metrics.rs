@@ -1,0 +1,338 @@
+//! LAYER 2. What this process counts, in the form that Prometheus scrapes. Names begin with `slipring_`; keys are never labels.
+//!
+//! One registry per node and no globals, so that many nodes can live in one process.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+use tokio::time::Instant;
+
+use crate::dynamo::node_id::NodeId;
+use crate::messages::LinkError;
+use crate::messages::client::{GetError, GetReply, PutError, PutReply, ScanReply};
+
+/// The operations that have their own request metrics.
+const OPERATIONS: [&str; 4] = ["put", "get", "delete", "scan"];
+
+/// How a request ended, as a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// As asked.
+    Ok,
+    /// Fewer than R or W replicas took part in time.
+    QuorumNotReached,
+    /// The request was wrong.
+    Invalid,
+    /// A limit was reached.
+    Overloaded,
+}
+
+impl Outcome {
+    const ALL: [Self; 4] = [Self::Ok, Self::QuorumNotReached, Self::Invalid, Self::Overloaded];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::QuorumNotReached => "quorum_not_reached",
+            Self::Invalid => "invalid",
+            Self::Overloaded => "overloaded",
+        }
+    }
+
+    /// Of a put or delete.
+    pub fn of_put(reply: &Result<PutReply, PutError>) -> Self {
+        match reply {
+            Ok(_) => Self::Ok,
+            Err(PutError::QuorumNotReached { .. }) => Self::QuorumNotReached,
+            Err(PutError::Overloaded(_)) => Self::Overloaded,
+            Err(PutError::CannotReadFirst(error)) => Self::of_read_error(error),
+            Err(_) => Self::Invalid,
+        }
+    }
+
+    /// Of a get or scan.
+    pub fn of_get<T: ReadReply>(reply: &Result<T, GetError>) -> Self {
+        reply.as_ref().map_or_else(Self::of_read_error, |_| Self::Ok)
+    }
+
+    fn of_read_error(error: &GetError) -> Self {
+        match error {
+            GetError::QuorumNotReached { .. } => Self::QuorumNotReached,
+            GetError::Overloaded(_) => Self::Overloaded,
+            _ => Self::Invalid,
+        }
+    }
+}
+
+/// The replies of reads.
+pub trait ReadReply {}
+impl ReadReply for GetReply {}
+impl ReadReply for ScanReply {}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RequestLabels {
+    op: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OpLabel {
+    op: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct PeerLabel {
+    peer: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct LinkErrorLabels {
+    peer: String,
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ResultLabel {
+    result: &'static str,
+}
+
+/// The counters of one operation, looked up once.
+#[derive(Clone)]
+struct RequestMetrics {
+    by_outcome: BTreeMap<Outcome, Counter>,
+    duration: Histogram,
+}
+
+/// All metrics of one node. Clones share them, and cost no more than a counter.
+#[derive(Clone)]
+pub struct Metrics(Arc<Registered>);
+
+impl std::ops::Deref for Metrics {
+    type Target = Registered;
+
+    fn deref(&self) -> &Registered {
+        &self.0
+    }
+}
+
+/// What [`Metrics`] share.
+pub struct Registered {
+    registry: Mutex<Registry>,
+    requests: BTreeMap<&'static str, RequestMetrics>,
+    link_errors: Family<LinkErrorLabels, Counter>,
+    peers: Family<PeerLabel, Gauge>,
+    read_repairs: Family<ResultLabel, Counter>,
+    hint_keys: Family<PeerLabel, Gauge>,
+    hint_bytes: Family<PeerLabel, Gauge>,
+    /// How many siblings a key has after a client's write.
+    pub siblings: Histogram,
+    /// Client writes refused for `limits.siblings_max`.
+    pub sibling_limit_rejections: Counter,
+    /// Replica writes refused for a time stamp too far ahead.
+    pub clock_skew_refusals: Counter,
+    /// Records whose checksum did not match.
+    pub corrupt_records: Counter,
+    /// Hints kept by this node as a coordinator.
+    pub hints_kept: Counter,
+    /// Hints refused because their bound was reached.
+    pub hints_dropped: Counter,
+    /// Hints acknowledged by their owner and deleted.
+    pub hints_delivered: Counter,
+    /// Reads that asked one replica more than R.
+    pub hedged_reads: Counter,
+    /// Requests refused for a limit before any work was done.
+    pub shed: Counter,
+    /// Expired values whose payload was reaped.
+    pub ttl_reaped: Counter,
+    /// Bridge connections now open.
+    pub connections: Gauge,
+    /// Bridge connections given up for what was said on them.
+    pub refused_connections: Counter,
+    disk_used_bytes: Gauge,
+    disk_free_bytes: Gauge,
+    read_only: Gauge,
+}
+
+impl Metrics {
+    /// A registry of its own.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("slipring");
+        let version = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The program", version);
+        let requests = register_requests(&mut registry);
+        let mut counter = |name: &str, help: &str| {
+            let counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        };
+        let sibling_limit_rejections =
+            counter("sibling_limit_rejections", "Client writes refused for limits.siblings_max");
+        let clock_skew_refusals =
+            counter("clock_skew_refusals", "Replica writes refused for a time stamp too far ahead");
+        let corrupt_records = counter("corrupt_records", "Records whose checksum did not match");
+        let hints_kept = counter("hints_kept", "Hints kept by this node as a coordinator");
+        let hints_dropped =
+            counter("hints_dropped", "Hints that were refused for limits.hints_max_bytes, or found corrupt");
+        let hints_delivered = counter("hints_delivered", "Hints acknowledged by their owner and deleted");
+        let hedged_reads = counter("hedged_reads", "Reads that asked one replica more than R");
+        let shed = counter("shed", "Requests refused for a limit before any work was done");
+        let ttl_reaped = counter("ttl_reaped", "Expired values whose payload was reaped");
+        let refused_connections =
+            counter("refused_connections", "Bridge connections given up for what was said on them");
+        let siblings = Histogram::new(exponential_buckets(1.0, 2.0, 8));
+        registry.register("siblings", "Siblings of a key after a client's write", siblings.clone());
+        let mut gauge = |name: &str, help: &str| {
+            let gauge: Gauge = Gauge::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        };
+        let connections = gauge("connections", "Bridge connections now open");
+        let disk_used_bytes = gauge("disk_used_bytes", "Bytes that the data directory takes");
+        let disk_free_bytes = gauge("disk_free_bytes", "Bytes free on its device");
+        let read_only = gauge("read_only", "1 while writes are refused for want of disk space");
+        let link_errors = Family::default();
+        registry.register("link_errors", "Replica messages without an answer, by peer and reason", link_errors.clone());
+        let peers = Family::default();
+        registry.register("peer_up", "1 while a member can be reached", peers.clone());
+        let read_repairs = Family::default();
+        registry.register("read_repairs", "Replicas brought up to date by a read", read_repairs.clone());
+        let hint_keys = Family::default();
+        registry.register("hints_pending_keys", "Keys with a hint, by the node it waits for", hint_keys.clone());
+        let hint_bytes = Family::default();
+        registry.register_with_unit("hints_pending", "Size of the hints, by target", Unit::Bytes, hint_bytes.clone());
+        Self(Arc::new(Registered {
+            registry: Mutex::new(registry),
+            requests,
+            link_errors,
+            peers,
+            read_repairs,
+            hint_keys,
+            hint_bytes,
+            siblings,
+            sibling_limit_rejections,
+            clock_skew_refusals,
+            corrupt_records,
+            hints_kept,
+            hints_dropped,
+            hints_delivered,
+            hedged_reads,
+            shed,
+            ttl_reaped,
+            connections,
+            refused_connections,
+            disk_used_bytes,
+            disk_free_bytes,
+            read_only,
+        }))
+    }
+
+    /// Begins to measure a client request.
+    pub fn request(&self, op: &'static str) -> Measured {
+        Measured { metrics: self.clone(), op, started: Instant::now() }
+    }
+
+    /// A replica message got no answer.
+    pub fn link_error(&self, peer: &NodeId, error: &LinkError) {
+        let kind = match error {
+            LinkError::Unreachable => "unreachable",
+            LinkError::ConnectionLost => "connection_lost",
+            LinkError::TimedOut => "timed_out",
+            LinkError::Overloaded(_) => "overloaded",
+            LinkError::BadAnswer => "bad_answer",
+            LinkError::Stopped => "stopped",
+        };
+        self.link_errors.get_or_create(&LinkErrorLabels { peer: peer.to_string(), kind }).inc();
+    }
+
+    /// A member can, or cannot, be reached.
+    pub fn peer_up(&self, peer: &NodeId, up: bool) {
+        self.peers.get_or_create(&PeerLabel { peer: peer.to_string() }).set(i64::from(up));
+    }
+
+    /// A replica that was behind has, or has not, been brought up to date.
+    pub fn read_repair(&self, repaired: bool) {
+        self.read_repairs.get_or_create(&ResultLabel { result: if repaired { "ok" } else { "failed" } }).inc();
+    }
+
+    /// The hints that wait for a node have become more, or fewer.
+    pub fn hints_changed(&self, target: &NodeId, keys: i64, bytes: i64) {
+        let label = PeerLabel { peer: target.to_string() };
+        self.hint_keys.get_or_create(&label).inc_by(keys);
+        self.hint_bytes.get_or_create(&label).inc_by(bytes);
+    }
+
+    /// Room used and left on the disk.
+    pub fn disk(&self, used_bytes: u64, free_bytes: u64, read_only: bool) {
+        self.disk_used_bytes.set(i64::try_from(used_bytes).unwrap_or(i64::MAX));
+        self.disk_free_bytes.set(i64::try_from(free_bytes).unwrap_or(i64::MAX));
+        self.read_only.set(i64::from(read_only));
+    }
+
+    /// The text that Prometheus scrapes.
+    pub fn render(&self) -> String {
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut text = String::new();
+        if encode(&mut text, &registry).is_err() {
+            let _ = writeln!(text, "# some metrics could not be written");
+        }
+        text
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn register_requests(registry: &mut Registry) -> BTreeMap<&'static str, RequestMetrics> {
+    let counters: Family<RequestLabels, Counter> = Family::default();
+    registry.register("requests", "Client requests by operation and outcome", counters.clone());
+    let buckets = || Histogram::new(exponential_buckets(0.000_1, 2.0, 17));
+    let durations: Family<OpLabel, Histogram, fn() -> Histogram> = Family::new_with_constructor(buckets);
+    registry.register_with_unit("request_duration", "Time from arrival to reply", Unit::Seconds, durations.clone());
+    let of = |op: &'static str| {
+        let counter =
+            |outcome: Outcome| counters.get_or_create(&RequestLabels { op, outcome: outcome.label() }).clone();
+        let by_outcome = Outcome::ALL.into_iter().map(|outcome| (outcome, counter(outcome))).collect();
+        (op, RequestMetrics { by_outcome, duration: durations.get_or_create(&OpLabel { op }).clone() })
+    };
+    OPERATIONS.into_iter().map(of).collect()
+}
+
+/// A request that is being measured.
+pub struct Measured {
+    metrics: Metrics,
+    op: &'static str,
+    started: Instant,
+}
+
+impl Measured {
+    /// It has ended.
+    pub fn finish(self, outcome: Outcome) {
+        self.count(outcome);
+    }
+
+    /// One of several that began together has ended.
+    pub fn count(&self, outcome: Outcome) {
+        let Some(metrics) = self.metrics.requests.get(self.op) else { return };
+        metrics.duration.observe(self.elapsed().as_secs_f64());
+        if let Some(counter) = metrics.by_outcome.get(&outcome) {
+            counter.inc();
+        }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+}

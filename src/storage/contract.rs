@@ -1,0 +1,212 @@
+//! The contract that every engine keeps, and that `contract_tests` holds both of them to.
+
+use std::ops::Bound;
+
+use bytes::Bytes;
+
+use super::{Batch, CommitError, Persist, ReadError, Space};
+
+/// A scan page ends after this many bytes of keys and values, even below its entry limit, so that a
+/// page of large items is no larger than a page of small ones by more than one item.
+pub const SCAN_PAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// An embedded engine.
+///
+/// Reads may come from any thread at any time. Only one thread may call [`commit`](Self::commit) and
+/// [`sync`](Self::sync): the one that owns the write side (see [`GroupCommit`](super::GroupCommit)).
+pub trait Storage: Send + Sync + 'static {
+    /// The value of `key`, verified against its checksum. An empty key is never present.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Corrupt`] rather than bytes that were not written for this very key.
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, ReadError>;
+
+    /// Entries in key order, at most `limit` of them and about [`SCAN_PAGE_BYTES`] bytes.
+    ///
+    /// A damaged value does not end a scan: its key is listed in [`ScanPage::corrupt`] and the scan
+    /// goes on behind it.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Corrupt`] when a whole block of keys is unreadable, so that no page beyond it can
+    /// be named; scans of ranges that do not touch it still work.
+    fn scan(&self, space: Space, range: ScanRange<'_>, limit: usize) -> Result<ScanPage, ReadError>;
+
+    /// Applies the batch whole. [`get`](Self::get) sees it when this returns. With [`Persist::Sync`]
+    /// it and everything before it has reached the disk.
+    ///
+    /// # Errors
+    ///
+    /// See [`CommitError`]: all but [`CommitError::Io`] leave the engine without any of the batch.
+    /// A batch of only deletes is still taken when the disk is too full for puts.
+    fn commit(&self, batch: &Batch, persist: Persist) -> Result<(), CommitError>;
+
+    /// Everything committed before is on the disk when this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError::Io`] when that is not certain: the node must stop.
+    fn sync(&self) -> Result<(), CommitError>;
+
+    /// How much room there is, for metrics and for admission. Never waits for a running commit.
+    fn usage(&self) -> Usage;
+}
+
+/// Lower and upper bound of a range of keys.
+pub(super) type KeyBounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
+/// Which keys a scan visits: those with `prefix` that lie within `start`.
+#[derive(Clone, Copy, Debug)]
+pub struct ScanRange<'a> {
+    prefix: &'a [u8],
+    start: Bound<&'a [u8]>,
+}
+
+impl<'a> ScanRange<'a> {
+    /// Every key of the space.
+    #[must_use]
+    pub const fn all() -> Self {
+        Self::prefix(&[])
+    }
+
+    /// Every key that starts with `prefix`.
+    #[must_use]
+    pub const fn prefix(prefix: &'a [u8]) -> Self {
+        Self { prefix, start: Bound::Unbounded }
+    }
+
+    /// Only keys greater than `key`: how the next page begins.
+    #[must_use]
+    pub const fn after(self, key: &'a [u8]) -> Self {
+        Self { start: Bound::Excluded(key), ..self }
+    }
+
+    /// Only keys that are `key` or greater.
+    #[must_use]
+    pub const fn starting_at(self, key: &'a [u8]) -> Self {
+        Self { start: Bound::Included(key), ..self }
+    }
+
+    /// The bounds in key order, or `None` when no key can lie between them.
+    pub(super) fn bounds(self) -> Option<KeyBounds> {
+        let lower = match self.start {
+            Bound::Excluded(key) if key >= self.prefix => Bound::Excluded(key.to_vec()),
+            Bound::Included(key) if key >= self.prefix => Bound::Included(key.to_vec()),
+            _ => Bound::Included(self.prefix.to_vec()),
+        };
+        let upper = prefix_end(self.prefix);
+        // A range whose start lies behind its end would make `BTreeMap::range` panic.
+        if let (Bound::Excluded(low) | Bound::Included(low), Bound::Excluded(high)) = (&lower, &upper)
+            && low >= high
+        {
+            return None;
+        }
+        Some((lower, upper))
+    }
+}
+
+/// The first key behind all keys with `prefix`.
+fn prefix_end(prefix: &[u8]) -> Bound<Vec<u8>> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            return Bound::Excluded(end);
+        }
+    }
+    Bound::Unbounded
+}
+
+/// One page of a scan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScanPage {
+    /// Keys and verified values, in key order.
+    pub entries: Vec<(Bytes, Bytes)>,
+    /// Keys within this page whose values are damaged, in key order. They count towards the limit.
+    pub corrupt: Vec<Bytes>,
+    /// Where the next page starts ([`ScanRange::after`]), or `None` when the range is exhausted. A
+    /// page with no entries is not the end: all its values may be damaged.
+    pub resume_after: Option<Bytes>,
+}
+
+/// Gathers a page until it is full.
+pub(super) struct PageBuilder {
+    page: ScanPage,
+    limit: usize,
+    bytes: usize,
+    last_key: Bytes,
+}
+
+impl PageBuilder {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { page: ScanPage::default(), limit: limit.max(1), bytes: 0, last_key: Bytes::new() }
+    }
+
+    /// Whether the page takes no more; the entry at hand then belongs to the next one.
+    pub(super) fn is_full(&self) -> bool {
+        let taken = self.page.entries.len() + self.page.corrupt.len();
+        taken >= self.limit || self.bytes >= SCAN_PAGE_BYTES
+    }
+
+    pub(super) fn record(&mut self, key: Bytes, value: Option<Bytes>) {
+        self.last_key = key.clone();
+        match value {
+            Some(value) => {
+                self.bytes += key.len() + value.len();
+                self.page.entries.push((key, value));
+            }
+            None => self.page.corrupt.push(key),
+        }
+    }
+
+    pub(super) fn last_key(&self) -> &Bytes {
+        &self.last_key
+    }
+
+    /// The page, when the range holds nothing more.
+    pub(super) fn finish(self) -> ScanPage {
+        self.page
+    }
+
+    /// The page, when more follows.
+    pub(super) fn finish_full(mut self) -> ScanPage {
+        self.page.resume_after = Some(self.last_key);
+        self.page
+    }
+}
+
+/// Room used and left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes that the engine takes on the device.
+    pub used_bytes: u64,
+    /// Bytes free on the device for this user; `u64::MAX` when unbounded or unknown.
+    pub free_bytes: u64,
+    /// Bytes in memory that are not yet in tables.
+    pub write_buffer_bytes: u64,
+    /// Whether puts are refused for want of space: less is free than the reserve and what has yet to be flushed, or not yet a quarter
+    /// more than that since the first refusal.
+    pub refuses_puts: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_prefix_is_the_next_key_without_it() {
+        assert_eq!(prefix_end(b"a"), Bound::Excluded(b"b".to_vec()));
+        assert_eq!(prefix_end(b"a\xff\xff"), Bound::Excluded(b"b".to_vec()));
+        assert_eq!(prefix_end(b"\xff\xff"), Bound::Unbounded);
+        assert_eq!(prefix_end(b""), Bound::Unbounded);
+    }
+
+    #[test]
+    fn a_start_outside_of_the_prefix_is_clamped_or_empty() {
+        let below = ScanRange::prefix(b"m").after(b"a").bounds().unwrap();
+        assert_eq!(below.0, Bound::Included(b"m".to_vec()));
+        assert!(ScanRange::prefix(b"m").after(b"z").bounds().is_none());
+        assert!(ScanRange::prefix(b"m").starting_at(b"n").bounds().is_none());
+    }
+}

@@ -1,0 +1,87 @@
+//! The numbered operations of the bridge and the message type of each.
+//!
+//! A number is never reused and never changes its meaning: a test compares recorded frames with what this version writes.
+
+use std::fmt::Debug;
+
+use actix::Message;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::messages::{admin, client, replica};
+
+/// A message that travels over the bridge.
+pub trait BridgeRequest:
+    Message<Result = Result<Self::Reply, Self::Error>> + Serialize + DeserializeOwned + Send + 'static
+{
+    /// Its number.
+    const OPERATION: Operation;
+    /// What answers it.
+    type Reply: Serialize + DeserializeOwned + Debug + Send + 'static;
+    /// What refuses it.
+    type Error: Serialize + DeserializeOwned + Debug + Send + 'static;
+}
+
+macro_rules! operations {
+    ($($(#[$doc:meta])* $name:ident = $number:literal, $message:ty => $reply:ty, $error:ty;)*) => {
+        /// What a request frame asks for.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[repr(u16)]
+        pub enum Operation { $($(#[$doc])* $name = $number,)* }
+
+        impl Operation {
+            /// Every operation of this version.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The number on the wire.
+            pub const fn number(self) -> u16 {
+                self as u16
+            }
+
+            /// The operation with this number, if this version has it.
+            pub const fn from_number(number: u16) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+        }
+
+        $(impl BridgeRequest for $message {
+            const OPERATION: Operation = Operation::$name;
+            type Reply = $reply;
+            type Error = $error;
+        })*
+    };
+}
+
+operations! {
+    /// Client: write an item.
+    Put = 1, client::Put => client::PutReply, client::PutError;
+    /// Client: delete an item.
+    Delete = 2, client::Delete => client::PutReply, client::PutError;
+    /// Client: read an item.
+    Get = 3, client::Get => client::GetReply, client::GetError;
+    /// Client: a slice of a table.
+    Scan = 4, client::Scan => client::ScanReply, client::GetError;
+    /// Client: who holds what of a key.
+    Where = 5, client::Where => client::WhereReply, client::GetError;
+    /// Client: the tables.
+    ListTables = 6, client::ListTables => Vec<crate::item::TableSchema>, admin::AdminError;
+    /// Peer: mint a dot.
+    CoordinateWrite = 20, replica::CoordinateWrite => crate::dynamo::siblings::Siblings, replica::CoordinateWriteError;
+    /// Peer: hold a copy.
+    WriteReplica = 21, replica::WriteReplica => (), replica::WriteReplicaError;
+    /// Peer: show a copy.
+    ReadReplica = 22, replica::ReadReplica => crate::dynamo::siblings::Siblings, replica::ReadReplicaError;
+    /// Peer: show a slice of copies.
+    ScanReplica = 23, replica::ScanReplica => replica::ScanSlice, replica::ReadReplicaError;
+    /// Admin: the state of things.
+    DescribeStatus = 40, admin::DescribeStatus => admin::Status, admin::AdminError;
+    /// Admin: the members.
+    DescribeNodes = 41, admin::DescribeNodes => Vec<admin::NodeRow>, admin::AdminError;
+    /// Admin: the ring.
+    DescribeRing = 42, admin::DescribeRing => admin::RingDescription, admin::AdminError;
+    /// Admin: the metrics.
+    ReadMetrics = 43, admin::ReadMetrics => String, admin::AdminError;
+}

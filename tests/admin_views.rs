@@ -1,0 +1,277 @@
+//! What the admin program shows: the same values as text and as JSON, exactly.
+
+use bytes::Bytes;
+use slipring::admin::answer::{Answer, Format, View};
+use slipring::admin::import::ImportView;
+use slipring::admin::view::cluster::{NodesView, RingView};
+use slipring::admin::view::item::{ItemView, WrittenView};
+use slipring::admin::view::metrics::MetricsView;
+use slipring::admin::view::place::PlaceView;
+use slipring::admin::view::status::{HintsView, StatusView};
+use slipring::admin::view::table::{TableView, TablesView};
+use slipring::dynamo::context::Context;
+use slipring::dynamo::hlc::HlcTime;
+use slipring::dynamo::node_id::NodeId;
+use slipring::dynamo::preference_list::Role;
+use slipring::dynamo::ring::PartitionId;
+use slipring::dynamo::siblings::{Change, Mint, Siblings};
+use slipring::dynamo::version::{Dot, ReplicaId, VersionVector};
+use slipring::item::{Conflict, TableSchema, item_from_json};
+use slipring::messages::LinkError;
+use slipring::messages::admin::{NodeRow, RingDescription, Status};
+use slipring::messages::client::{GetReply, PutReply, WhereReplica, WhereReply};
+use slipring::messages::hints::HintsPending;
+use slipring::messages::replica::ReadReplicaError;
+
+/// 2026-01-31T12:00:00Z.
+const NOW_MS: u64 = 1_769_860_800_000;
+
+fn text<V: View>(view: &V) -> String {
+    Answer::of(view, Format::default()).output
+}
+
+fn json<V: View>(view: &V) -> String {
+    Answer::of(view, Format { json: true, ..Format::default() }).output
+}
+
+fn node(name: &str) -> NodeId {
+    NodeId::new(name).expect("it succeeds")
+}
+
+fn item(json: &str) -> Bytes {
+    item_from_json(&serde_json::from_str(json).expect("it succeeds")).expect("it succeeds").to_bytes()
+}
+
+/// A write at `ms` past noon by the replica `who`, that has seen `seen`.
+fn write(siblings: &mut Siblings, who: u64, ms: u64, seen: &VersionVector, value: Option<Bytes>, ttl_ms: Option<u64>) {
+    let replica = ReplicaId { directory: who << 32, epoch: 1 << 32 };
+    let time = HlcTime::from_unix_ms(NOW_MS + ms);
+    let change = Change { value, expires_at_ms: ttl_ms.map(|ttl| NOW_MS + ttl) };
+    siblings.write(seen, Mint { dot: Dot { replica, time }, since: time }, change);
+}
+
+fn two_siblings() -> Siblings {
+    let mut siblings = Siblings::default();
+    write(&mut siblings, 0xa, 0, &VersionVector::new(), Some(item(r#"{"key":"c","items":["milk"]}"#)), None);
+    write(&mut siblings, 0xb, 7, &VersionVector::new(), Some(item(r#"{"key":"c","items":["tea"]}"#)), Some(90_000));
+    siblings
+}
+
+fn got(siblings: &Siblings) -> ItemView {
+    let context = Context::new(b"c", VersionVector::new());
+    let versions = siblings.visible(NOW_MS).cloned().collect();
+    ItemView::new(&GetReply { versions, context, clock: siblings.context().clone() }, NOW_MS).expect("it succeeds")
+}
+
+#[test]
+fn an_item_with_siblings() {
+    insta::assert_snapshot!(text(&got(&two_siblings())), @r#"
+    sibling 1 of 2, 0000000a.1@1769860800000.0, written 2026-01-31T12:00:00.000Z
+    {
+      "items": [
+        "milk"
+      ],
+      "key": "c"
+    }
+    sibling 2 of 2, 0000000b.1@1769860800007.0, written 2026-01-31T12:00:00.007Z, expires in 1 min 30 s
+    {
+      "items": [
+        "tea"
+      ],
+      "key": "c"
+    }
+    context ARv4uUaaIUCMYxtBkg
+    "#);
+    insta::assert_snapshot!(json(&got(&two_siblings())), @r#"{"siblings":[{"items":["milk"],"key":"c"},{"items":["tea"],"key":"c"}],"context":"ARv4uUaaIUCMYxtBkg"}"#);
+    insta::assert_snapshot!(json(&got(&Siblings::default())), @r#"{"siblings":[],"context":"ARv4uUaaIUCMYxtBkg"}"#);
+}
+
+#[test]
+fn a_write() {
+    let reply = |siblings| PutReply { context: Context::new(b"c", VersionVector::new()), siblings };
+    let view = WrittenView::from(reply(1));
+    insta::assert_snapshot!(text(&view), @r#"
+    ok
+    context ARv4uUaaIUCMYxtBkg
+    "#);
+    insta::assert_snapshot!(json(&view), @r#"{"context":"ARv4uUaaIUCMYxtBkg","siblings":1}"#);
+    assert!(text(&WrittenView::from(reply(3))).starts_with("ok, 3 siblings\n"));
+}
+
+#[test]
+fn where_a_key_is() {
+    let all = two_siblings();
+    let mut behind = Siblings::default();
+    write(&mut behind, 0xa, 0, &VersionVector::new(), Some(item(r#"{"key":"c","items":["milk"]}"#)), None);
+    let replica = |name, role, holds| WhereReplica { node: node(name), role, holds };
+    let unreachable = Err(ReadReplicaError::Link(LinkError::Unreachable));
+    let reply = WhereReply {
+        partition: PartitionId(42),
+        replicas: vec![
+            replica("a", Role::Primary, Ok(all.clone())),
+            replica("b", Role::Primary, Ok(behind)),
+            replica("c", Role::Primary, unreachable),
+            replica("d", Role::Fallback { for_node: node("c") }, Ok(all)),
+        ],
+    };
+    let view = PlaceView::new(&reply, Conflict::Siblings, NOW_MS);
+    assert!(!view.agree);
+    insta::assert_snapshot!(text(&view), @r#"
+    partition 42: 1 of 3 primaries are current; behind: b; no copy from: c
+
+    NODE  ROLE        STATE    DOT                         WRITTEN                   HOLDS
+    a     primary     current  0000000a.1@1769860800000.0  2026-01-31T12:00:00.000Z  {"items":["milk"],"key":"c"}
+                               0000000b.1@1769860800007.0  2026-01-31T12:00:00.007Z  {"items":["tea"],"key":"c"} (expires in 1 min 30 s)
+    b     primary     behind   0000000a.1@1769860800000.0  2026-01-31T12:00:00.000Z  {"items":["milk"],"key":"c"}
+    c     primary     failed   -                           -                         unreachable
+    d     hint for c  current  0000000a.1@1769860800000.0  2026-01-31T12:00:00.000Z  {"items":["milk"],"key":"c"}
+                               0000000b.1@1769860800007.0  2026-01-31T12:00:00.007Z  {"items":["tea"],"key":"c"} (expires in 1 min 30 s)
+    "#);
+}
+
+#[test]
+fn where_a_deleted_and_an_expired_key_are() {
+    let mut deleted = Siblings::default();
+    write(&mut deleted, 0xa, 0, &VersionVector::new(), None, None);
+    let mut expired = Siblings::default();
+    write(&mut expired, 0xa, 0, &VersionVector::new(), Some(item(r#"{"key":"c"}"#)), Some(0));
+    let place = |holds: &Siblings| {
+        let replicas = vec![WhereReplica { node: node("a"), role: Role::Primary, holds: Ok(holds.clone()) }];
+        PlaceView::new(&WhereReply { partition: PartitionId(0), replicas }, Conflict::Siblings, NOW_MS)
+    };
+    assert!(text(&place(&deleted)).contains("(tombstone)"));
+    assert!(text(&place(&expired)).contains(r#"(expired) {"key":"c"}"#));
+    assert!(text(&place(&Siblings::default())).contains("no replica has ever heard of this key"));
+    let reaped = {
+        expired.reap(NOW_MS);
+        expired
+    };
+    insta::assert_snapshot!(json(&place(&reaped)), @r#"{"partition":0,"agree":true,"replicas":[{"node":"a","role":"primary","for_node":null,"state":"current","error":null,"versions":[{"dot":"0000000a.1@1769860800000.0","written_at_ms":1769860800000,"state":"expired","expires_at_ms":1769860800000,"item":null}],"clock":[{"replica":"0000000a.1","since":"1769860800000.0","until":"1769860800000.0"}]}]}"#);
+}
+
+fn status() -> Status {
+    Status {
+        node: node("a"),
+        version: "0.1.0".to_owned(),
+        cluster: "slipring".to_owned(),
+        cluster_uuid: "de8f6667-81b3-4949-b1f2-6eef213326dc".to_owned(),
+        uptime_s: 93_600,
+        members: 2,
+        reachable: 1,
+        quorum: [3, 2, 2],
+        effective_quorum: [2, 2, 2],
+        sloppy: true,
+        durability: "always".to_owned(),
+        disk_used_bytes: 1536,
+        disk_free_bytes: 20 << 30,
+        read_only: false,
+        hints: vec![HintsPending { target: node("b"), keys: 1204, bytes: 99_000 }],
+        warnings: vec!["b cannot be reached from here: see `nodes`".to_owned()],
+    }
+}
+
+#[test]
+fn the_status() {
+    let view = StatusView::from(status());
+    insta::assert_snapshot!(text(&view), @r#"
+    health      1 of 2 nodes unreachable
+    cluster     slipring (de8f6667-81b3-4949-b1f2-6eef213326dc)
+    node        a, version 0.1.0, up 1 d 2 h
+    members     1 reachable of 2
+    quorum      n 3, r 2, w 2, sloppy (with 2 nodes: n 2, r 2, w 2)
+    durability  always
+    disk        1.5 KiB used, 20.0 GiB free
+    hints       1,204 keys (96.6 KiB) for 1 node
+    warning     b cannot be reached from here: see `nodes`
+    "#);
+    insta::assert_snapshot!(json(&view), @r#"{"node":"a","version":"0.1.0","cluster":"slipring","cluster_uuid":"de8f6667-81b3-4949-b1f2-6eef213326dc","uptime_s":93600,"members":2,"reachable":1,"quorum":{"n":3,"r":2,"w":2},"effective_quorum":{"n":2,"r":2,"w":2},"sloppy":true,"durability":"always","disk_used_bytes":1536,"disk_free_bytes":21474836480,"read_only":false,"hints":[{"target":"b","keys":1204,"bytes":99000}],"warnings":["b cannot be reached from here: see `nodes`"]}"#);
+    let hints = HintsView(view.hints);
+    insta::assert_snapshot!(text(&hints), @r#"
+    FOR  KEYS      SIZE
+    b    1204  96.6 KiB
+    "#);
+    insta::assert_snapshot!(json(&hints), @r#"[{"target":"b","keys":1204,"bytes":99000}]"#);
+    assert_eq!(json(&HintsView(Vec::new())), "[]\n");
+}
+
+#[test]
+fn nodes_and_ring() {
+    let row = |name, state: &str, this_node: bool| NodeRow {
+        name: node(name),
+        address: "10.0.0.1:7400".to_owned(),
+        state: state.to_owned(),
+        zone: this_node.then(|| "rack1".to_owned()),
+        weight: 1,
+        partitions: 2,
+        share_percent: 33.333_333,
+        this_node,
+    };
+    let nodes = NodesView::from(vec![row("a", "up", true), row("b", "down", false)]);
+    insta::assert_snapshot!(text(&nodes), @r#"
+    NODE         STATE  ADDRESS        ZONE   WEIGHT  PARTITIONS   SHARE
+    a (answers)  up     10.0.0.1:7400  rack1       1           2  33.3 %
+    b            down   10.0.0.1:7400  -           1           2  33.3 %
+    "#);
+    insta::assert_snapshot!(json(&nodes), @r#"[{"name":"a","address":"10.0.0.1:7400","state":"up","zone":"rack1","weight":1,"partitions":2,"share_percent":33.33,"this_node":true},{"name":"b","address":"10.0.0.1:7400","state":"down","zone":null,"weight":1,"partitions":2,"share_percent":33.33,"this_node":false}]"#);
+    let owners = ["a", "a", "b", "c", "c", "a"].map(node).to_vec();
+    let ring = RingDescription { epoch: 4, owners, balance: 2.0 / 3.0 };
+    insta::assert_snapshot!(text(&RingView::new(&ring, true)), @r#"
+    6 partitions, 3 nodes, epoch 4, balance 0.667 (1 is perfect)
+
+    NODE  PARTITIONS   SHARE
+    a              3  50.0 %
+    b              1  16.7 %
+    c              2  33.3 %
+
+    PARTITIONS  OWNER
+    0-1         a
+    2           b
+    3-4         c
+    5           a
+    "#);
+    insta::assert_snapshot!(json(&RingView::new(&ring, true)), @r#"{"epoch":4,"partitions":6,"balance":0.667,"nodes":[{"node":"a","partitions":3,"share_percent":50.0},{"node":"b","partitions":1,"share_percent":16.67},{"node":"c","partitions":2,"share_percent":33.33}],"ranges":[{"first":0,"last":1,"owner":"a"},{"first":2,"last":2,"owner":"b"},{"first":3,"last":4,"owner":"c"},{"first":5,"last":5,"owner":"a"}]}"#);
+    assert!(!json(&RingView::new(&ring, false)).contains("ranges"));
+}
+
+#[test]
+fn tables() {
+    let own = TableSchema { n: Some(5), ..TableSchema::kv() };
+    let view = TableView::new(&own, [3, 2, 2].into());
+    insta::assert_snapshot!(text(&view), @r#"
+    table          kv
+    partition key  key (S)
+    sort key       -
+    quorum         n 5, r 2, w 2 (its own n)
+    conflict       siblings: concurrent writes are all kept, and a client merges them
+    "#);
+    insta::assert_snapshot!(json(&view), @r#"{"name":"kv","partition_key":{"name":"key","type":"S"},"sort_key":null,"conflict":"siblings","quorum":{"n":5,"r":2,"w":2},"own_quorum":["n"]}"#);
+    insta::assert_snapshot!(text(&TablesView(vec![view])), @r#"
+    TABLE  PARTITION KEY  SORT KEY  CONFLICT  QUORUM
+    kv     key (S)        -         siblings  n 5, r 2, w 2
+    "#);
+    assert_eq!(json(&TablesView(Vec::new())), "[]\n");
+}
+
+#[test]
+fn metrics() {
+    let exposition = "# HELP slipring_puts Puts.\n# TYPE slipring_puts counter\n\
+                      slipring_puts_total{table=\"kv\",why=\"a \\\"b\\\",c}\"} 7\nslipring_gets_total 1\n# EOF\n";
+    let view = MetricsView::new(exposition, Some("puts"));
+    insta::assert_snapshot!(text(&view), @r#"
+    # HELP slipring_puts Puts.
+    # TYPE slipring_puts counter
+    slipring_puts_total{table="kv",why="a \"b\",c}"} 7
+    "#);
+    insta::assert_snapshot!(json(&view), @r#"[{"name":"slipring_puts_total","labels":{"table":"kv","why":"a \"b\",c}"},"value":"7"}]"#);
+    assert_eq!(MetricsView::new(exposition, None).samples.len(), 2);
+    assert_eq!(json(&MetricsView::new(exposition, Some("nothing"))), "[]\n");
+}
+
+#[test]
+fn an_import() {
+    let mut view = ImportView { written: 7923, unchanged: 5, ..ImportView::default() };
+    insta::assert_snapshot!(text(&view), @r#"7,928 records: 7,923 written, 5 unchanged, 0 failed"#);
+    view.fail("line 3".to_owned(), "is a number, not an object".to_owned());
+    insta::assert_snapshot!(text(&view), @r#"7,929 records: 7,923 written, 5 unchanged, 1 failed"#);
+    insta::assert_snapshot!(json(&view), @r#"{"written":7923,"unchanged":5,"failed":1,"stopped":false,"failures":[{"place":"line 3","reason":"is a number, not an object"}]}"#);
+}

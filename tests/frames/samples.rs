@@ -1,0 +1,320 @@
+//! One fixed value of every message. Every field holds something, so that none can move or vanish unnoticed.
+
+use bytes::Bytes;
+use slipring::dynamo::context::{Context, ContextError};
+use slipring::dynamo::hlc::{HlcTime, TooFarAhead};
+use slipring::dynamo::node_id::NodeId;
+use slipring::dynamo::preference_list::Role as ReplicaRole;
+use slipring::dynamo::quorum::QuorumError;
+use slipring::dynamo::record_key::RecordKey;
+use slipring::dynamo::ring::{Member, PartitionId};
+use slipring::dynamo::siblings::{Change, Mint, Siblings, Version};
+use slipring::dynamo::version::{Dot, ReplicaId, Span, VersionVector};
+use slipring::item::{Conflict, KeyAttribute, KeyKind, TableName, TableSchema};
+use slipring::messages::admin::{
+    AdminError, DescribeNodes, DescribeRing, DescribeStatus, NodeRow, ReadMetrics, RingDescription, Status,
+};
+use slipring::messages::client::{
+    Delete, FailureReason, Get, GetError, GetReply, ListTables, Put, PutError, PutReply, ReplicaFailure, Scan,
+    ScanCursor, ScanReply, Where, WhereReplica, WhereReply, WriteOutcome,
+};
+use slipring::messages::cluster::{ClusterIdentity, FoundedCluster, MemberAddress};
+use slipring::messages::hints::HintsPending;
+use slipring::messages::replica::{
+    CoordinateWrite, CoordinateWriteError, ReadReplica, ReadReplicaError, ScanReplica, ScanSlice, Slot, StorageRefusal,
+    WriteReplica, WriteReplicaError,
+};
+use slipring::messages::{LinkError, Overloaded, TraceId};
+use slipring::wire::handshake::{Hello, Refusal, Role, Welcome};
+
+use super::Records;
+
+const TRACE: TraceId = TraceId(0xABCD);
+
+fn node(name: &str) -> NodeId {
+    NodeId::new(name).expect("a name")
+}
+
+fn replica(directory: u64) -> ReplicaId {
+    ReplicaId { directory, epoch: 0x0000_0002_0000_0007 }
+}
+
+fn time(bits: u64) -> HlcTime {
+    HlcTime::from_u64(bits)
+}
+
+fn vector() -> VersionVector {
+    vec![
+        Span { replica: replica(1), since: time(0x10_0000), until: time(0x20_0001) },
+        Span { replica: replica(2), since: time(0x30_0000), until: time(0x30_0000) },
+    ]
+    .into()
+}
+
+fn context() -> Context {
+    Context::new(b"the key", vector())
+}
+
+fn siblings() -> Siblings {
+    let mut siblings = Siblings::default();
+    let mint =
+        |directory, bits| Mint { dot: Dot { replica: replica(directory), time: time(bits) }, since: time(bits - 1) };
+    let value = Change { value: Some(Bytes::from_static(b"\x01\x00")), expires_at_ms: Some(1_700_000_000_000) };
+    siblings.write(&VersionVector::new(), mint(1, 0x40_0000), value);
+    siblings.write(&vector(), mint(2, 0x50_0000), Change { value: None, expires_at_ms: None });
+    siblings
+}
+
+fn versions() -> Vec<Version> {
+    siblings().versions().to_vec()
+}
+
+fn record_key() -> RecordKey {
+    RecordKey::new(PartitionId(7), "kv", b"\x01the key")
+}
+
+fn overloaded() -> Overloaded {
+    Overloaded { limit: "limits.inflight_requests".to_owned(), max: 4096 }
+}
+
+fn disk_full() -> StorageRefusal {
+    StorageRefusal::DiskFull { free_bytes: 1000, reserve_bytes: 2000 }
+}
+
+fn failed() -> StorageRefusal {
+    StorageRefusal::Failed { reason: "no".to_owned() }
+}
+
+fn schema() -> TableSchema {
+    let attribute = |name: &str, kind| KeyAttribute { name: name.to_owned(), kind };
+    TableSchema {
+        name: TableName::new("orders").expect("a name"),
+        partition_key: attribute("customer", KeyKind::S),
+        sort_key: Some(attribute("at", KeyKind::N)),
+        n: Some(5),
+        r: Some(1),
+        w: Some(4),
+        conflict: Conflict::Lww,
+    }
+}
+
+pub fn client_operations(records: &mut Records) {
+    let put = Put {
+        trace: TRACE,
+        table: "kv".to_owned(),
+        item: Bytes::from_static(b"\x01\x00"),
+        context: Some(context()),
+        ttl_ms: Some(60_000),
+        w: Some(2),
+        timeout_ms: Some(1_500),
+    };
+    let reply = PutReply { context: context(), siblings: 2 };
+    records.operation(&put, &reply, &put_errors());
+    let delete = Delete {
+        trace: TRACE,
+        table: "kv".to_owned(),
+        key: Bytes::from_static(b"\x01the key"),
+        context: Some(context()),
+        w: Some(2),
+        timeout_ms: Some(1_500),
+    };
+    let unread = PutError::CannotReadFirst(GetError::QuorumNotReached { needed: 2, got: 1, failures: failures() });
+    records.operation(&delete, &reply, &[unread]);
+    let get = Get {
+        trace: TRACE,
+        table: "kv".to_owned(),
+        key: Bytes::from_static(b"\x01the key"),
+        r: Some(2),
+        timeout_ms: Some(1_500),
+    };
+    let reply = GetReply { versions: versions(), context: context(), clock: vector() };
+    records.operation(&get, &reply, &get_errors());
+    let cursor = ScanCursor { partition: PartitionId(7), after: Some(record_key()) };
+    let scan =
+        Scan { trace: TRACE, table: "kv".to_owned(), cursor: Some(cursor.clone()), limit: 100, timeout_ms: Some(900) };
+    let reply = ScanReply { items: vec![versions()], next: Some(cursor) };
+    records.operation(&scan, &reply, &[GetError::Overloaded(overloaded())]);
+    let place = Where { trace: TRACE, table: "kv".to_owned(), key: Bytes::from_static(b"\x01the key") };
+    records.operation(&place, &places(), &[GetError::NoSuchTable { table: "x".to_owned() }]);
+    records.operation(&ListTables, &vec![TableSchema::kv(), schema()], &[AdminError::Stopping]);
+}
+
+fn put_errors() -> Vec<PutError> {
+    vec![
+        PutError::NoSuchTable { table: "x".to_owned() },
+        PutError::InvalidItem { reason: "why".to_owned() },
+        PutError::InvalidKey { reason: "why".to_owned() },
+        PutError::InvalidContext(ContextError::AnotherKey),
+        PutError::InvalidContext(ContextError::NewerVersion { found: 9 }),
+        PutError::InvalidQuorum(QuorumError::WriteOutOfRange { w: 4, n: 3 }),
+        PutError::Overloaded(overloaded()),
+        PutError::Refused(CoordinateWriteError::TooManySiblings { found: 101, max: 100 }),
+        PutError::QuorumNotReached { needed: 2, got: 1, failures: failures(), outcome: WriteOutcome::Unknown },
+        PutError::QuorumNotReached { needed: 2, got: 0, failures: Vec::new(), outcome: WriteOutcome::NotApplied },
+    ]
+}
+
+fn get_errors() -> Vec<GetError> {
+    vec![
+        GetError::InvalidKey { reason: "why".to_owned() },
+        GetError::InvalidQuorum(QuorumError::ReadOutOfRange { r: 4, n: 3 }),
+        GetError::QuorumNotReached { needed: 2, got: 1, failures: failures() },
+    ]
+}
+
+fn failures() -> Vec<ReplicaFailure> {
+    let reasons = [
+        FailureReason::Down,
+        FailureReason::NoAnswer,
+        FailureReason::Coordinate(CoordinateWriteError::Link(LinkError::ConnectionLost)),
+        FailureReason::Write(WriteReplicaError::Storage(disk_full())),
+        FailureReason::Read(ReadReplicaError::Corrupt),
+    ];
+    reasons.into_iter().map(|reason| ReplicaFailure { node: node("n1"), reason }).collect()
+}
+
+fn places() -> WhereReply {
+    let holds = |node: NodeId, role, holds| WhereReplica { node, role, holds };
+    WhereReply {
+        partition: PartitionId(7),
+        replicas: vec![
+            holds(node("n1"), ReplicaRole::Primary, Ok(siblings())),
+            holds(node("n2"), ReplicaRole::Fallback { for_node: node("n3") }, Err(ReadReplicaError::Corrupt)),
+        ],
+    }
+}
+
+pub fn replica_operations(records: &mut Records) {
+    let mint = CoordinateWrite {
+        trace: TRACE,
+        key: record_key(),
+        slot: Slot::HintFor(node("n3")),
+        context: Some(vector()),
+        change: Change { value: Some(Bytes::from_static(b"\x01\x00")), expires_at_ms: Some(1_700_000_000_000) },
+        conflict: Conflict::Lww,
+    };
+    let refused = [
+        CoordinateWriteError::TooManySiblings { found: 101, max: 100 },
+        CoordinateWriteError::Storage(disk_full()),
+        CoordinateWriteError::Storage(failed()),
+        CoordinateWriteError::Link(LinkError::Overloaded(overloaded())),
+        CoordinateWriteError::SiblingsTooLarge { bytes: 9_000_000, max_bytes: 8_388_608 },
+        CoordinateWriteError::ClockTooFarAhead(TooFarAhead { ahead_ms: 900, max_skew_ms: 500 }),
+    ];
+    records.operation(&mint, &siblings(), &refused);
+    let (trace, key) = (TRACE, record_key());
+    let write =
+        WriteReplica { trace, key: key.clone(), slot: Slot::Own, siblings: siblings(), conflict: Conflict::Siblings };
+    let refused = [
+        WriteReplicaError::ClockTooFarAhead(TooFarAhead { ahead_ms: 900, max_skew_ms: 500 }),
+        WriteReplicaError::HintsFull { target: node("n3"), max_bytes: 1 << 30 },
+        WriteReplicaError::Storage(disk_full()),
+        WriteReplicaError::Link(LinkError::TimedOut),
+    ];
+    records.operation(&write, &(), &refused);
+    let read = ReadReplica { trace, key: key.clone(), slot: Slot::Own };
+    let refused = [
+        ReadReplicaError::Corrupt,
+        ReadReplicaError::Unreadable { reason: "no".to_owned() },
+        ReadReplicaError::Link(LinkError::Stopped),
+        ReadReplicaError::Link(LinkError::Unreachable),
+        ReadReplicaError::Link(LinkError::BadAnswer),
+    ];
+    records.operation(&read, &siblings(), &refused);
+    let scan =
+        ScanReplica { trace, partition: PartitionId(7), table: "kv".to_owned(), after: Some(key.clone()), limit: 1000 };
+    let slice = ScanSlice { records: vec![(key.clone(), siblings())], covers_up_to: Some(key) };
+    records.operation(&scan, &slice, &[ReadReplicaError::Corrupt]);
+}
+
+pub fn admin_operations(records: &mut Records) {
+    let status = Status {
+        node: node("n1"),
+        version: "0.1.0".to_owned(),
+        cluster: "slipring".to_owned(),
+        cluster_uuid: "c".to_owned(),
+        uptime_s: 12,
+        members: 3,
+        reachable: 2,
+        quorum: [3, 2, 2],
+        effective_quorum: [3, 1, 2],
+        sloppy: true,
+        durability: "always".to_owned(),
+        disk_used_bytes: 1000,
+        disk_free_bytes: 2000,
+        read_only: false,
+        hints: vec![HintsPending { target: node("n3"), keys: 4, bytes: 400 }],
+        warnings: vec!["look".to_owned()],
+    };
+    records.operation(&DescribeStatus, &status, &[AdminError::Stopping]);
+    let row = NodeRow {
+        name: node("n1"),
+        address: "127.0.0.1:7400".to_owned(),
+        state: "up".to_owned(),
+        zone: Some("east".to_owned()),
+        weight: 2,
+        partitions: 86,
+        share_percent: 33.6,
+        this_node: true,
+    };
+    records.operation(&DescribeNodes, &vec![row], &[AdminError::Stopping]);
+    let ring = RingDescription { epoch: 3, owners: vec![node("n1"), node("n2")], balance: 0.98 };
+    records.operation(&DescribeRing, &ring, &[AdminError::Stopping]);
+    records.operation(&ReadMetrics, &"# EOF\n".to_owned(), &[AdminError::Stopping]);
+}
+
+fn member(name: &str, port: u16) -> MemberAddress {
+    let member = Member { id: node(name), zone: Some("east".to_owned()), weight: 2 };
+    MemberAddress { member, address: format!("127.0.0.1:{port}") }
+}
+
+fn cluster_uuid() -> uuid::Uuid {
+    uuid::Uuid::from_u128(0x0011_2233_4455_4677_8899_AABB_CCDD_EEFF)
+}
+
+/// Name, what is said, and whether there is a secret.
+pub fn hellos() -> Vec<(&'static str, Hello, bool)> {
+    let hello = |role, cluster_uuid| Hello {
+        cluster_name: Some("slipring".to_owned()),
+        cluster_uuid,
+        role,
+        nonce: *b"0123456789abcdef",
+    };
+    let peer = Role::Peer { member: member("n2", 7401), directory: 0x1122_3344_5566_7788 };
+    vec![
+        ("client", Hello { cluster_name: None, ..hello(Role::Client, None) }, false),
+        ("admin", hello(Role::Admin, None), false),
+        ("peer", hello(peer, Some(cluster_uuid())), true),
+    ]
+}
+
+pub fn welcome() -> Welcome {
+    let founded = FoundedCluster {
+        identity: ClusterIdentity { uuid: cluster_uuid(), name: "slipring".to_owned() },
+        members: vec![member("n1", 7400), member("n2", 7401)],
+        partitions: 8,
+        owners: vec![0, 1, 0, 1, 0, 1, 0, 1],
+    };
+    Welcome {
+        member: member("n1", 7400),
+        directory: 0x8877_6655_4433_2211,
+        founded: Some(founded),
+        nonce: *b"fedcba9876543210",
+        proof: None,
+    }
+}
+
+pub fn refusals() -> Vec<(&'static str, Refusal)> {
+    let ours = cluster_uuid();
+    vec![
+        ("other_version", Refusal::OtherVersion { theirs: 7 }),
+        ("other_name", Refusal::OtherName { ours: "x".to_owned(), theirs: "y".to_owned() }),
+        ("other_cluster", Refusal::OtherCluster { ours, theirs: uuid::Uuid::nil() }),
+        ("not_a_member", Refusal::NotAMember { node: node("n9"), address: "127.0.0.1:9".to_owned() }),
+        ("name_taken", Refusal::NameTaken { node: node("n1") }),
+        ("wrong_secret", Refusal::WrongSecret),
+        ("founding", Refusal::Founding { waiting_for: "n3".to_owned() }),
+        ("too_many_connections", Refusal::TooManyConnections { max: 1024 }),
+        ("not_understood", Refusal::NotUnderstood),
+    ]
+}

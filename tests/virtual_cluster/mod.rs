@@ -1,0 +1,309 @@
+//! A cluster of real `Node` and `ReplicationCoordinator` actors on one thread in virtual time. Disks can crash; every message between nodes is
+//! encoded, delayed, decoded, and each directed link can be cut or made slow.
+#![allow(dead_code, reason = "each test file uses its own part of this module")]
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use actix::{Actor, Addr, AsyncContext as _, Context, Handler, Recipient, ResponseFuture};
+use slipring::actors::coordination::{ReplicaRecipients, Replicas};
+use slipring::actors::node::{Committed, Node, NodeLimits, NodeParts, WallClock};
+use slipring::actors::replication_coordinator::{CoordinatorParts, ReplicationCoordinator};
+use slipring::dynamo::claim::claim;
+use slipring::dynamo::context::Context as Seen;
+use slipring::dynamo::node_id::NodeId;
+use slipring::dynamo::quorum::Quorum;
+use slipring::dynamo::ring::{Member, Ring};
+use slipring::dynamo::version::ReplicaId;
+use slipring::item::{AttributeValue, Item, TableSchema};
+use slipring::messages::client::{Get, GetError, GetReply, Put, PutError, PutReply, Where, WhereReply};
+use slipring::messages::cluster::{View, ViewChanged};
+use slipring::messages::storage::StorageFailed;
+use slipring::messages::{LinkError, TraceId};
+use slipring::metrics::Metrics;
+use slipring::storage::{Batch, CommitOutcome, Committer, MemoryStorage, Persist, Storage};
+use slipring::wire::operation::BridgeRequest;
+use tokio::time::sleep;
+
+/// Every message takes this long, one way.
+pub const LINK_DELAY: Duration = Duration::from_millis(2);
+
+/// The longest a request may take.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How a directed link treats messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    Up,
+    /// The sender is told at once.
+    Down,
+    /// Messages vanish; the sender learns nothing before its time-out.
+    Silent,
+    /// The request arrives and is done; the answer is lost with the connection.
+    AnswerLost,
+    /// Each way takes this many milliseconds.
+    Slow(u64),
+}
+
+pub struct VirtualCluster {
+    pub names: Vec<NodeId>,
+    pub disks: Vec<MemoryStorage>,
+    pub nodes: Vec<Addr<Node>>,
+    pub coordinators: Vec<Addr<ReplicationCoordinator>>,
+    pub links: BTreeMap<(usize, usize), Rc<Cell<Link>>>,
+    pub clock: Arc<AtomicU64>,
+    pub metrics: Metrics,
+    view: View,
+    lives: Vec<u64>,
+}
+
+impl VirtualCluster {
+    pub fn start(count: usize, quorum: (u8, u8, u8), sloppy: bool) -> Self {
+        let names: Vec<NodeId> = (0..count).map(|at| NodeId::new(&format!("n{at}")).expect("a name")).collect();
+        let members: Vec<Member> = names.iter().map(|id| Member { id: id.clone(), zone: None, weight: 1 }).collect();
+        let ring: Ring = claim(None, &members, 64, quorum.0.into()).expect("a ring");
+        let view = View {
+            local: names[0].clone(),
+            ring: Arc::new(ring),
+            quorum: Quorum::new(quorum.0, quorum.1, quorum.2).expect("a quorum"),
+            sloppy,
+            reachable: names.iter().cloned().collect(),
+            tables: Arc::new(vec![TableSchema::kv()]),
+        };
+        let pairs = (0..count).flat_map(|from| (0..count).map(move |to| (from, to)));
+        let mut cluster = Self {
+            disks: (0..count).map(|_| MemoryStorage::new()).collect(),
+            links: pairs.map(|pair| (pair, Rc::new(Cell::new(Link::Up)))).collect(),
+            clock: Arc::new(AtomicU64::new(1_000_000)),
+            metrics: Metrics::new(),
+            lives: vec![0; count],
+            nodes: Vec::new(),
+            coordinators: Vec::new(),
+            names,
+            view,
+        };
+        cluster.nodes = (0..count).map(|at| cluster.open_node(at)).collect();
+        cluster.coordinators = (0..count).map(|at| cluster.start_coordinator(at)).collect();
+        cluster
+    }
+
+    fn open_node(&mut self, at: usize) -> Addr<Node> {
+        self.lives[at] += 1;
+        let context = Context::<Node>::new();
+        let committed: Recipient<Committed> = context.address().recipient();
+        let clock = Arc::clone(&self.clock);
+        let wall: WallClock = Arc::new(move || clock.load(Ordering::Relaxed));
+        let node = Node::open(NodeParts {
+            shard: 0,
+            shards: 1,
+            replica: ReplicaId { directory: at as u64 + 1, epoch: self.lives[at] << 32 },
+            wall,
+            storage: Arc::new(self.disks[at].clone()),
+            committer: Box::new(AtOnce { disk: self.disks[at].clone(), committed }),
+            limits: NodeLimits {
+                siblings_warn: 25,
+                siblings_max: 100,
+                siblings_max_bytes: 8 << 20,
+                max_clock_skew_ms: 500,
+                hints_max_bytes: 1 << 20,
+                cache_bytes: 1 << 16,
+            },
+            metrics: self.metrics.clone(),
+            storage_failed: Ignored.start().recipient::<StorageFailed>(),
+        });
+        context.run(node.expect("the disk can be read"))
+    }
+
+    fn start_coordinator(&self, at: usize) -> Addr<ReplicationCoordinator> {
+        let peers = (0..self.names.len()).filter(|to| *to != at).map(|to| {
+            let relay = Relay { link: Rc::clone(&self.links[&(at, to)]), to: ReplicaRecipients::of(&self.nodes[to]) };
+            (self.names[to].clone(), ReplicaRecipients::of(&relay.start()))
+        });
+        let clock = Arc::clone(&self.clock);
+        let mut view = self.view.clone();
+        view.local = self.names[at].clone();
+        ReplicationCoordinator::new(CoordinatorParts {
+            view: Arc::new(view),
+            replicas: Replicas {
+                local: self.names[at].clone(),
+                shards: vec![ReplicaRecipients::of(&self.nodes[at])],
+                peers: peers.collect(),
+            },
+            own: vec![self.nodes[at].clone().recipient()],
+            wall: Arc::new(move || clock.load(Ordering::Relaxed)),
+            request_timeout: REQUEST_TIMEOUT,
+            inflight_max: 1_000,
+            metrics: self.metrics.clone(),
+        })
+        .start()
+    }
+
+    /// The node loses what was not synced, and starts again on the same disk under a new epoch. Its peers' links lead to the new process.
+    pub fn crash(&mut self, at: usize) {
+        self.disks[at].crash(7, true);
+        self.nodes[at] = self.open_node(at);
+        self.coordinators = (0..self.names.len()).map(|at| self.start_coordinator(at)).collect();
+    }
+
+    /// The node loses its disk.
+    pub fn wipe(&mut self, at: usize) {
+        self.disks[at] = MemoryStorage::new();
+        self.nodes[at] = self.open_node(at);
+        self.coordinators = (0..self.names.len()).map(|at| self.start_coordinator(at)).collect();
+    }
+
+    /// Every coordinator sees exactly these nodes.
+    pub async fn see(&mut self, reachable: &[usize]) {
+        self.view.reachable = reachable.iter().map(|at| self.names[*at].clone()).collect();
+        for (at, coordinator) in self.coordinators.iter().enumerate() {
+            let mut view = self.view.clone();
+            view.local = self.names[at].clone();
+            coordinator.send(ViewChanged(Arc::new(view))).await.expect("the coordinator lives");
+        }
+    }
+
+    pub fn link(&self, from: usize, to: usize, link: Link) {
+        self.links[&(from, to)].set(link);
+    }
+
+    /// The primaries of a key, in order.
+    pub fn primaries(&self, key: &str) -> Vec<usize> {
+        let key = TableSchema::kv().key_from_text(key, None).expect("a key");
+        let partition = self.view.ring.partition_of(&key.partition_bytes());
+        let place = |node: &NodeId| self.names.iter().position(|name| name == node).expect("a member");
+        self.view.ring.primaries(partition, self.view.quorum.n()).map(place).collect()
+    }
+
+    pub async fn put(&self, at: usize, key: &str, value: &str, context: Option<Seen>) -> Result<PutReply, PutError> {
+        self.put_w(at, key, value, context, None).await
+    }
+
+    pub async fn put_w(
+        &self,
+        at: usize,
+        key: &str,
+        value: &str,
+        context: Option<Seen>,
+        w: Option<u8>,
+    ) -> Result<PutReply, PutError> {
+        let item: Item = [("key", key), ("value", value)]
+            .into_iter()
+            .map(|(name, text)| (name.to_owned(), AttributeValue::S(text.to_owned())))
+            .collect();
+        let (trace, table, item) = (TraceId::default(), "kv".to_owned(), item.to_bytes());
+        let put = Put { trace, table, item, context, ttl_ms: None, w, timeout_ms: None };
+        self.coordinators[at].send(put).await.expect("the coordinator lives")
+    }
+
+    pub async fn get(&self, at: usize, key: &str, r: u8) -> Result<GetReply, GetError> {
+        let key = TableSchema::kv().key_from_text(key, None).expect("a key").to_bytes();
+        let get = Get { trace: TraceId::default(), table: "kv".to_owned(), key, r: Some(r), timeout_ms: None };
+        self.coordinators[at].send(get).await.expect("the coordinator lives")
+    }
+
+    pub async fn place(&self, at: usize, key: &str) -> WhereReply {
+        let key = TableSchema::kv().key_from_text(key, None).expect("a key").to_bytes();
+        let place = Where { trace: TraceId::default(), table: "kv".to_owned(), key };
+        self.coordinators[at].send(place).await.expect("the coordinator lives").expect("where answers")
+    }
+}
+
+/// The values of all siblings, sorted.
+pub fn values(reply: &GetReply) -> Vec<String> {
+    let text = |bytes: &bytes::Bytes| match Item::from_bytes(bytes).expect("an item").get("value") {
+        Some(AttributeValue::S(text)) => text.clone(),
+        other => panic!("no value: {other:?}"),
+    };
+    let mut values: Vec<String> =
+        reply.versions.iter().filter_map(|version| version.value.as_ref()).map(text).collect();
+    values.sort();
+    values
+}
+
+/// Runs a test on one thread, in virtual time, as actors need it.
+pub async fn on_one_thread(test: impl Future<Output = ()>) {
+    tokio::task::LocalSet::new().run_until(test).await;
+}
+
+/// Commits as soon as it is told to: the disk is instant, the report is an ordinary message.
+struct AtOnce {
+    disk: MemoryStorage,
+    committed: Recipient<Committed>,
+}
+
+impl Committer for AtOnce {
+    fn submit(&self, ticket: u64, batch: Batch) {
+        let result = self.disk.commit(&batch, Persist::Sync);
+        self.committed.do_send(Committed(CommitOutcome { first: ticket, last: ticket, result }));
+    }
+
+    fn backlog_bytes(&self) -> usize {
+        0
+    }
+}
+
+/// One directed link.
+struct Relay {
+    link: Rc<Cell<Link>>,
+    to: ReplicaRecipients,
+}
+
+impl Actor for Relay {
+    type Context = Context<Self>;
+}
+
+macro_rules! relay {
+    ($($message:ident => $field:ident),*) => {$(
+        impl Handler<slipring::messages::replica::$message> for Relay {
+            type Result = ResponseFuture<<slipring::messages::replica::$message as actix::Message>::Result>;
+
+            fn handle(&mut self, message: slipring::messages::replica::$message, _: &mut Self::Context) -> Self::Result {
+                Box::pin(travel(Rc::clone(&self.link), self.to.$field.clone(), message))
+            }
+        }
+    )*};
+}
+
+relay!(CoordinateWrite => coordinate, WriteReplica => write, ReadReplica => read, ScanReplica => scan);
+
+async fn travel<M>(link: Rc<Cell<Link>>, to: Recipient<M>, message: M) -> Result<M::Reply, M::Error>
+where
+    M: BridgeRequest,
+    M::Error: From<LinkError>,
+{
+    let delay = match link.get() {
+        Link::Down => return Err(LinkError::Unreachable.into()),
+        Link::Silent => {
+            sleep(REQUEST_TIMEOUT).await;
+            return Err(LinkError::TimedOut.into());
+        }
+        Link::Slow(ms) => Duration::from_millis(ms),
+        Link::Up | Link::AnswerLost => LINK_DELAY,
+    };
+    sleep(delay).await;
+    let arrived: M = rmp_serde::from_slice(&rmp_serde::to_vec(&message).expect("encodes")).expect("decodes");
+    let Ok(answer) = to.send(arrived).await else { return Err(LinkError::ConnectionLost.into()) };
+    if link.get() == Link::AnswerLost {
+        return Err(LinkError::ConnectionLost.into());
+    }
+    sleep(delay).await;
+    rmp_serde::from_slice(&rmp_serde::to_vec(&answer).expect("encodes")).expect("decodes")
+}
+
+struct Ignored;
+
+impl Actor for Ignored {
+    type Context = Context<Self>;
+}
+
+impl Handler<StorageFailed> for Ignored {
+    type Result = ();
+
+    fn handle(&mut self, failed: StorageFailed, _: &mut Self::Context) {
+        panic!("the storage failed: {}", failed.reason);
+    }
+}
