@@ -30,6 +30,7 @@ const NUMBERS: &[(&str, u16)] = &[
     ("WriteReplica", 21),
     ("ReadReplica", 22),
     ("ScanReplica", 23),
+    ("CompareReplica", 24),
     ("DescribeStatus", 40),
     ("DescribeNodes", 41),
     ("DescribeRing", 42),

@@ -208,7 +208,6 @@ pub fn start_worker(
 ) {
     let Foundation { blueprint, view, shards, control } = foundation;
     let peers = start_peers(blueprint, worker, &control.ring, connector, rng);
-    let own = shards.iter().map(|shard| shard.clone().recipient()).collect();
     let shards: Vec<ReplicaRecipients> = shards.iter().map(ReplicaRecipients::of).collect();
     let coordinator = ReplicationCoordinator::new(CoordinatorParts {
         view: Arc::clone(view),
@@ -217,7 +216,6 @@ pub fn start_worker(
             shards: shards.clone(),
             peers: peers.iter().map(|(node, peer)| (node.clone(), ReplicaRecipients::of(peer))).collect(),
         },
-        own,
         wall: Arc::clone(&blueprint.wall),
         request_timeout: blueprint.request_timeout(),
         inflight_max: blueprint.config.limits.inflight_requests,
@@ -249,7 +247,6 @@ fn session_recipients(
         put: coordinator.clone().recipient(),
         delete: coordinator.clone().recipient(),
         get: coordinator.clone().recipient(),
-        answer_alone: coordinator.clone().recipient(),
         scan: coordinator.clone().recipient(),
         place: coordinator.clone().recipient(),
         tables: coordinator.clone().recipient(),

@@ -3,6 +3,7 @@
 //! The listener starts it after the handshake. It decides only whether an operation suits the role; the rest is the receivers'
 //! business. When the connection ends, replies on their way have nowhere to go; what they report has happened all the same.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use actix::dev::RecipientRequest;
@@ -15,8 +16,9 @@ use super::coordination::ReplicaRecipients;
 use super::link::FramesArrived;
 use crate::dynamo::ring::PartitionId;
 use crate::messages::admin::{DescribeNodes, DescribeRing, DescribeStatus, ReadMetrics};
-use crate::messages::client::{AnswerAlone, Delete, Get, ListTables, Put, Scan, Where};
-use crate::messages::replica::{CoordinateWrite, ReadReplica, ScanReplica, WriteReplica};
+use crate::messages::client::{Delete, Get, ListTables, Put, Scan, Where};
+use crate::messages::replica::{CompareReplica, CoordinateWrite, ReadReplica, ScanReplica, WriteReplica};
+use crate::messages::together::{Answers, Together};
 use crate::wire::frame::{Frame, FrameKind, PayloadError};
 use crate::wire::handshake::Role;
 use crate::wire::operation::{BridgeRequest, Operation};
@@ -26,13 +28,11 @@ use crate::wire::outbox::Outbox;
 #[derive(Clone)]
 pub struct SessionRecipients {
     /// Writes an item.
-    pub put: Recipient<Put>,
+    pub put: Recipient<Together<Put>>,
     /// Deletes an item.
     pub delete: Recipient<Delete>,
     /// Reads an item.
-    pub get: Recipient<Get>,
-    /// Reads items that this node can answer alone.
-    pub answer_alone: Recipient<AnswerAlone>,
+    pub get: Recipient<Together<Get>>,
     /// Reads a slice of a table.
     pub scan: Recipient<Scan>,
     /// Shows a key's place.
@@ -49,12 +49,6 @@ pub struct SessionRecipients {
     pub ring: Recipient<DescribeRing>,
     /// The metrics.
     pub metrics: Recipient<ReadMetrics>,
-}
-
-impl SessionRecipients {
-    fn shard(&self, partition: PartitionId) -> &ReplicaRecipients {
-        &self.shards[partition.0 as usize % self.shards.len()]
-    }
 }
 
 /// Why a connection is given up. Nothing of the frame was acted on.
@@ -89,28 +83,28 @@ impl BridgeSession {
         Self { who, role, outbox, recipients, refused }
     }
 
-    fn dispatch(&self, frame: &Frame, gets: &mut GetsTogether) -> Result<(), Misbehaviour> {
+    fn dispatch(&self, frame: &Frame, gathered: &mut Gathered) -> Result<(), Misbehaviour> {
         let number = frame.operation;
         let operation = Operation::from_number(number).ok_or(Misbehaviour::UnknownOperation { number })?;
         self.check_role(operation)?;
         let to = &self.recipients;
+        let shard = |partition: PartitionId| partition.0 as usize % to.shards.len();
         match operation {
-            Operation::Put => self.serve(frame, |_| &to.put),
-            Operation::Delete => self.serve(frame, |_| &to.delete),
-            Operation::Get => gets.take(frame),
-            Operation::Scan => self.serve(frame, |_| &to.scan),
-            Operation::Where => self.serve(frame, |_| &to.place),
-            Operation::ListTables => self.serve(frame, |_| &to.tables),
-            Operation::CoordinateWrite => {
-                self.serve(frame, |m: &CoordinateWrite| &to.shard(m.key.partition()).coordinate)
-            }
-            Operation::WriteReplica => self.serve(frame, |m: &WriteReplica| &to.shard(m.key.partition()).write),
-            Operation::ReadReplica => self.serve(frame, |m: &ReadReplica| &to.shard(m.key.partition()).read),
-            Operation::ScanReplica => self.serve(frame, |m: &ScanReplica| &to.shard(m.partition).scan),
-            Operation::DescribeStatus => self.serve(frame, |_| &to.status),
-            Operation::DescribeNodes => self.serve(frame, |_| &to.nodes),
-            Operation::DescribeRing => self.serve(frame, |_| &to.ring),
-            Operation::ReadMetrics => self.serve(frame, |_| &to.metrics),
+            Operation::Put => gathered.puts.take(frame, |_| 0),
+            Operation::Get => gathered.gets.take(frame, |_| 0),
+            Operation::CoordinateWrite => gathered.coordinates.take(frame, |m| shard(m.key.partition())),
+            Operation::WriteReplica => gathered.writes.take(frame, |m| shard(m.key.partition())),
+            Operation::ReadReplica => gathered.reads.take(frame, |m| shard(m.key.partition())),
+            Operation::CompareReplica => gathered.compares.take(frame, |m| shard(m.key.partition())),
+            Operation::ScanReplica => gathered.scans.take(frame, |m| shard(m.partition)),
+            Operation::Delete => self.serve(frame, &to.delete),
+            Operation::Scan => self.serve(frame, &to.scan),
+            Operation::Where => self.serve(frame, &to.place),
+            Operation::ListTables => self.serve(frame, &to.tables),
+            Operation::DescribeStatus => self.serve(frame, &to.status),
+            Operation::DescribeNodes => self.serve(frame, &to.nodes),
+            Operation::DescribeRing => self.serve(frame, &to.ring),
+            Operation::ReadMetrics => self.serve(frame, &to.metrics),
         }
     }
 
@@ -125,45 +119,65 @@ impl BridgeSession {
     }
 
     /// Hands a message to its receiver and the answer to the outbox, in whatever order answers come.
-    fn serve<'a, M: BridgeRequest>(
-        &self,
-        frame: &Frame,
-        receiver: impl FnOnce(&M) -> &'a Recipient<M>,
-    ) -> Result<(), Misbehaviour> {
+    fn serve<M: BridgeRequest>(&self, frame: &Frame, receiver: &Recipient<M>) -> Result<(), Misbehaviour> {
         let message: M = frame.decode()?;
-        let asked = receiver(&message).clone().send(message);
-        actix::spawn(pass_on(asked, self.outbox.clone(), frame.id));
+        actix::spawn(pass_on(receiver.send(message), self.outbox.clone(), frame.id));
         Ok(())
     }
 
-    /// Gets that came in one read are asked together; those that need other nodes then go their own ways.
-    fn serve_gets(&self, gets: GetsTogether) {
-        let asked = self.recipients.answer_alone.send(AnswerAlone(gets.gets));
-        let (outbox, get) = (self.outbox.clone(), self.recipients.get.clone());
-        actix::spawn(async move {
-            let Ok(answers) = asked.await else { return outbox.close() };
-            for (id, answer) in gets.ids.into_iter().zip(answers) {
-                match answer {
-                    Ok(answer) => push_reply::<Get>(&outbox, id, &answer),
-                    Err(asks_others) => drop(actix::spawn(pass_on(get.send(asks_others), outbox.clone(), id))),
-                }
-            }
-        });
+    /// Sends on what came in one read.
+    fn send_on(&self, gathered: Gathered) {
+        let (to, outbox) = (&self.recipients, &self.outbox);
+        let Gathered { puts, gets, coordinates, writes, reads, compares, scans } = gathered;
+        puts.send(|_| &to.put, outbox);
+        gets.send(|_| &to.get, outbox);
+        coordinates.send(|shard| &to.shards[shard].coordinate, outbox);
+        writes.send(|shard| &to.shards[shard].write, outbox);
+        reads.send(|shard| &to.shards[shard].read, outbox);
+        compares.send(|shard| &to.shards[shard].compare, outbox);
+        scans.send(|shard| &to.shards[shard].scan, outbox);
     }
 }
 
-/// The gets of one read, and the numbers of their frames.
+/// The requests of one read that go on together.
 #[derive(Default)]
-struct GetsTogether {
-    ids: Vec<u64>,
-    gets: Vec<Get>,
+struct Gathered {
+    puts: Requests<Put>,
+    gets: Requests<Get>,
+    coordinates: Requests<CoordinateWrite>,
+    writes: Requests<WriteReplica>,
+    reads: Requests<ReadReplica>,
+    compares: Requests<CompareReplica>,
+    scans: Requests<ScanReplica>,
 }
 
-impl GetsTogether {
-    fn take(&mut self, frame: &Frame) -> Result<(), Misbehaviour> {
-        self.gets.push(frame.decode()?);
-        self.ids.push(frame.id);
+/// Requests of one kind by receiver, with the numbers of their frames.
+struct Requests<M>(BTreeMap<usize, (Vec<u64>, Vec<M>)>);
+
+impl<M> Default for Requests<M> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<M: BridgeRequest> Requests<M> {
+    fn take(&mut self, frame: &Frame, receiver: impl FnOnce(&M) -> usize) -> Result<(), Misbehaviour> {
+        let message: M = frame.decode()?;
+        let (ids, requests) = self.0.entry(receiver(&message)).or_default();
+        ids.push(frame.id);
+        requests.push(message);
         Ok(())
+    }
+
+    fn send<'a>(self, receiver: impl Fn(usize) -> &'a Recipient<Together<M>>, outbox: &Outbox) {
+        for (number, (ids, requests)) in self.0 {
+            let replies = outbox.clone();
+            let answers = Answers::new(move |at: usize, answer| push_reply::<M>(&replies, ids[at], &answer));
+            // Whoever asks a receiver that has stopped must not wait for ever.
+            if receiver(number).try_send(Together { requests, answers }).is_err() {
+                outbox.close();
+            }
+        }
     }
 }
 
@@ -196,10 +210,10 @@ impl Handler<FramesArrived> for BridgeSession {
     type Result = ();
 
     fn handle(&mut self, FramesArrived(frames): FramesArrived, _: &mut Self::Context) {
-        let mut gets = GetsTogether::default();
+        let mut gathered = Gathered::default();
         for frame in &frames {
             let outcome = match frame.kind {
-                FrameKind::Request => self.dispatch(frame, &mut gets),
+                FrameKind::Request => self.dispatch(frame, &mut gathered),
                 FrameKind::Ping => self.outbox.push(FrameKind::Pong, 0, frame.id, &()).map_err(Misbehaviour::from),
                 FrameKind::Reply | FrameKind::Pong => Ok(()),
             };
@@ -210,9 +224,7 @@ impl Handler<FramesArrived> for BridgeSession {
                 return;
             }
         }
-        if !gets.ids.is_empty() {
-            self.serve_gets(gets);
-        }
+        self.send_on(gathered);
     }
 }
 

@@ -16,18 +16,20 @@ use crate::dynamo::quorum::{Quorum, ReadTally, Verdict};
 use crate::dynamo::record_key::RecordKey;
 use crate::dynamo::siblings::Siblings;
 use crate::item::Conflict;
+use crate::messages::TraceId;
 use crate::messages::client::{FailureReason, GetError, ReplicaFailure};
 use crate::messages::replica::{ReadReplica, ReadReplicaError, Slot, WriteReplica};
 
 /// A checked read.
 #[derive(Clone)]
 pub(super) struct KeyRead {
+    pub(super) trace: TraceId,
     pub(super) key: RecordKey,
     pub(super) quorum: Quorum,
     pub(super) conflict: Conflict,
 }
 
-type Tally = ReadTally<Siblings, ReadReplicaError>;
+pub(super) type Tally = ReadTally<Siblings, ReadReplicaError>;
 type Replies = FuturesUnordered<LocalBoxFuture<'static, (usize, Result<Siblings, ReadReplicaError>)>>;
 
 pub(super) async fn coordinate_get(cx: Rc<Coordination>, read: KeyRead) -> Result<Siblings, GetError> {
@@ -54,17 +56,20 @@ pub(super) async fn coordinate_get(cx: Rc<Coordination>, read: KeyRead) -> Resul
     }
     let merged = tally.merged();
     if !replies.is_empty() || !tally.stale_replicas(&merged).is_empty() {
-        actix::spawn(repair(cx, read, order, tally, replies));
+        actix::spawn(hear_out_and_repair(cx, read, order, tally, replies));
     }
     Ok(merged)
 }
 
 /// The replicas in the order in which they are asked: this node first, for its answer costs least.
+pub(super) fn nearest<'a>(cx: &'a Coordination, list: &'a PreferenceList) -> impl Iterator<Item = &'a Replica> {
+    let is_here = |replica: &&Replica| replica.node == cx.view.local;
+    let here = list.replicas().iter().filter(is_here);
+    here.chain(list.replicas().iter().filter(move |replica| !is_here(replica)))
+}
+
 pub(super) fn nearest_first(cx: &Coordination, list: &PreferenceList) -> Vec<Replica> {
-    let (mut order, elsewhere): (Vec<Replica>, Vec<Replica>) =
-        list.replicas().iter().cloned().partition(|replica| replica.node == cx.view.local);
-    order.extend(elsewhere);
-    order
+    nearest(cx, list).cloned().collect()
 }
 
 fn ask_replica(
@@ -73,11 +78,11 @@ fn ask_replica(
     at: usize,
     replica: &Replica,
 ) -> LocalBoxFuture<'static, (usize, Result<Siblings, ReadReplicaError>)> {
-    let recipient = cx.replicas.of(&replica.node, read.key.partition()).map(|r| r.read.clone());
-    let message = ReadReplica { trace: cx.trace, key: read.key.clone(), slot: slot(replica) };
+    let replicas = cx.replicas.of(&replica.node, read.key.partition()).cloned();
+    let message = ReadReplica { trace: read.trace, key: read.key.clone(), slot: slot(replica) };
     let (asked, cx) = (Instant::now(), Rc::clone(cx));
     Box::pin(async move {
-        let outcome = ask(recipient, message).await;
+        let outcome = ask(replicas.as_ref().map(|r| &r.read), message).await;
         cx.read_latency.borrow_mut().record(asked.elapsed().as_secs_f64());
         (at, outcome)
     })
@@ -91,11 +96,22 @@ fn hedge(cx: &Rc<Coordination>, read: &KeyRead, order: &[Replica], tally: &mut T
     Instant::now() + cx.hedge_after().max(Duration::from_millis(1))
 }
 
-/// After the client has its answer: hear out the rest, then bring every primary that was behind up to what all know together.
-async fn repair(cx: Rc<Coordination>, read: KeyRead, order: Vec<Replica>, mut tally: Tally, mut replies: Replies) {
+/// After the client has its answer.
+async fn hear_out_and_repair(
+    cx: Rc<Coordination>,
+    read: KeyRead,
+    order: Vec<Replica>,
+    mut tally: Tally,
+    mut replies: Replies,
+) {
     while let Ok(Some((at, outcome))) = timeout_at(cx.deadline, replies.next()).await {
         tally.record(at, outcome);
     }
+    repair(&cx, &read, &order, &tally).await;
+}
+
+/// Brings every primary whose answer lacked something up to what all answers know together.
+pub(super) async fn repair(cx: &Coordination, read: &KeyRead, order: &[Replica], tally: &Tally) {
     let merged = tally.merged();
     for at in tally.stale_replicas(&merged) {
         let replica = &order[at];
@@ -103,10 +119,9 @@ async fn repair(cx: Rc<Coordination>, read: KeyRead, order: Vec<Replica>, mut ta
             continue;
         }
         let (key, siblings) = (read.key.clone(), merged.clone());
-        let write = WriteReplica { trace: cx.trace, key, slot: Slot::Own, siblings, conflict: read.conflict };
-        let recipient = cx.replicas.of(&replica.node, read.key.partition()).map(|r| r.write.clone());
-        let outcome = ask(recipient, write).await;
-        debug!(trace = %cx.trace, key = ?read.key, node = %replica.node, ?outcome, "read repair");
+        let write = WriteReplica { trace: read.trace, key, slot: Slot::Own, siblings, conflict: read.conflict };
+        let outcome = ask(cx.replicas.of(&replica.node, read.key.partition()).map(|r| &r.write), write).await;
+        debug!(trace = %read.trace, key = ?read.key, node = %replica.node, ?outcome, "read repair");
         cx.metrics.read_repair(outcome.is_ok());
     }
 }

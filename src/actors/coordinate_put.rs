@@ -1,14 +1,16 @@
-//! The story of a write: mint at one replica, write to all, count until W, and leave nobody behind.
+//! The story of writes that came together and go to the same replicas: mint at one, write to all, count until W, leave nobody behind.
+//!
+//! A write by itself is a group of one. Each is answered as soon as its own W replicas hold it.
 
+use std::pin::pin;
 use std::rc::Rc;
 
-use futures_util::StreamExt as _;
-use futures_util::future::LocalBoxFuture;
-use futures_util::stream::FuturesUnordered;
-use tokio::time::timeout_at;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::{sleep_until, timeout_at};
 use tracing::debug;
 
-use super::coordination::{Coordination, ask};
+use super::coordinate_get::nearest;
+use super::coordination::{Coordination, ask_all};
 use crate::dynamo::context::Context;
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::preference_list::{PreferenceList, Replica, Role};
@@ -17,12 +19,19 @@ use crate::dynamo::record_key::RecordKey;
 use crate::dynamo::siblings::{Change, Siblings};
 use crate::dynamo::version::VersionVector;
 use crate::item::Conflict;
-use crate::messages::LinkError;
 use crate::messages::client::{FailureReason, PutError, PutReply, ReplicaFailure, WriteOutcome};
-use crate::messages::replica::{CoordinateWrite, CoordinateWriteError, Slot, WriteReplica, WriteReplicaError};
+use crate::messages::replica::{
+    CoordinateWrite, CoordinateWriteError, Slot, StorageRefusal, WriteReplica, WriteReplicaError,
+};
+use crate::messages::together::{Answers, Together};
+use crate::messages::{LinkError, TraceId};
+
+/// Where the answers to writes go.
+pub(super) type PutAnswers = Answers<Result<PutReply, PutError>>;
 
 /// A checked write.
 pub(super) struct KeyWrite {
+    pub(super) trace: TraceId,
     pub(super) key: RecordKey,
     pub(super) quorum: Quorum,
     pub(super) conflict: Conflict,
@@ -31,129 +40,245 @@ pub(super) struct KeyWrite {
     pub(super) change: Change,
 }
 
-type Replies = FuturesUnordered<LocalBoxFuture<'static, (usize, Result<(), WriteReplicaError>)>>;
-
-pub(super) async fn coordinate_put(cx: Rc<Coordination>, write: KeyWrite) -> Result<PutReply, PutError> {
-    let list = cx.preference_list(write.key.partition(), write.quorum);
-    if list.replicas().len() < write.quorum.w() {
-        return Err(too_few_replicas(&list, write.quorum));
-    }
-    let siblings = mint(&cx, &list, &write).await?;
-    let mut replies = write_everywhere(&cx, &list, &write, &siblings);
-    let mut tally = WriteTally::new(write.quorum.w(), cx.view.sloppy, list.replicas());
-    while tally.verdict() == Verdict::Pending {
-        match timeout_at(cx.deadline, replies.next()).await {
-            Ok(Some((at, outcome))) => tally.record(at, outcome),
-            Ok(None) | Err(_) => break,
-        };
-    }
-    let reply = if tally.verdict() == Verdict::Reached {
-        let context = Context::new(write.key.as_bytes(), siblings.context_of_last_write());
-        Ok(PutReply { context, siblings: u32::try_from(siblings.visible((cx.wall)()).count()).unwrap_or(u32::MAX) })
-    } else {
-        Err(not_reached(&list, &tally, write.quorum))
-    };
-    if !replies.is_empty() || tally.failures().next().is_some() {
-        actix::spawn(leave_nobody_behind(cx, write, siblings, tally, replies));
-    }
-    reply
+/// A checked write, its place among those that came together, and its replicas.
+pub(super) struct PlacedWrite {
+    pub(super) place: usize,
+    pub(super) write: KeyWrite,
+    pub(super) list: PreferenceList,
 }
 
-/// One replica gives the write its dot: this node, if it is one of them, else the first that can be reached.
+/// Writes that go to the same replicas and are minted at the same one. Never empty.
+pub(super) struct WriteGroup {
+    list: PreferenceList,
+    writes: Vec<PlacedWrite>,
+}
+
+impl WriteGroup {
+    pub(super) fn of(write: PlacedWrite) -> Self {
+        Self { list: write.list.clone(), writes: vec![write] }
+    }
+
+    /// Takes in a write that goes to the same replicas, and the same shard of this node; hands back any other.
+    pub(super) fn join(&mut self, cx: &Coordination, write: PlacedWrite) -> Option<PlacedWrite> {
+        let shard = |one: &PlacedWrite| cx.replicas.shard_of(one.write.key.partition());
+        let minter = |list| nearest(cx, list).next();
+        let same = shard(&write) == shard(&self.writes[0])
+            && minter(&write.list) == minter(&self.list)
+            && is_permutation(write.list.replicas(), self.list.replicas())
+            && is_permutation(write.list.absent(), self.list.absent());
+        if same {
+            self.writes.push(write);
+            return None;
+        }
+        Some(write)
+    }
+}
+
+/// Both are without repetition.
+fn is_permutation<T: PartialEq>(some: &[T], others: &[T]) -> bool {
+    some.len() == others.len() && some.iter().all(|one| others.contains(one))
+}
+
+/// A write that has its dot, and what its key holds with it.
+struct Minted {
+    one: PlacedWrite,
+    siblings: Siblings,
+}
+
+/// One replica's word on one write of a group.
+struct Acknowledgement {
+    replica: usize,
+    at: usize,
+    outcome: Result<(), WriteReplicaError>,
+}
+
+type Tally = WriteTally<WriteReplicaError>;
+
+pub(super) async fn coordinate_puts(
+    cx: Rc<Coordination>,
+    WriteGroup { list, writes }: WriteGroup,
+    answers: PutAnswers,
+) {
+    let minted = mint(&cx, &list, writes, &answers).await;
+    let tally = |minted: &Minted| Tally::new(minted.one.write.quorum.w(), cx.view.sloppy, list.replicas());
+    let mut tallies: Vec<Tally> = minted.iter().map(tally).collect();
+    let mut acknowledgements = write_everywhere(&cx, &list, &minted);
+    let mut unanswered = minted.len();
+    let mut deadline = pin!(sleep_until(cx.deadline));
+    while unanswered > 0 {
+        let heard = tokio::select! {
+            biased;
+            heard = acknowledgements.recv() => heard,
+            () = &mut deadline => None,
+        };
+        let Some(Acknowledgement { replica, at, outcome }) = heard else { break };
+        let was_pending = tallies[at].verdict() == Verdict::Pending;
+        if tallies[at].record(replica, outcome) != Verdict::Pending && was_pending {
+            unanswered -= 1;
+            answers.give(minted[at].one.place, reply(&cx, &list, &minted[at], &tallies[at]));
+        }
+    }
+    let overdue = minted.iter().zip(&tallies).filter(|(_, tally)| tally.verdict() == Verdict::Pending);
+    overdue.for_each(|(minted, tally)| answers.give(minted.one.place, reply(&cx, &list, minted, tally)));
+    drop(answers);
+    leave_nobody_behind(&cx, &list, minted, tallies, acknowledgements).await;
+}
+
+/// A write by itself.
+pub(super) async fn coordinate_put(cx: Rc<Coordination>, write: KeyWrite) -> Result<PutReply, PutError> {
+    let (answers, answer) = Answers::to_one();
+    let list = cx.preference_list(write.key.partition(), write.quorum);
+    let quorum = write.quorum;
+    actix::spawn(coordinate_puts(cx, WriteGroup::of(PlacedWrite { place: 0, write, list }), answers));
+    answer.await.unwrap_or_else(|_| Err(unreached(quorum, 0, Vec::new(), WriteOutcome::Unknown)))
+}
+
+/// One replica gives the writes their dots: this node, if it is one of them, else the first that can be reached. What is refused is
+/// answered here.
 ///
 /// Another one is tried only where it is certain that the first has done nothing: two dots for one write would be siblings.
-async fn mint(cx: &Coordination, list: &PreferenceList, write: &KeyWrite) -> Result<Siblings, PutError> {
-    let here = list.replicas().iter().filter(|replica| replica.node == cx.view.local);
-    let elsewhere = list.replicas().iter().filter(|replica| replica.node != cx.view.local);
-    let mut failures = Vec::new();
-    for replica in here.chain(elsewhere) {
-        let recipient = cx.replicas.of(&replica.node, write.key.partition()).map(|r| r.coordinate.clone());
-        let message = CoordinateWrite {
-            trace: cx.trace,
-            key: write.key.clone(),
-            slot: slot(replica),
-            context: write.context.clone(),
-            change: write.change.clone(),
-            conflict: write.conflict,
-        };
-        let answer = timeout_at(cx.deadline, ask(recipient, message)).await;
-        match answer.unwrap_or(Err(CoordinateWriteError::Link(LinkError::TimedOut))) {
-            Ok(siblings) => return Ok(siblings),
-            Err(
-                refused
-                @ (CoordinateWriteError::TooManySiblings { .. } | CoordinateWriteError::SiblingsTooLarge { .. }),
-            ) => return Err(PutError::Refused(refused)),
-            Err(error) => {
-                let applied_nowhere = is_certainly_not_applied(&error);
-                failures.push(ReplicaFailure { node: replica.node.clone(), reason: FailureReason::Coordinate(error) });
-                if !applied_nowhere {
-                    return Err(unreached(write.quorum, 0, failures, WriteOutcome::Unknown));
+async fn mint(cx: &Coordination, list: &PreferenceList, writes: Vec<PlacedWrite>, answers: &PutAnswers) -> Vec<Minted> {
+    let mut minted = Vec::with_capacity(writes.len());
+    let mut open: Vec<(PlacedWrite, Vec<ReplicaFailure>)> = Vec::with_capacity(writes.len());
+    for one in writes {
+        if list.replicas().len() < one.write.quorum.w() {
+            answers.give(one.place, Err(too_few_replicas(list, one.write.quorum)));
+        } else {
+            open.push((one, Vec::new()));
+        }
+    }
+    for replica in nearest(cx, list) {
+        let outcomes = ask_to_mint(cx, replica, &open).await;
+        for ((one, mut failures), outcome) in std::mem::take(&mut open).into_iter().zip(outcomes) {
+            match outcome {
+                Ok(siblings) => minted.push(Minted { one, siblings }),
+                Err(refused) if is_final(&refused) => answers.give(one.place, Err(PutError::Refused(refused))),
+                Err(error) => {
+                    let applied_nowhere = is_certainly_not_applied(&error);
+                    let reason = FailureReason::Coordinate(error);
+                    failures.push(ReplicaFailure { node: replica.node.clone(), reason });
+                    if applied_nowhere {
+                        open.push((one, failures));
+                    } else {
+                        let error = unreached(one.write.quorum, 0, failures, WriteOutcome::Unknown);
+                        answers.give(one.place, Err(error));
+                    }
                 }
             }
         }
     }
-    Err(unreached(write.quorum, 0, failures, WriteOutcome::NotApplied))
-}
-
-/// Sends the result to every replica in the list, the minting one too, and keeps hints here for the primaries that have no stand-in.
-fn write_everywhere(cx: &Coordination, list: &PreferenceList, write: &KeyWrite, siblings: &Siblings) -> Replies {
-    for absent in list.absent() {
-        keep_hint(cx, write, siblings, absent);
+    for (one, failures) in open {
+        answers.give(one.place, Err(unreached(one.write.quorum, 0, failures, WriteOutcome::NotApplied)));
     }
-    let sent = |(at, replica): (usize, &Replica)| {
-        let recipient = cx.replicas.of(&replica.node, write.key.partition()).map(|r| r.write.clone());
-        let message = write_replica(cx, write, siblings, slot(replica));
-        Box::pin(async move { (at, ask(recipient, message).await) }) as LocalBoxFuture<'static, _>
-    };
-    list.replicas().iter().enumerate().map(sent).collect()
+    minted
 }
 
-/// After the client has its answer: the replies still out are awaited, and what a primary failed to take is kept as a hint.
+async fn ask_to_mint(
+    cx: &Coordination,
+    replica: &Replica,
+    open: &[(PlacedWrite, Vec<ReplicaFailure>)],
+) -> Vec<Result<Siblings, CoordinateWriteError>> {
+    let Some((first, _)) = open.first() else { return Vec::new() };
+    let message = |(one, _): &(PlacedWrite, Vec<ReplicaFailure>)| CoordinateWrite {
+        trace: one.write.trace,
+        key: one.write.key.clone(),
+        slot: slot(replica),
+        context: one.write.context.clone(),
+        change: one.write.change.clone(),
+        conflict: one.write.conflict,
+    };
+    let recipient = cx.replicas.of(&replica.node, first.write.key.partition()).map(|r| &r.coordinate);
+    let asked = ask_all(recipient, open.iter().map(message).collect());
+    let late = || Err(CoordinateWriteError::Link(LinkError::TimedOut));
+    timeout_at(cx.deadline, asked).await.unwrap_or_else(|_| open.iter().map(|_| late()).collect())
+}
+
+/// Sends the results to every replica in the list, the minting one too, and keeps hints here for the primaries that have no stand-in.
+fn write_everywhere(cx: &Coordination, list: &PreferenceList, minted: &[Minted]) -> UnboundedReceiver<Acknowledgement> {
+    let (heard, acknowledgements) = unbounded_channel();
+    let Some(first) = minted.first() else { return acknowledgements };
+    for absent in list.absent() {
+        keep_hints(cx, absent, minted.iter());
+    }
+    for (replica, Replica { node, role }) in list.replicas().iter().enumerate() {
+        let slot = slot_of(role);
+        let requests = minted.iter().map(|minted| write_replica(minted, slot.clone())).collect();
+        let heard = heard.clone();
+        let answers = Answers::new(move |at, outcome| {
+            // Nobody listens only when the process is ending.
+            let _ = heard.send(Acknowledgement { replica, at, outcome });
+        });
+        match cx.replicas.of(node, first.one.write.key.partition()) {
+            Some(recipients) => recipients.write.do_send(Together { requests, answers }),
+            None => (0..minted.len()).for_each(|at| answers.give(at, Err(LinkError::Unreachable.into()))),
+        }
+    }
+    acknowledgements
+}
+
+/// After the clients have their answers: the replies still out are awaited, and what a primary failed to take is kept as a hint.
 async fn leave_nobody_behind(
-    cx: Rc<Coordination>,
-    write: KeyWrite,
-    siblings: Siblings,
-    mut tally: WriteTally<WriteReplicaError>,
-    mut replies: Replies,
+    cx: &Coordination,
+    list: &PreferenceList,
+    minted: Vec<Minted>,
+    mut tallies: Vec<Tally>,
+    mut acknowledgements: UnboundedReceiver<Acknowledgement>,
 ) {
     // Ends: a local node answers or stops, and a peer fails what is overdue.
-    while let Some((at, outcome)) = replies.next().await {
-        tally.record(at, outcome);
+    while let Some(Acknowledgement { replica, at, outcome }) = acknowledgements.recv().await {
+        tallies[at].record(replica, outcome);
     }
-    for (replica, error) in tally.failures() {
-        debug!(trace = %cx.trace, key = ?write.key, node = %replica.node, %error, "a replica did not take a write");
-        let owner = match &replica.role {
-            Role::Primary => &replica.node,
-            Role::Fallback { for_node } => for_node,
-        };
-        // A clock that is refused now is refused as a hint too; the write is on the other replicas.
-        if *owner != cx.view.local && !matches!(error, WriteReplicaError::ClockTooFarAhead(_)) {
-            keep_hint(&cx, &write, &siblings, owner);
+    for (minted, tally) in minted.iter().zip(&tallies) {
+        if is_nowhere(list, tally) {
+            continue;
+        }
+        for (replica, error) in tally.failures() {
+            let Replica { node, role } = &list.replicas()[replica];
+            debug!(trace = %minted.one.write.trace, key = ?minted.one.write.key, %node, %error, "a replica did not take a write");
+            let owner = match role {
+                Role::Primary => node,
+                Role::Fallback { for_node } => for_node,
+            };
+            // A clock that is refused now is refused as a hint too; the write is on the other replicas.
+            if *owner != cx.view.local && !matches!(error, WriteReplicaError::ClockTooFarAhead(_)) {
+                keep_hints(cx, owner, std::iter::once(minted));
+            }
         }
     }
 }
 
-fn keep_hint(cx: &Coordination, write: &KeyWrite, siblings: &Siblings, owner: &NodeId) {
-    cx.metrics.hints_kept.inc();
-    let message = write_replica(cx, write, siblings, Slot::HintFor(owner.clone()));
-    cx.replicas.local_shard(write.key.partition()).write.do_send(message);
+fn keep_hints<'a>(cx: &Coordination, owner: &NodeId, minted: impl Iterator<Item = &'a Minted>) {
+    let slot = Slot::HintFor(owner.clone());
+    let requests: Vec<WriteReplica> = minted.map(|minted| write_replica(minted, slot.clone())).collect();
+    let Some(first) = requests.first() else { return };
+    cx.metrics.hints_kept.inc_by(requests.len() as u64);
+    let shard = cx.replicas.local_shard(first.key.partition());
+    shard.write.do_send(Together { requests, answers: Answers::ignored() });
 }
 
-fn write_replica(cx: &Coordination, write: &KeyWrite, siblings: &Siblings, slot: Slot) -> WriteReplica {
-    let (key, siblings) = (write.key.clone(), siblings.clone());
-    WriteReplica { trace: cx.trace, key, slot, siblings, conflict: write.conflict }
+fn write_replica(minted: &Minted, slot: Slot) -> WriteReplica {
+    let KeyWrite { trace, key, conflict, .. } = &minted.one.write;
+    WriteReplica { trace: *trace, key: key.clone(), slot, siblings: minted.siblings.clone(), conflict: *conflict }
 }
 
 /// A replica in the role in which the preference list names it.
 pub(super) fn slot(replica: &Replica) -> Slot {
-    match &replica.role {
+    slot_of(&replica.role)
+}
+
+fn slot_of(role: &Role) -> Slot {
+    match role {
         Role::Primary => Slot::Own,
         Role::Fallback { for_node } => Slot::HintFor(for_node.clone()),
     }
 }
 
+/// The client must change something: other replicas would refuse it, too.
+fn is_final(error: &CoordinateWriteError) -> bool {
+    matches!(error, CoordinateWriteError::TooManySiblings { .. } | CoordinateWriteError::SiblingsTooLarge { .. })
+}
+
 fn is_certainly_not_applied(error: &CoordinateWriteError) -> bool {
-    use crate::messages::replica::StorageRefusal;
     matches!(
         error,
         CoordinateWriteError::Link(LinkError::Unreachable | LinkError::Overloaded(_))
@@ -163,22 +288,43 @@ fn is_certainly_not_applied(error: &CoordinateWriteError) -> bool {
     )
 }
 
+/// Whether it is certain that no replica holds the write, nor a hint: every one has refused it before it touched anything.
+fn is_nowhere(list: &PreferenceList, tally: &Tally) -> bool {
+    let refused = |error: &WriteReplicaError| {
+        matches!(
+            error,
+            WriteReplicaError::Link(LinkError::Unreachable | LinkError::Overloaded(_))
+                | WriteReplicaError::HintsFull { .. }
+                | WriteReplicaError::Storage(StorageRefusal::DiskFull { .. })
+                | WriteReplicaError::ClockTooFarAhead(_)
+        )
+    };
+    list.absent().is_empty() && tally.failures().filter(|(_, error)| refused(error)).count() == list.replicas().len()
+}
+
+fn reply(cx: &Coordination, list: &PreferenceList, minted: &Minted, tally: &Tally) -> Result<PutReply, PutError> {
+    let (write, siblings) = (&minted.one.write, &minted.siblings);
+    if tally.verdict() != Verdict::Reached {
+        return Err(not_reached(list, tally, write.quorum));
+    }
+    let context = Context::new(write.key.as_bytes(), siblings.context_of_last_write());
+    Ok(PutReply { context, siblings: u32::try_from(siblings.visible((cx.wall)()).count()).unwrap_or(u32::MAX) })
+}
+
 fn too_few_replicas(list: &PreferenceList, quorum: Quorum) -> PutError {
     let down = |node: &NodeId| ReplicaFailure { node: node.clone(), reason: FailureReason::Down };
     unreached(quorum, 0, list.absent().iter().map(down).collect(), WriteOutcome::NotApplied)
 }
 
-fn not_reached(list: &PreferenceList, tally: &WriteTally<WriteReplicaError>, quorum: Quorum) -> PutError {
-    let failed = tally.failures().map(|(replica, error)| ReplicaFailure {
-        node: replica.node.clone(),
-        reason: FailureReason::Write(error.clone()),
-    });
-    let silent = tally
-        .outstanding()
-        .map(|replica| ReplicaFailure { node: replica.node.clone(), reason: FailureReason::NoAnswer });
+fn not_reached(list: &PreferenceList, tally: &Tally, quorum: Quorum) -> PutError {
+    let node = |at: usize| list.replicas()[at].node.clone();
+    let failed = tally
+        .failures()
+        .map(|(at, error)| ReplicaFailure { node: node(at), reason: FailureReason::Write(error.clone()) });
+    let silent = tally.outstanding().map(|at| ReplicaFailure { node: node(at), reason: FailureReason::NoAnswer });
     let down = list.absent().iter().map(|node| ReplicaFailure { node: node.clone(), reason: FailureReason::Down });
-    let failures = failed.chain(silent).chain(down).collect();
-    unreached(quorum, tally.acknowledged(), failures, WriteOutcome::Unknown)
+    let outcome = if is_nowhere(list, tally) { WriteOutcome::NotApplied } else { WriteOutcome::Unknown };
+    unreached(quorum, tally.acknowledged(), failed.chain(silent).chain(down).collect(), outcome)
 }
 
 fn unreached(quorum: Quorum, got: usize, failures: Vec<ReplicaFailure>, outcome: WriteOutcome) -> PutError {

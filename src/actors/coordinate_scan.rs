@@ -14,6 +14,7 @@ use crate::dynamo::quorum::{Quorum, ReadTally, Verdict};
 use crate::dynamo::record_key::RecordKey;
 use crate::dynamo::ring::PartitionId;
 use crate::dynamo::siblings::{Siblings, Version};
+use crate::messages::TraceId;
 use crate::messages::client::{FailureReason, GetError, ReplicaFailure, Scan, ScanCursor, ScanReply};
 use crate::messages::replica::{ReadReplicaError, ScanReplica, ScanSlice};
 
@@ -38,7 +39,7 @@ pub(super) async fn coordinate_scan(cx: Rc<Coordination>, scan: Scan) -> Result<
             reply.next = Some(cursor);
             return Ok(reply);
         }
-        let tally = scan_partition(&cx, &scan.table, &cursor, quorum, room.min(SLICE_MAX)).await?;
+        let tally = scan_partition(&cx, (scan.trace, &scan.table), &cursor, quorum, room.min(SLICE_MAX)).await?;
         let (records, covers_up_to) = merged(&tally);
         for siblings in records.values() {
             let visible: Vec<Version> = siblings.visible(now_ms).cloned().collect();
@@ -57,7 +58,7 @@ pub(super) async fn coordinate_scan(cx: Rc<Coordination>, scan: Scan) -> Result<
 
 async fn scan_partition(
     cx: &Coordination,
-    table: &str,
+    (trace, table): (TraceId, &str),
     cursor: &ScanCursor,
     quorum: Quorum,
     limit: u32,
@@ -70,9 +71,9 @@ async fn scan_partition(
     let mut replies = FuturesUnordered::new();
     while tally.verdict() == Verdict::Pending {
         while let Some(at) = tally.ask() {
-            let recipient = cx.replicas.of(&order[at].node, cursor.partition).map(|r| r.scan.clone());
+            let recipient = cx.replicas.of(&order[at].node, cursor.partition).map(|r| &r.scan);
             let (table, after) = (table.to_owned(), cursor.after.clone());
-            let message = ScanReplica { trace: cx.trace, partition: cursor.partition, table, after, limit };
+            let message = ScanReplica { trace, partition: cursor.partition, table, after, limit };
             replies.push(async move { (at, ask(recipient, message).await) });
         }
         match timeout_at(cx.deadline, replies.next()).await {

@@ -46,8 +46,8 @@ async fn ask_replica(
     if !is_reachable(cx, &replica.node) {
         return Err(ReadReplicaError::Link(LinkError::Unreachable));
     }
-    let recipient = cx.replicas.of(&replica.node, read.key.partition()).map(|r| r.read.clone());
-    let message = ReadReplica { trace: cx.trace, key: read.key.clone(), slot: slot(replica) };
+    let recipient = cx.replicas.of(&replica.node, read.key.partition()).map(|r| &r.read);
+    let message = ReadReplica { trace: read.trace, key: read.key.clone(), slot: slot(replica) };
     timeout_at(cx.deadline, ask(recipient, message)).await.unwrap_or(Err(LinkError::TimedOut.into()))
 }
 

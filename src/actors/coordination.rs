@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::dev::ToEnvelope;
-use actix::{Actor, Addr, Handler, MailboxError, Message, Recipient};
+use actix::{Actor, Addr, Handler, Message, Recipient};
 use tokio::time::Instant;
 
 use super::node::WallClock;
@@ -18,38 +18,48 @@ use crate::dynamo::quorum::{Quorum, QuorumError};
 use crate::dynamo::record_key::RecordKey;
 use crate::dynamo::ring::PartitionId;
 use crate::item::TableSchema;
+use crate::messages::LinkError;
 use crate::messages::cluster::View;
-use crate::messages::replica::{CoordinateWrite, ReadReplica, ScanReplica, WriteReplica};
-use crate::messages::{LinkError, TraceId};
+use crate::messages::replica::{CompareReplica, CoordinateWrite, ReadReplica, ScanReplica, WriteReplica};
+use crate::messages::together::Together;
 use crate::metrics::Metrics;
 
 /// Where the messages of one replica go: a `Node` of this process or a `Peer`.
 #[derive(Clone)]
 pub struct ReplicaRecipients {
     /// Mints.
-    pub coordinate: Recipient<CoordinateWrite>,
+    pub coordinate: Recipient<Together<CoordinateWrite>>,
     /// Stores.
-    pub write: Recipient<WriteReplica>,
+    pub write: Recipient<Together<WriteReplica>>,
     /// Reads.
-    pub read: Recipient<ReadReplica>,
+    pub read: Recipient<Together<ReadReplica>>,
+    /// Compares.
+    pub compare: Recipient<Together<CompareReplica>>,
     /// Scans.
-    pub scan: Recipient<ScanReplica>,
+    pub scan: Recipient<Together<ScanReplica>>,
 }
 
 impl ReplicaRecipients {
     /// The recipients of an actor that takes all replica messages.
     pub fn of<A>(address: &Addr<A>) -> Self
     where
-        A: Actor + Handler<CoordinateWrite> + Handler<WriteReplica> + Handler<ReadReplica> + Handler<ScanReplica>,
-        A::Context: ToEnvelope<A, CoordinateWrite>
-            + ToEnvelope<A, WriteReplica>
-            + ToEnvelope<A, ReadReplica>
-            + ToEnvelope<A, ScanReplica>,
+        A: Actor
+            + Handler<Together<CoordinateWrite>>
+            + Handler<Together<WriteReplica>>
+            + Handler<Together<ReadReplica>>
+            + Handler<Together<CompareReplica>>
+            + Handler<Together<ScanReplica>>,
+        A::Context: ToEnvelope<A, Together<CoordinateWrite>>
+            + ToEnvelope<A, Together<WriteReplica>>
+            + ToEnvelope<A, Together<ReadReplica>>
+            + ToEnvelope<A, Together<CompareReplica>>
+            + ToEnvelope<A, Together<ScanReplica>>,
     {
         Self {
             coordinate: address.clone().recipient(),
             write: address.clone().recipient(),
             read: address.clone().recipient(),
+            compare: address.clone().recipient(),
             scan: address.clone().recipient(),
         }
     }
@@ -83,14 +93,12 @@ impl Replicas {
     }
 }
 
-/// The surroundings of one request.
+/// The surroundings of one request, or of several that go together.
 pub struct Coordination {
     /// The cluster as it was when the request came.
     pub view: Arc<View>,
     /// Whom it may speak to.
     pub replicas: Rc<Replicas>,
-    /// Names it in the logs.
-    pub trace: TraceId,
     /// When it is answered at the latest.
     pub deadline: Instant,
     /// How long replicas take to answer a read.
@@ -136,37 +144,52 @@ impl Coordination {
     }
 }
 
-/// One of a bounded number of requests in flight; dropping it makes room for another.
-pub struct Permit(Rc<Cell<usize>>);
+/// Some of a bounded number of requests in flight; dropping it makes room for as many others.
+pub struct Permit {
+    used: Rc<Cell<usize>>,
+    count: usize,
+}
 
 impl Permit {
-    /// Takes one of `max`, if there is one.
-    pub fn take(used: &Rc<Cell<usize>>, max: usize) -> Option<Self> {
-        if used.get() >= max {
+    /// Takes `count` of `max`, if there are as many.
+    pub fn take(used: &Rc<Cell<usize>>, count: usize, max: usize) -> Option<Self> {
+        if used.get() + count > max {
             return None;
         }
-        used.set(used.get() + 1);
-        Some(Self(Rc::clone(used)))
+        used.set(used.get() + count);
+        Some(Self { used: Rc::clone(used), count })
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
+        self.used.set(self.used.get() - self.count);
     }
 }
 
 /// Sends a replica message; a receiver that has stopped is an answer like any other.
-pub(super) async fn ask<M, T, E>(recipient: Option<Recipient<M>>, message: M) -> Result<T, E>
+pub(super) async fn ask<M, T, E>(recipient: Option<&Recipient<Together<M>>>, message: M) -> Result<T, E>
 where
     M: Message<Result = Result<T, E>> + Send + 'static,
     T: Send + 'static,
     E: From<LinkError> + Send + 'static,
 {
     let Some(recipient) = recipient else { return Err(LinkError::Unreachable.into()) };
-    match recipient.send(message).await {
-        Ok(answer) => answer,
-        Err(MailboxError::Closed) => Err(LinkError::Stopped.into()),
-        Err(MailboxError::Timeout) => Err(LinkError::TimedOut.into()),
-    }
+    let (alone, answer) = Together::alone(message);
+    recipient.do_send(alone);
+    answer.await.unwrap_or_else(|_| Err(LinkError::Stopped.into()))
+}
+
+/// Sends replica messages together; the answers come all at once, in the order of the messages.
+pub(super) async fn ask_all<M, T, E>(recipient: Option<&Recipient<Together<M>>>, messages: Vec<M>) -> Vec<Result<T, E>>
+where
+    M: Message<Result = Result<T, E>> + Send + 'static,
+    T: Send + 'static,
+    E: From<LinkError> + Send + 'static,
+{
+    let (count, failed) = (messages.len(), |error: LinkError| Err(E::from(error)));
+    let Some(recipient) = recipient else { return (0..count).map(|_| failed(LinkError::Unreachable)).collect() };
+    let (together, answers) = Together::gathered(messages);
+    recipient.do_send(together);
+    answers.await.unwrap_or_else(|_| (0..count).map(|_| failed(LinkError::Stopped)).collect())
 }

@@ -14,13 +14,14 @@ use actix::{Actor, AsyncContext, Context, Handler, Recipient};
 use futures_util::future::join_all;
 use tracing::{debug, info};
 
-use super::coordination::ask;
+use super::coordination::ask_all;
 use crate::dynamo::node_id::NodeId;
 use crate::item::Conflict;
 use crate::messages::TraceId;
 use crate::messages::cluster::{View, ViewChanged};
 use crate::messages::hints::{CountHints, Hint, HintDelivered, HintsPending, NextHints};
 use crate::messages::replica::{Slot, WriteReplica, WriteReplicaError};
+use crate::messages::together::Together;
 
 /// How often it looks for hints whose target is up: a hand-over that failed is tried again after this time.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -42,7 +43,7 @@ pub struct HintShard {
 /// The hands that hints pass through.
 pub struct HintedHandoff {
     shards: Rc<Vec<HintShard>>,
-    peers: BTreeMap<NodeId, Recipient<WriteReplica>>,
+    peers: BTreeMap<NodeId, Recipient<Together<WriteReplica>>>,
     view: Arc<View>,
     /// Targets that are being served.
     busy: Rc<RefCell<BTreeSet<NodeId>>>,
@@ -50,7 +51,11 @@ pub struct HintedHandoff {
 
 impl HintedHandoff {
     /// `peers` take the hints that the `shards` keep.
-    pub fn new(shards: Vec<HintShard>, peers: BTreeMap<NodeId, Recipient<WriteReplica>>, view: Arc<View>) -> Self {
+    pub fn new(
+        shards: Vec<HintShard>,
+        peers: BTreeMap<NodeId, Recipient<Together<WriteReplica>>>,
+        view: Arc<View>,
+    ) -> Self {
         Self { shards: Rc::new(shards), peers, view, busy: Rc::default() }
     }
 
@@ -81,7 +86,7 @@ fn conflicts(view: &View) -> BTreeMap<String, Conflict> {
 /// All hints of one target, from every shard, until there are none left or the target fails.
 struct Handover {
     target: NodeId,
-    peer: Recipient<WriteReplica>,
+    peer: Recipient<Together<WriteReplica>>,
     shards: Rc<Vec<HintShard>>,
     conflicts: BTreeMap<String, Conflict>,
 }
@@ -96,7 +101,7 @@ impl Handover {
                 let Ok(Ok(hints)) = shard.next.send(next).await else { return };
                 let Some(last) = hints.last() else { break };
                 after = Some(last.key.clone());
-                let outcomes = join_all(hints.into_iter().map(|hint| self.hand_over(shard, hint))).await;
+                let outcomes = self.hand_over(shard, hints).await;
                 handed += outcomes.iter().filter(|outcome| outcome.is_ok()).count();
                 if let Some(error) = outcomes.into_iter().find_map(Result::err) {
                     debug!(target = %self.target, %error, "a hint could not be handed over yet");
@@ -109,18 +114,21 @@ impl Handover {
         }
     }
 
-    async fn hand_over(&self, shard: &HintShard, hint: Hint) -> Result<(), WriteReplicaError> {
-        let conflict = self.conflicts.get(hint.key.table()).copied().unwrap_or(Conflict::Siblings);
-        let write = WriteReplica {
+    async fn hand_over(&self, shard: &HintShard, hints: Vec<Hint>) -> Vec<Result<(), WriteReplicaError>> {
+        let write = |hint: &Hint| WriteReplica {
             trace: TraceId::default(),
             key: hint.key.clone(),
             slot: Slot::Own,
             siblings: hint.siblings.clone(),
-            conflict,
+            conflict: self.conflicts.get(hint.key.table()).copied().unwrap_or(Conflict::Siblings),
         };
-        ask(Some(self.peer.clone()), write).await?;
-        shard.delivered.do_send(HintDelivered { target: self.target.clone(), hint });
-        Ok(())
+        let outcomes = ask_all(Some(&self.peer), hints.iter().map(write).collect()).await;
+        for (hint, outcome) in hints.into_iter().zip(&outcomes) {
+            if outcome.is_ok() {
+                shard.delivered.do_send(HintDelivered { target: self.target.clone(), hint });
+            }
+        }
+        outcomes
     }
 }
 

@@ -1,16 +1,15 @@
 //! LAYER 3. The actors, one file each. They know each other only as recipients; `assembly` wires them.
 
 pub mod admin_session;
-mod answer_alone;
 pub mod assembly;
 pub mod bridge_listener;
 pub mod bridge_session;
 mod coordinate_get;
+mod coordinate_gets;
 mod coordinate_put;
 mod coordinate_scan;
 mod coordinate_where;
 pub mod coordination;
-pub mod deferred;
 pub mod founding;
 pub mod hinted_handoff;
 mod link;

@@ -11,25 +11,25 @@ use actix::{Actor, Context, Handler, Message, Recipient};
 use bytes::Bytes;
 use tracing::{error, warn};
 
-use super::deferred::{Deferred, Promise};
 use crate::dynamo::hlc::{Hlc, HlcTime, TooFarAhead};
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::record_key::RecordKey;
 use crate::dynamo::ring::PartitionId;
-use crate::dynamo::siblings::{Mint, Siblings};
+use crate::dynamo::siblings::{Fingerprint, Mint, Siblings};
 use crate::dynamo::version::{Dot, ReplicaId, VersionVector};
 use crate::item::Conflict;
 use crate::messages::hints::{CountHints, Hint, HintDelivered, HintsPending, NextHints};
 use crate::messages::replica::{
-    CoordinateWrite, CoordinateWriteError, ReadOwn, ReadReplica, ReadReplicaError, ScanReplica, ScanSlice, Slot,
+    CompareReplica, CoordinateWrite, CoordinateWriteError, ReadReplica, ReadReplicaError, ScanReplica, ScanSlice, Slot,
     StorageRefusal, StoredRecord, WriteReplica, WriteReplicaError,
 };
 use crate::messages::storage::StorageFailed;
+use crate::messages::together::Together;
 use crate::messages::ttl::ReapExpired;
 use crate::metrics::Metrics;
 use crate::storage::{Batch, CommitError, CommitOutcome, Committer, ReadError, ScanRange, Space, Storage};
 
-use super::node_parts::{HintLedger, Pending, RecordCache, StorageKey};
+use super::node_parts::{Acknowledgement, HintLedger, Pending, RecordCache, StorageKey};
 
 /// The wall clock, in ms since the Unix epoch: an argument, so that a simulation can bend it.
 pub type WallClock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -67,6 +67,8 @@ pub struct Node {
     committer: Box<dyn Committer>,
     /// Writes on their way to the disk. A write sees them; a read does not.
     pending: Pending,
+    /// The newest of them, which go to the committing thread together when the message at hand has been handled.
+    gathered: Batch,
     cache: RecordCache,
     hints: HintLedger,
     /// Dots that this process minted before this instant may be forgotten: no span begins earlier.
@@ -119,6 +121,7 @@ impl Node {
             storage: parts.storage,
             committer: parts.committer,
             pending: Pending::default(),
+            gathered: Batch::default(),
             cache: RecordCache::new(parts.limits.cache_bytes),
             hints,
             remembers_since,
@@ -167,25 +170,28 @@ impl Node {
         }
     }
 
-    /// Sends a record to the disk. The clock's ceiling rides in the same batch where it has to be raised.
+    /// Puts a record on its way to the disk; [`send_off`](Self::send_off) must follow.
     fn store(&mut self, at: StorageKey, slot: &Slot, record: Rc<StoredRecord>) -> u64 {
-        let mut batch = Batch::default();
         let bytes = record.to_bytes();
         if let Slot::HintFor(target) = slot {
             self.hints.kept(target, &at.key, bytes.len() as u64);
         }
-        batch.put(at.space, at.key.clone(), bytes);
-        self.submit(at, Some(record), batch)
+        self.gathered.put(at.space, at.key.clone(), bytes);
+        self.pending.add(at, Some(record))
     }
 
-    fn submit(&mut self, at: StorageKey, record: Option<Rc<StoredRecord>>, mut batch: Batch) -> u64 {
+    /// Hands what has been gathered to the committing thread, which is woken once for all of it. The clock's ceiling rides in the same
+    /// batch where it has to be raised.
+    fn send_off(&mut self) {
+        if self.gathered.is_empty() {
+            return;
+        }
+        let mut batch = std::mem::take(&mut self.gathered);
         if let Some(ceiling) = self.clock.raise_ceiling() {
             let key = [CEILING_KEY_PREFIX, self.shard.to_string().as_bytes()].concat();
             batch.put(Space::Meta, Bytes::from(key), Bytes::copy_from_slice(&ceiling.as_u64().to_be_bytes()));
         }
-        let ticket = self.pending.add(at, record);
-        self.committer.submit(ticket, batch);
-        ticket
+        self.committer.submit(self.pending.last_ticket(), batch);
     }
 
     fn coordinate(&mut self, write: CoordinateWrite) -> Result<Siblings, CoordinateWriteError> {
@@ -280,6 +286,22 @@ impl Node {
         Ok(Some(self.store(at, &write.slot, Rc::new(StoredRecord { born: base.born, siblings }))))
     }
 
+    fn next_hints(&mut self, next: &NextHints) -> Result<Vec<Hint>, ReadReplicaError> {
+        let keys = self.hints.next(&next.target, next.after.as_ref(), next.limit);
+        let mut hints = Vec::with_capacity(keys.len());
+        for key in keys {
+            let at = StorageKey::of(&key, &Slot::HintFor(next.target.clone()));
+            match self.committed(&at) {
+                Ok(Some(record)) => hints.push(Hint { key, siblings: record.siblings.clone() }),
+                Err(ReadReplicaError::Corrupt) => self.drop_hint(&next.target, at),
+                // Not on disk yet: it comes with the next round.
+                Ok(None) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(hints)
+    }
+
     /// A hint that cannot be read helps nobody; the other replicas hold the write.
     fn drop_hint(&mut self, target: &NodeId, at: StorageKey) {
         warn!(%target, key = ?at.key, "a corrupt hint was dropped");
@@ -299,10 +321,9 @@ impl Node {
     }
 
     fn forget_hint(&mut self, target: &NodeId, at: StorageKey) {
-        let mut batch = Batch::default();
-        batch.delete(at.space, at.key.clone());
+        self.gathered.delete(at.space, at.key.clone());
         self.hints.delivered(target, &at.key);
-        self.submit(at, None, batch);
+        self.pending.add(at, None);
     }
 
     /// The node whose hints would exceed their bound with `more` bytes, if it is one.
@@ -331,6 +352,22 @@ impl Node {
         }
     }
 
+    fn scan(&self, scan: &ScanReplica) -> Result<ScanSlice, ReadReplicaError> {
+        let prefix = RecordKey::table_prefix(scan.partition, &scan.table);
+        let all = ScanRange::prefix(&prefix);
+        let range = scan.after.as_ref().map_or(all, |key| all.after(key.as_bytes()));
+        let page =
+            self.storage.scan(Space::Records, range, scan.limit as usize).map_err(|error| self.unreadable(&error))?;
+        // What is damaged here is held by the other replicas of the read quorum.
+        self.metrics.corrupt_records.inc_by(page.corrupt.len() as u64);
+        let record = |(key, value): (Bytes, Bytes)| {
+            Some((RecordKey::try_from(key).ok()?, StoredRecord::from_bytes(&value)?.siblings))
+        };
+        let covers_up_to = page.resume_after.and_then(|key| RecordKey::try_from(key).ok());
+        let slice = ScanSlice { records: page.entries.into_iter().filter_map(record).collect(), covers_up_to };
+        Ok(slice)
+    }
+
     fn unreadable(&self, error: &ReadError) -> ReadReplicaError {
         match error {
             ReadError::Corrupt { .. } => self.corrupt(),
@@ -352,27 +389,31 @@ impl Actor for Node {
     }
 }
 
-impl Handler<CoordinateWrite> for Node {
-    type Result = Result<Siblings, CoordinateWriteError>;
+impl Handler<Together<CoordinateWrite>> for Node {
+    type Result = ();
 
-    fn handle(&mut self, write: CoordinateWrite, _: &mut Self::Context) -> Self::Result {
-        self.coordinate(write)
+    fn handle(&mut self, Together { requests, answers }: Together<CoordinateWrite>, _: &mut Self::Context) {
+        for (at, write) in requests.into_iter().enumerate() {
+            answers.give(at, self.coordinate(write));
+        }
+        self.send_off();
     }
 }
 
-impl Handler<WriteReplica> for Node {
-    type Result = Deferred<Result<(), WriteReplicaError>>;
+impl Handler<Together<WriteReplica>> for Node {
+    type Result = ();
 
-    fn handle(&mut self, write: WriteReplica, _: &mut Self::Context) -> Self::Result {
-        match self.merge(write) {
-            Ok(None) => Deferred::Now(Ok(())),
-            Ok(Some(ticket)) => {
-                let (promise, answer) = Promise::new();
-                self.pending.acknowledge(ticket, promise);
-                answer
+    fn handle(&mut self, Together { requests, answers }: Together<WriteReplica>, _: &mut Self::Context) {
+        for (at, write) in requests.into_iter().enumerate() {
+            match self.merge(write) {
+                Ok(None) => answers.give(at, Ok(())),
+                Ok(Some(ticket)) => {
+                    self.pending.acknowledge(ticket, Acknowledgement { answers: answers.clone(), at });
+                }
+                Err(refused) => answers.give(at, Err(refused)),
             }
-            Err(refused) => Deferred::Now(Err(refused)),
         }
+        self.send_off();
     }
 }
 
@@ -383,59 +424,57 @@ impl Handler<Committed> for Node {
     fn handle(&mut self, Committed(outcome): Committed, _: &mut Self::Context) {
         let refusal = outcome.result.as_ref().err().map(|error| self.refusal(error));
         while let Some(written) = self.pending.next_up_to(outcome.last) {
-            // Also where a later write is on its way: what is acknowledged now must be read now, and the cache is older.
-            self.cache.remove(&written.at);
-            if let (false, Some(record), None) = (written.superseded, written.record, &refusal) {
-                self.cache.insert(written.at.clone(), record);
-            }
             if refusal.is_some() && written.at.space == Space::Hints && !written.superseded {
                 self.recount_hint(&written.at);
             }
-            for promise in written.promises {
-                promise.keep(refusal.clone().map_or(Ok(()), |refusal| Err(refusal.into())));
+            match (written.record, &refusal) {
+                (Some(record), None) => self.cache.insert(written.at, record),
+                // Also where a later write is on its way: what is acknowledged now must be read now, and the cache is older.
+                _ => self.cache.remove(&written.at),
+            }
+            for acknowledgement in written.waiting {
+                acknowledgement.give(refusal.clone().map_or(Ok(()), |refusal| Err(refusal.into())));
             }
         }
     }
 }
 
-impl Handler<ReadReplica> for Node {
-    type Result = Result<Siblings, ReadReplicaError>;
+impl Handler<Together<ReadReplica>> for Node {
+    type Result = ();
 
-    fn handle(&mut self, read: ReadReplica, _: &mut Self::Context) -> Self::Result {
-        let record = self.committed(&StorageKey::of(&read.key, &read.slot))?;
-        Ok(record.map(|record| record.siblings.clone()).unwrap_or_default())
+    fn handle(&mut self, Together { requests, answers }: Together<ReadReplica>, _: &mut Self::Context) {
+        for (at, read) in requests.into_iter().enumerate() {
+            let record = self.committed(&StorageKey::of(&read.key, &read.slot));
+            answers.give(at, record.map(|held| held.map(|record| record.siblings.clone()).unwrap_or_default()));
+        }
     }
 }
 
-impl Handler<ReadOwn> for Node {
-    type Result = Vec<Result<Siblings, ReadReplicaError>>;
+impl Handler<Together<CompareReplica>> for Node {
+    type Result = ();
 
-    fn handle(&mut self, ReadOwn(keys): ReadOwn, _: &mut Self::Context) -> Self::Result {
-        let held = |key: &RecordKey| {
-            let record = self.committed(&StorageKey::of(key, &Slot::Own))?;
-            Ok(record.map(|record| record.siblings.clone()).unwrap_or_default())
-        };
-        keys.iter().map(held).collect()
+    fn handle(&mut self, Together { requests, answers }: Together<CompareReplica>, _: &mut Self::Context) {
+        for (at, read) in requests.into_iter().enumerate() {
+            let record = self.committed(&StorageKey::of(&read.key, &read.slot));
+            answers.give(at, record.map(|held| differing(held.as_deref(), read.known)));
+        }
     }
 }
 
-impl Handler<ScanReplica> for Node {
-    type Result = Result<ScanSlice, ReadReplicaError>;
+/// What a replica holds, unless that is known already.
+fn differing(held: Option<&StoredRecord>, known: Fingerprint) -> Option<Siblings> {
+    let nothing = Siblings::default();
+    let siblings = held.map_or(&nothing, |record| &record.siblings);
+    (siblings.fingerprint() != known).then(|| siblings.clone())
+}
 
-    fn handle(&mut self, scan: ScanReplica, _: &mut Self::Context) -> Self::Result {
-        let prefix = RecordKey::table_prefix(scan.partition, &scan.table);
-        let all = ScanRange::prefix(&prefix);
-        let range = scan.after.as_ref().map_or(all, |key| all.after(key.as_bytes()));
-        let page =
-            self.storage.scan(Space::Records, range, scan.limit as usize).map_err(|error| self.unreadable(&error))?;
-        // What is damaged here is held by the other replicas of the read quorum.
-        self.metrics.corrupt_records.inc_by(page.corrupt.len() as u64);
-        let record = |(key, value): (Bytes, Bytes)| {
-            Some((RecordKey::try_from(key).ok()?, StoredRecord::from_bytes(&value)?.siblings))
-        };
-        let covers_up_to = page.resume_after.and_then(|key| RecordKey::try_from(key).ok());
-        let slice = ScanSlice { records: page.entries.into_iter().filter_map(record).collect(), covers_up_to };
-        Ok(slice)
+impl Handler<Together<ScanReplica>> for Node {
+    type Result = ();
+
+    fn handle(&mut self, Together { requests, answers }: Together<ScanReplica>, _: &mut Self::Context) {
+        for (at, scan) in requests.iter().enumerate() {
+            answers.give(at, self.scan(scan));
+        }
     }
 }
 
@@ -443,19 +482,9 @@ impl Handler<NextHints> for Node {
     type Result = Result<Vec<Hint>, ReadReplicaError>;
 
     fn handle(&mut self, next: NextHints, _: &mut Self::Context) -> Self::Result {
-        let keys = self.hints.next(&next.target, next.after.as_ref(), next.limit);
-        let mut hints = Vec::with_capacity(keys.len());
-        for key in keys {
-            let at = StorageKey::of(&key, &Slot::HintFor(next.target.clone()));
-            match self.committed(&at) {
-                Ok(Some(record)) => hints.push(Hint { key, siblings: record.siblings.clone() }),
-                Err(ReadReplicaError::Corrupt) => self.drop_hint(&next.target, at),
-                // Not on disk yet: it comes with the next round.
-                Ok(None) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(hints)
+        let hints = self.next_hints(&next);
+        self.send_off();
+        hints
     }
 }
 
@@ -469,6 +498,7 @@ impl Handler<HintDelivered> for Node {
         if unchanged {
             self.metrics.hints_delivered.inc();
             self.forget_hint(&delivered.target, at);
+            self.send_off();
         }
     }
 }
@@ -501,6 +531,7 @@ impl Handler<ReapExpired> for Node {
                 self.store(at, &Slot::Own, Rc::new(record));
             }
         }
+        self.send_off();
         Ok(page.resume_after)
     }
 }

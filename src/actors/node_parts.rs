@@ -5,12 +5,12 @@ use std::rc::Rc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::deferred::Promise;
 use super::node::hint_parts;
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::record_key::RecordKey;
 use crate::messages::hints::HintsPending;
 use crate::messages::replica::{Slot, StoredRecord, WriteReplicaError};
+use crate::messages::together::Answers;
 use crate::metrics::Metrics;
 use crate::storage::{ReadError, ScanRange, Space, Storage};
 
@@ -41,15 +41,24 @@ fn hint_key(target: &NodeId, key: &RecordKey) -> Bytes {
     bytes.freeze()
 }
 
-/// Kept when a write is on disk, or has been refused.
-pub(super) type Acknowledgement = Promise<Result<(), WriteReplicaError>>;
+/// Whom to tell when a write is on disk, or has been refused.
+pub(super) struct Acknowledgement {
+    pub(super) answers: Answers<Result<(), WriteReplicaError>>,
+    pub(super) at: usize,
+}
+
+impl Acknowledgement {
+    pub(super) fn give(self, outcome: Result<(), WriteReplicaError>) {
+        self.answers.give(self.at, outcome);
+    }
+}
 
 /// A write the disk has not reported yet.
 pub(super) struct Written {
     pub(super) at: StorageKey,
     /// What the key holds once it is there; `None`: nothing.
     pub(super) record: Option<Rc<StoredRecord>>,
-    pub(super) promises: Vec<Acknowledgement>,
+    pub(super) waiting: Vec<Acknowledgement>,
     /// Whether a later write of the same key is on its way.
     pub(super) superseded: bool,
 }
@@ -78,6 +87,11 @@ impl Pending {
         self.latest.get(at).map(|(_, record)| record.clone())
     }
 
+    /// The ticket given out last.
+    pub(super) fn last_ticket(&self) -> u64 {
+        self.last_ticket
+    }
+
     pub(super) fn contains(&self, at: &StorageKey) -> bool {
         self.latest.contains_key(at)
     }
@@ -87,13 +101,13 @@ impl Pending {
         self.latest.get(at).map(|(ticket, _)| *ticket)
     }
 
-    /// The promise is kept when the ticket is on disk.
-    pub(super) fn acknowledge(&mut self, ticket: u64, promise: Acknowledgement) {
+    /// Told when the ticket is on disk.
+    pub(super) fn acknowledge(&mut self, ticket: u64, acknowledgement: Acknowledgement) {
         let first = self.in_order.front().map_or(0, |(first, _, _)| *first);
         let place = usize::try_from(ticket.saturating_sub(first)).unwrap_or(usize::MAX);
         match self.in_order.get_mut(place) {
-            Some((_, _, promises)) => promises.push(promise),
-            None => promise.keep(Ok(())),
+            Some((_, _, waiting)) => waiting.push(acknowledgement),
+            None => acknowledgement.give(Ok(())),
         }
     }
 
@@ -102,10 +116,10 @@ impl Pending {
         if self.in_order.front()?.0 > last {
             return None;
         }
-        let (ticket, at, promises) = self.in_order.pop_front()?;
+        let (ticket, at, waiting) = self.in_order.pop_front()?;
         let superseded = self.latest.get(&at).is_some_and(|(latest, _)| *latest != ticket);
         let record = if superseded { None } else { self.latest.remove(&at).and_then(|(_, record)| record) };
-        Some(Written { at, record, promises, superseded })
+        Some(Written { at, record, waiting, superseded })
     }
 }
 

@@ -14,9 +14,9 @@ use rand::rngs::StdRng;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::deferred::{Deferred, Promise};
 use super::link::{FramesArrived, Link, LinkDown, LinkUp};
 use crate::messages::cluster::{ClusterIdentity, MemberAddress, PeerDown, PeerUp};
+use crate::messages::together::Together;
 use crate::messages::{LinkError, Overloaded};
 use crate::metrics::Metrics;
 use crate::wire::frame::{Frame, FrameKind};
@@ -60,15 +60,22 @@ pub struct PeerParts {
     pub metrics: Metrics,
 }
 
-/// Hands a reply, or the reason why there is none, to whoever asked.
-type Answer = Box<dyn FnOnce(Result<&Frame, LinkError>)>;
+/// Hands a reply, or the reason why there is none, to whoever made the request at this place.
+type Answer = Rc<dyn Fn(usize, Result<&Frame, LinkError>)>;
+
+/// A request that has been sent.
+struct Waiting {
+    overdue_at: Instant,
+    at: usize,
+    answer: Answer,
+}
 
 /// The link to one peer.
 pub struct Peer {
     parts: PeerParts,
     outbox: Option<Outbox>,
     next_id: u64,
-    waiting: BTreeMap<u64, (Instant, Answer)>,
+    waiting: BTreeMap<u64, Waiting>,
     stopped: Rc<Cell<bool>>,
 }
 
@@ -78,48 +85,36 @@ impl Peer {
         Self { parts, outbox: None, next_id: 0, waiting: BTreeMap::new(), stopped: Rc::new(Cell::new(false)) }
     }
 
-    fn request<M>(&mut self, message: &M) -> Deferred<M::Result>
-    where
-        M: BridgeRequest,
-        M::Error: From<LinkError>,
-    {
-        match self.send(message) {
-            Ok(answer) => answer,
-            Err(error) => {
-                self.parts.metrics.link_error(&self.parts.peer.member.id, &error);
-                Deferred::Now(Err(error.into()))
-            }
-        }
-    }
-
-    fn send<M>(&mut self, message: &M) -> Result<Deferred<M::Result>, LinkError>
-    where
-        M: BridgeRequest,
-        M::Error: From<LinkError>,
-    {
+    /// Encodes one request; its answer is given when the reply comes, or will not come any more.
+    fn send<M: BridgeRequest>(
+        &mut self,
+        at: usize,
+        message: &M,
+        overdue_at: Instant,
+        answer: &Answer,
+    ) -> Result<(), LinkError> {
         let outbox = self.outbox.as_ref().filter(|outbox| !outbox.is_closed()).ok_or(LinkError::Unreachable)?;
         let max = self.parts.inflight_max;
         if self.waiting.len() >= max {
             return Err(Overloaded { limit: "limits.peer_inflight".to_owned(), max: max as u64 }.into());
         }
         self.next_id += 1;
-        let number = M::OPERATION.number();
-        outbox.push(FrameKind::Request, number, self.next_id, message).map_err(|error| {
+        outbox.push(FrameKind::Request, M::OPERATION.number(), self.next_id, message).map_err(|error| {
             warn!(peer = %self.parts.peer.member.id, %error, "a message could not be sent");
             LinkError::Unreachable
         })?;
-        let (promise, answer) = Promise::new();
-        let deliver: Answer = Box::new(move |reply| {
-            let reply = reply.and_then(|frame| frame.decode::<M::Result>().map_err(|_| LinkError::BadAnswer));
-            promise.keep(reply.unwrap_or_else(|error| Err(error.into())));
-        });
-        self.waiting.insert(self.next_id, (Instant::now() + self.parts.request_timeout, deliver));
-        Ok(answer)
+        self.waiting.insert(self.next_id, Waiting { overdue_at, at, answer: Rc::clone(answer) });
+        Ok(())
+    }
+
+    fn fail(&self, failed: &Waiting, error: LinkError) {
+        self.parts.metrics.link_error(&self.parts.peer.member.id, &error);
+        (failed.answer)(failed.at, Err(error));
     }
 
     fn fail_all(&mut self, error: &LinkError) {
-        for (_, answer) in std::mem::take(&mut self.waiting).into_values() {
-            answer(Err(error.clone()));
+        for failed in std::mem::take(&mut self.waiting).into_values() {
+            self.fail(&failed, error.clone());
         }
     }
 
@@ -127,11 +122,10 @@ impl Peer {
         // Numbers rise with time and every request has the same time-out, so the overdue ones come first.
         let now = Instant::now();
         while let Some(entry) = self.waiting.first_entry()
-            && entry.get().0 <= now
+            && entry.get().overdue_at <= now
         {
-            let (_, answer) = entry.remove();
-            self.parts.metrics.link_error(&self.parts.peer.member.id, &LinkError::TimedOut);
-            answer(Err(LinkError::TimedOut));
+            let overdue = entry.remove();
+            self.fail(&overdue, LinkError::TimedOut);
         }
     }
 }
@@ -169,15 +163,25 @@ impl Actor for Peer {
 }
 
 /// Every message of a replica travels the same way.
-impl<M> Handler<M> for Peer
+impl<M> Handler<Together<M>> for Peer
 where
     M: BridgeRequest,
     M::Error: From<LinkError>,
 {
-    type Result = Deferred<M::Result>;
+    type Result = ();
 
-    fn handle(&mut self, message: M, _: &mut Self::Context) -> Self::Result {
-        self.request(&message)
+    fn handle(&mut self, Together { requests, answers }: Together<M>, _: &mut Self::Context) {
+        let overdue_at = Instant::now() + self.parts.request_timeout;
+        let answer: Answer = Rc::new(move |at, reply| {
+            let reply = reply.and_then(|frame| frame.decode::<M::Result>().map_err(|_| LinkError::BadAnswer));
+            answers.give(at, reply.unwrap_or_else(|error| Err(error.into())));
+        });
+        for (at, message) in requests.iter().enumerate() {
+            if let Err(error) = self.send(at, message, overdue_at, &answer) {
+                self.parts.metrics.link_error(&self.parts.peer.member.id, &error);
+                answer(at, Err(error));
+            }
+        }
     }
 }
 
@@ -206,8 +210,8 @@ impl Handler<FramesArrived> for Peer {
     fn handle(&mut self, FramesArrived(frames): FramesArrived, _: &mut Self::Context) {
         for frame in frames.iter().filter(|frame| frame.kind == FrameKind::Reply) {
             // A reply that came too late has nobody waiting for it.
-            if let Some((_, answer)) = self.waiting.remove(&frame.id) {
-                answer(Ok(frame));
+            if let Some(waiting) = self.waiting.remove(&frame.id) {
+                (waiting.answer)(waiting.at, Ok(frame));
             }
         }
     }

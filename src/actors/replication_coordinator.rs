@@ -4,16 +4,17 @@
 //! can be reached (`RingManager` does). Requests under way die with it; what was acknowledged does not.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, Context, Handler, Recipient, ResponseFuture};
+use actix::{Actor, Context, Handler, ResponseFuture};
 use tokio::time::Instant;
 
-use super::answer_alone::{Answer, Checked, answer_alone, suffices};
 use super::coordinate_get::{KeyRead, coordinate_get};
-use super::coordinate_put::{KeyWrite, coordinate_put};
+use super::coordinate_gets::{GetAnswers, PlacedRead, ReadGroup, coordinate_gets};
+use super::coordinate_put::{KeyWrite, PlacedWrite, PutAnswers, WriteGroup, coordinate_put, coordinate_puts};
 use super::coordinate_scan::coordinate_scan;
 use super::coordinate_where::coordinate_where;
 use super::coordination::{Coordination, Permit, Replicas};
@@ -25,14 +26,13 @@ use crate::dynamo::version::VersionVector;
 use crate::item::Item;
 use crate::item::Key;
 use crate::item::{Conflict, TableSchema};
+use crate::messages::Overloaded;
 use crate::messages::admin::AdminError;
 use crate::messages::client::{
-    AnswerAlone, Delete, Get, GetError, GetReply, ListTables, Put, PutError, PutReply, Scan, ScanReply, Where,
-    WhereReply,
+    Delete, Get, GetError, GetReply, ListTables, Put, PutError, PutReply, Scan, ScanReply, Where, WhereReply,
 };
 use crate::messages::cluster::{View, ViewChanged};
-use crate::messages::replica::ReadOwn;
-use crate::messages::{Overloaded, TraceId};
+use crate::messages::together::{Answers, Together};
 use crate::metrics::{Metrics, Outcome};
 
 /// A read asks one replica more after this quantile of the time that replicas take to answer.
@@ -50,8 +50,6 @@ pub struct CoordinatorParts {
     pub view: Arc<View>,
     /// Where replica messages go.
     pub replicas: Replicas,
-    /// This node's shards, in order, for reads that need nobody else.
-    pub own: Vec<Recipient<ReadOwn>>,
     /// The wall clock.
     pub wall: WallClock,
     /// The longest a request may take.
@@ -66,7 +64,6 @@ pub struct CoordinatorParts {
 pub struct ReplicationCoordinator {
     view: Arc<View>,
     replicas: Rc<Replicas>,
-    own: Vec<Recipient<ReadOwn>>,
     wall: WallClock,
     request_timeout: Duration,
     inflight: Rc<Cell<usize>>,
@@ -81,7 +78,6 @@ impl ReplicationCoordinator {
         Self {
             view: parts.view,
             replicas: Rc::new(parts.replicas),
-            own: parts.own,
             wall: parts.wall,
             request_timeout: parts.request_timeout,
             inflight: Rc::default(),
@@ -91,18 +87,14 @@ impl ReplicationCoordinator {
         }
     }
 
-    fn begin(&self, trace: TraceId, timeout_ms: Option<u32>) -> Result<Rc<Coordination>, Overloaded> {
-        let max = self.inflight_max;
-        let permit = Permit::take(&self.inflight, max).ok_or_else(|| {
-            self.metrics.shed.inc();
-            Overloaded { limit: "limits.inflight_requests".to_owned(), max: max as u64 }
-        })?;
+    /// Takes in `count` requests that go together.
+    fn begin(&self, count: usize, timeout_ms: Option<u32>) -> Result<Rc<Coordination>, Overloaded> {
+        let permit = Permit::take(&self.inflight, count, self.inflight_max).ok_or_else(|| self.shed())?;
         let asked = timeout_ms.map(|ms| Duration::from_millis(ms.into()));
         let allowed = asked.map_or(self.request_timeout, |asked| asked.min(self.request_timeout));
         Ok(Rc::new(Coordination {
             view: Arc::clone(&self.view),
             replicas: Rc::clone(&self.replicas),
-            trace,
             deadline: Instant::now() + allowed,
             read_latency: Rc::clone(&self.read_latency),
             wall: Arc::clone(&self.wall),
@@ -111,22 +103,34 @@ impl ReplicationCoordinator {
         }))
     }
 
-    fn check_put(&self, put: Put) -> Result<(Rc<Coordination>, KeyWrite), PutError> {
-        let cx = self.begin(put.trace, put.timeout_ms)?;
-        let table = cx.table(&put.table).ok_or(PutError::NoSuchTable { table: put.table })?;
-        let item = Item::from_bytes(&put.item).map_err(|error| PutError::InvalidItem { reason: error.to_string() })?;
-        item.validate().map_err(|error| PutError::InvalidItem { reason: error.to_string() })?;
-        let key = cx.record_key(table, &table.key_of(&item)?);
-        let quorum = cx.quorum(table, None, put.w)?;
-        let context = seen(table, put.context.as_ref(), &key)?;
-        let expires_at_ms = put.ttl_ms.map(|ttl| (cx.wall)().saturating_add(ttl));
-        let change = Change { value: Some(put.item), expires_at_ms };
-        let write = KeyWrite { key, quorum, conflict: table.conflict, context, change };
-        Ok((cx, write))
+    /// Requests that may take equally long are begun together, as far as the credits reach; what finds none is refused by itself.
+    fn begin_all<M>(
+        &self,
+        requests: Vec<M>,
+        timeout_ms: impl Fn(&M) -> Option<u32>,
+        refuse: impl Fn(usize, Overloaded),
+    ) -> Vec<(Rc<Coordination>, Vec<(usize, M)>)> {
+        let mut by_timeout: BTreeMap<Option<u32>, Vec<(usize, M)>> = BTreeMap::new();
+        for (place, request) in requests.into_iter().enumerate() {
+            by_timeout.entry(timeout_ms(&request)).or_default().push((place, request));
+        }
+        let mut begun = Vec::with_capacity(by_timeout.len());
+        for (timeout_ms, mut requests) in by_timeout {
+            let free = self.inflight_max.saturating_sub(self.inflight.get());
+            let refused = requests.split_off(requests.len().min(free));
+            begun.extend(self.begin(requests.len(), timeout_ms).map(|cx| (cx, requests)));
+            refused.into_iter().for_each(|(place, _)| refuse(place, self.shed()));
+        }
+        begun
+    }
+
+    fn shed(&self) -> Overloaded {
+        self.metrics.shed.inc();
+        Overloaded { limit: "limits.inflight_requests".to_owned(), max: self.inflight_max as u64 }
     }
 
     fn check_delete(&self, delete: &Delete) -> Result<(Rc<Coordination>, KeyWrite), PutError> {
-        let cx = self.begin(delete.trace, delete.timeout_ms)?;
+        let cx = self.begin(1, delete.timeout_ms)?;
         let table = cx.table(&delete.table).ok_or_else(|| PutError::NoSuchTable { table: delete.table.clone() })?;
         let key = Key::from_bytes(&delete.key).map_err(|error| PutError::InvalidKey { reason: error.to_string() })?;
         table.check_key(&key)?;
@@ -134,12 +138,12 @@ impl ReplicationCoordinator {
         let key = cx.record_key(table, &key);
         let context = seen(table, delete.context.as_ref(), &key)?;
         let change = Change { value: None, expires_at_ms: None };
-        let write = KeyWrite { key, quorum, conflict: table.conflict, context, change };
+        let write = KeyWrite { trace: delete.trace, key, quorum, conflict: table.conflict, context, change };
         Ok((cx, write))
     }
 
     fn check_get(&self, get: &Get) -> Result<(Rc<Coordination>, KeyRead), GetError> {
-        let cx = self.begin(get.trace, get.timeout_ms)?;
+        let cx = self.begin(1, get.timeout_ms)?;
         let read = key_read(&cx, get)?;
         Ok((cx, read))
     }
@@ -150,7 +154,19 @@ fn key_read(cx: &Coordination, get: &Get) -> Result<KeyRead, GetError> {
     let key = Key::from_bytes(&get.key).map_err(|error| GetError::InvalidKey { reason: error.to_string() })?;
     table.check_key(&key)?;
     let quorum = cx.quorum(table, get.r, None)?;
-    Ok(KeyRead { key: cx.record_key(table, &key), quorum, conflict: table.conflict })
+    Ok(KeyRead { trace: get.trace, key: cx.record_key(table, &key), quorum, conflict: table.conflict })
+}
+
+fn key_write(cx: &Coordination, put: Put) -> Result<KeyWrite, PutError> {
+    let table = cx.table(&put.table).ok_or(PutError::NoSuchTable { table: put.table })?;
+    let item = Item::from_bytes(&put.item).map_err(|error| PutError::InvalidItem { reason: error.to_string() })?;
+    item.validate().map_err(|error| PutError::InvalidItem { reason: error.to_string() })?;
+    let key = cx.record_key(table, &table.key_of(&item)?);
+    let quorum = cx.quorum(table, None, put.w)?;
+    let context = seen(table, put.context.as_ref(), &key)?;
+    let expires_at_ms = put.ttl_ms.map(|ttl| (cx.wall)().saturating_add(ttl));
+    let change = Change { value: Some(put.item), expires_at_ms };
+    Ok(KeyWrite { trace: put.trace, key, quorum, conflict: table.conflict, context, change })
 }
 
 /// What a write may supersede: what its context says; without one, nothing, but on an `lww` table everything.
@@ -181,19 +197,37 @@ impl Actor for ReplicationCoordinator {
     }
 }
 
-impl Handler<Put> for ReplicationCoordinator {
-    type Result = ResponseFuture<Result<PutReply, PutError>>;
+/// Puts that came together: those that go to the same replicas travel together, and each group has a task of its own, so that a
+/// slow replica delays nobody who can do without it.
+impl Handler<Together<Put>> for ReplicationCoordinator {
+    type Result = ();
 
-    fn handle(&mut self, put: Put, _: &mut Self::Context) -> Self::Result {
-        let (checked, measured) = (self.check_put(put), self.metrics.request("put"));
-        Box::pin(async move {
-            let reply = match checked {
-                Ok((cx, write)) => coordinate_put(cx, write).await,
-                Err(refused) => Err(refused),
-            };
-            measured.finish(Outcome::of_put(&reply));
-            reply
-        })
+    fn handle(&mut self, Together { requests, answers }: Together<Put>, _: &mut Self::Context) {
+        let measured = self.metrics.request("put");
+        let answers: PutAnswers = Answers::new(move |place, reply| {
+            measured.count(Outcome::of_put(&reply));
+            answers.give(place, reply);
+        });
+        let refuse = |place, overloaded: Overloaded| answers.give(place, Err(overloaded.into()));
+        for (cx, puts) in self.begin_all(requests, |put| put.timeout_ms, refuse) {
+            let mut groups: Vec<WriteGroup> = Vec::new();
+            for (place, put) in puts {
+                match key_write(&cx, put) {
+                    Ok(write) => {
+                        let list = cx.preference_list(write.key.partition(), write.quorum);
+                        let mut alone = Some(PlacedWrite { place, write, list });
+                        for group in &mut groups {
+                            alone = alone.and_then(|write| group.join(&cx, write));
+                        }
+                        groups.extend(alone.map(WriteGroup::of));
+                    }
+                    Err(refused) => answers.give(place, Err(refused)),
+                }
+            }
+            for group in groups {
+                actix::spawn(coordinate_puts(Rc::clone(&cx), group, answers.clone()));
+            }
+        }
     }
 }
 
@@ -219,51 +253,41 @@ impl Handler<Delete> for ReplicationCoordinator {
 
 /// A delete without a context means "what is there now": read it, then delete exactly that.
 async fn delete_what_is_there(cx: Rc<Coordination>, write: KeyWrite) -> Result<PutReply, PutError> {
-    let read = KeyRead { key: write.key.clone(), quorum: write.quorum, conflict: write.conflict };
+    let read = KeyRead { trace: write.trace, key: write.key.clone(), quorum: write.quorum, conflict: write.conflict };
     let found = coordinate_get(Rc::clone(&cx), read).await.map_err(PutError::CannotReadFirst)?;
     coordinate_put(cx, KeyWrite { context: Some(found.context().clone()), ..write }).await
 }
 
-impl Handler<Get> for ReplicationCoordinator {
-    type Result = ResponseFuture<Result<GetReply, GetError>>;
+/// Gets that came together, grouped like puts.
+impl Handler<Together<Get>> for ReplicationCoordinator {
+    type Result = ();
 
-    fn handle(&mut self, get: Get, _: &mut Self::Context) -> Self::Result {
-        let (checked, measured) = (self.check_get(&get), self.metrics.request("get"));
-        Box::pin(async move {
-            let reply = match checked {
-                Ok((cx, read)) => {
-                    let (key, wall) = (read.key.clone(), Arc::clone(&cx.wall));
-                    coordinate_get(cx, read).await.map(|found| reply(&found, key.as_bytes(), wall()))
-                }
-                Err(refused) => Err(refused),
-            };
-            measured.finish(Outcome::of_get(&reply));
-            reply
-        })
-    }
-}
-
-impl Handler<AnswerAlone> for ReplicationCoordinator {
-    type Result = ResponseFuture<Vec<Answer>>;
-
-    fn handle(&mut self, AnswerAlone(gets): AnswerAlone, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Together { requests, answers }: Together<Get>, _: &mut Self::Context) {
         let measured = self.metrics.request("get");
-        // The credits are for requests that wait for somebody: what finds none here is refused there.
-        let Ok(cx) = self.begin(TraceId::default(), None) else {
-            return Box::pin(std::future::ready(gets.into_iter().map(Err).collect()));
-        };
-        let check = |get: Get| match key_read(&cx, &get) {
-            Ok(read) if suffices(&cx, &read) => Checked::Here(read, get),
-            Ok(_) => Checked::Elsewhere(get),
-            Err(error) => Checked::Refused(error),
-        };
-        let checked = gets.into_iter().map(check).collect();
-        let answers = answer_alone(cx, self.own.clone(), checked);
-        Box::pin(async move {
-            let answers = answers.await;
-            answers.iter().flatten().for_each(|answer| measured.count(Outcome::of_get(answer)));
-            answers
-        })
+        let answers: GetAnswers = Answers::new(move |place, reply| {
+            measured.count(Outcome::of_get(&reply));
+            answers.give(place, reply);
+        });
+        let refuse = |place, overloaded: Overloaded| answers.give(place, Err(overloaded.into()));
+        for (cx, gets) in self.begin_all(requests, |get| get.timeout_ms, refuse) {
+            let mut groups: Vec<ReadGroup> = Vec::new();
+            for (place, get) in gets {
+                match key_read(&cx, &get) {
+                    Ok(read) => {
+                        let list = cx.preference_list(read.key.partition(), read.quorum);
+                        let mut alone = Some(PlacedRead { place, read, list });
+                        for group in &mut groups {
+                            alone = alone.and_then(|read| group.join(&cx, read));
+                        }
+                        groups.extend(alone.map(|read| ReadGroup::of(&cx, read)));
+                    }
+                    Err(refused) => answers.give(place, Err(refused)),
+                }
+            }
+            for group in groups {
+                actix::spawn(coordinate_gets(Rc::clone(&cx), group, answers.clone()));
+            }
+        }
     }
 }
 
@@ -271,7 +295,7 @@ impl Handler<Scan> for ReplicationCoordinator {
     type Result = ResponseFuture<Result<ScanReply, GetError>>;
 
     fn handle(&mut self, scan: Scan, _: &mut Self::Context) -> Self::Result {
-        let begun = self.begin(scan.trace, scan.timeout_ms);
+        let begun = self.begin(1, scan.timeout_ms);
         let measured = self.metrics.request("scan");
         Box::pin(async move {
             let reply = match begun {

@@ -106,29 +106,38 @@ enum Asked<T, E> {
     Failed(E),
 }
 
-/// Counts the acknowledgements of one write.
+/// Counts the acknowledgements of one write. A replica is named by its place in the list that was asked.
 #[derive(Clone, Debug)]
 pub struct WriteTally<E> {
     needed: usize,
-    sloppy: bool,
-    replicas: Vec<Replica>,
-    asked: Vec<Asked<(), E>>,
+    places: Vec<Place<E>>,
     verdict: Verdict,
+}
+
+#[derive(Clone, Debug)]
+struct Place<E> {
+    /// Whether its acknowledgement counts toward W.
+    counts: bool,
+    asked: Asked<(), E>,
 }
 
 impl<E: Clone> WriteTally<E> {
     /// All of `replicas` have been asked; `w` of them must acknowledge. A fallback's acknowledgement counts only when `sloppy`.
     pub fn new(w: usize, sloppy: bool, replicas: &[Replica]) -> Self {
-        let asked = vec![Asked::Waiting; replicas.len()];
-        let mut tally = Self { needed: w, sloppy, replicas: replicas.to_vec(), asked, verdict: Verdict::Pending };
+        let counts = |replica: &Replica| sloppy || matches!(replica.role, Role::Primary);
+        let place = |replica: &Replica| Place { counts: counts(replica), asked: Asked::Waiting };
+        let places = replicas.iter().map(place).collect();
+        let mut tally = Self { needed: w, places, verdict: Verdict::Pending };
         tally.judge();
         tally
     }
 
-    /// Takes one reply. `at` is the replica's place in the list; only its first reply counts.
+    /// Takes one reply. Only a replica's first reply counts.
     pub fn record(&mut self, at: usize, outcome: Result<(), E>) -> Verdict {
-        if matches!(self.asked.get(at), Some(Asked::Waiting)) {
-            self.asked[at] = outcome.map_or_else(Asked::Failed, Asked::Answered);
+        if let Some(place) = self.places.get_mut(at)
+            && matches!(place.asked, Asked::Waiting)
+        {
+            place.asked = outcome.map_or_else(Asked::Failed, Asked::Answered);
             self.judge();
         }
         self.verdict
@@ -144,26 +153,22 @@ impl<E: Clone> WriteTally<E> {
         self.count(|asked| matches!(asked, Asked::Answered(())))
     }
 
-    /// The replicas that failed, and why.
-    pub fn failures(&self) -> impl Iterator<Item = (&Replica, &E)> {
-        self.replicas.iter().zip(&self.asked).filter_map(|(replica, asked)| match asked {
-            Asked::Failed(error) => Some((replica, error)),
+    /// The places of the replicas that failed, and why.
+    pub fn failures(&self) -> impl Iterator<Item = (usize, &E)> {
+        self.places.iter().enumerate().filter_map(|(at, place)| match &place.asked {
+            Asked::Failed(error) => Some((at, error)),
             _ => None,
         })
     }
 
-    /// The replicas that have not answered.
-    pub fn outstanding(&self) -> impl Iterator<Item = &Replica> {
-        self.replicas
-            .iter()
-            .zip(&self.asked)
-            .filter(|(_, asked)| matches!(asked, Asked::Waiting))
-            .map(|(replica, _)| replica)
+    /// The places of the replicas that have not answered.
+    pub fn outstanding(&self) -> impl Iterator<Item = usize> {
+        let waits = |place: &Place<E>| matches!(place.asked, Asked::Waiting);
+        self.places.iter().enumerate().filter(move |(_, place)| waits(place)).map(|(at, _)| at)
     }
 
     fn count(&self, which: impl Fn(&Asked<(), E>) -> bool) -> usize {
-        let counts = |replica: &Replica| self.sloppy || matches!(replica.role, Role::Primary);
-        self.replicas.iter().zip(&self.asked).filter(|(replica, asked)| counts(replica) && which(asked)).count()
+        self.places.iter().filter(|place| place.counts && which(&place.asked)).count()
     }
 
     fn judge(&mut self) {

@@ -12,12 +12,13 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::hlc::HlcTime;
 use super::version::{Dot, Span, VersionVector};
 
 /// One write: its dot and what it left behind.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, Serialize, Deserialize)]
 pub struct Version {
     /// The write's name.
     pub dot: Dot,
@@ -25,6 +26,18 @@ pub struct Version {
     pub value: Option<Bytes>,
     /// From this instant on (ms since the Unix epoch) the value is hidden. Part of the version, so replicas need not agree on it.
     pub expires_at_ms: Option<u64>,
+}
+
+/// Copies of one version mostly share their bytes: those need not be fetched into the processor to be compared.
+impl PartialEq for Version {
+    fn eq(&self, other: &Self) -> bool {
+        let same_bytes = |ours: &Bytes, theirs: &Bytes| std::ptr::eq::<[u8]>(&**ours, &**theirs) || ours == theirs;
+        let same_value = match (&self.value, &other.value) {
+            (Some(ours), Some(theirs)) => same_bytes(ours, theirs),
+            (ours, theirs) => ours.is_none() && theirs.is_none(),
+        };
+        self.dot == other.dot && self.expires_at_ms == other.expires_at_ms && same_value
+    }
 }
 
 impl Version {
@@ -66,6 +79,12 @@ pub struct Siblings {
     clock: VersionVector,
     versions: Vec<Version>,
 }
+
+/// Stands for the state of one copy of a key: equal copies have equal fingerprints, and others have not (but for one chance in 2^64).
+///
+/// It covers the clock, the dots, and what has been reaped; a dot stands for its value, which never changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint(u64);
 
 impl Siblings {
     /// Applies a write by somebody who has seen `context`: what the context contains is superseded, the rest stays beside it.
@@ -144,6 +163,23 @@ impl Siblings {
     /// The greatest time stamp that the clock or a version carries.
     pub fn latest(&self) -> Option<HlcTime> {
         self.clock.latest()
+    }
+
+    /// What this state is compared by where it need not travel.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let mut hasher = Xxh3::new();
+        let mut number = |number: u64| hasher.update(&number.to_le_bytes());
+        for Span { replica, since, until } in self.clock.spans() {
+            [replica.directory, replica.epoch, since.as_u64(), until.as_u64()].into_iter().for_each(&mut number);
+        }
+        number(self.versions.len() as u64);
+        for Version { dot, value, expires_at_ms } in &self.versions {
+            [dot.replica.directory, dot.replica.epoch, dot.time.as_u64()].into_iter().for_each(&mut number);
+            [u64::from(value.is_some()), u64::from(expires_at_ms.is_some()), expires_at_ms.unwrap_or(0)]
+                .into_iter()
+                .for_each(&mut number);
+        }
+        Fingerprint(hasher.digest())
     }
 
     /// The payload bytes of all versions.

@@ -142,12 +142,6 @@ pub struct Get {
     pub timeout_ms: Option<u32>,
 }
 
-/// Reads that arrived together. Those that this node can answer from its own copy alone (R = 1) are answered, in one pass; the
-/// others are handed back, to be sent as [`Get`]s of their own. In the order in which they were asked.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "Vec<Result<Result<GetReply, GetError>, Get>>")]
-pub struct AnswerAlone(pub Vec<Get>);
-
 /// What R replicas know together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GetReply {

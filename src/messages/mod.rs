@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod hints;
 pub mod replica;
 pub mod storage;
+pub mod together;
 pub mod ttl;
 
 use std::fmt;

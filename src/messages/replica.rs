@@ -4,6 +4,7 @@
 //!  CoordinateWrite   to one replica: mint a dot, apply the change, tell me the result      (not yet durable)
 //!  WriteReplica      to every replica, the minting one too: hold this                      (answered when durable)
 //!  ReadReplica       what do you hold?
+//!  CompareReplica    what do you hold, unless it is what I hold?
 //!  ScanReplica       a slice of what you hold of a table in a partition
 //! ```
 //!
@@ -19,7 +20,7 @@ use crate::dynamo::hlc::TooFarAhead;
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::record_key::RecordKey;
 use crate::dynamo::ring::PartitionId;
-use crate::dynamo::siblings::{Change, Siblings};
+use crate::dynamo::siblings::{Change, Fingerprint, Siblings};
 use crate::dynamo::version::VersionVector;
 use crate::item::Conflict;
 
@@ -145,11 +146,20 @@ pub struct ReadReplica {
     pub slot: Slot,
 }
 
-/// What do you hold of these records of your own? One message for many keys, and one answer, in the same order. It stays within
-/// the process.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "Vec<Result<Siblings, ReadReplicaError>>")]
-pub struct ReadOwn(pub Vec<RecordKey>);
+/// What do you hold? `None`: the same as the asker, whose copy has this fingerprint. So most of what a read asks of a second replica
+/// travels as a number.
+#[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
+#[rtype(result = "Result<Option<Siblings>, ReadReplicaError>")]
+pub struct CompareReplica {
+    /// The request this belongs to.
+    pub trace: TraceId,
+    /// The record.
+    pub key: RecordKey,
+    /// Own copy or hint.
+    pub slot: Slot,
+    /// Of the asker's copy.
+    pub known: Fingerprint,
+}
 
 /// Why a replica gave no answer to a read.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
@@ -223,11 +233,17 @@ pub struct StoredRecord {
     pub siblings: Siblings,
 }
 
+/// What a record with a few versions takes beside their payload, in bytes.
+const STORED_OVERHEAD_BYTES: usize = 256;
+
 impl StoredRecord {
     /// The bytes that are stored.
     pub fn to_bytes(&self) -> Bytes {
+        // One allocation of about the right size, instead of a buffer that grows its way there.
+        let mut bytes = Vec::with_capacity(self.siblings.payload_bytes() + STORED_OVERHEAD_BYTES);
         // Serialising plain values into memory cannot fail: there is no map with odd keys and no writer that refuses.
-        rmp_serde::to_vec(self).map(Bytes::from).unwrap_or_default()
+        let _ = rmp_serde::encode::write(&mut bytes, self);
+        Bytes::from(bytes)
     }
 
     /// The inverse of [`to_bytes`](Self::to_bytes); `None` where the bytes are not a record.

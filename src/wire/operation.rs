@@ -76,6 +76,8 @@ operations! {
     ReadReplica = 22, replica::ReadReplica => crate::dynamo::siblings::Siblings, replica::ReadReplicaError;
     /// Peer: show a slice of copies.
     ScanReplica = 23, replica::ScanReplica => replica::ScanSlice, replica::ReadReplicaError;
+    /// Peer: show a copy unless it is like mine.
+    CompareReplica = 24, replica::CompareReplica => Option<crate::dynamo::siblings::Siblings>, replica::ReadReplicaError;
     /// Admin: the state of things.
     DescribeStatus = 40, admin::DescribeStatus => admin::Status, admin::AdminError;
     /// Admin: the members.

@@ -21,8 +21,8 @@ use slipring::messages::client::{
 use slipring::messages::cluster::{ClusterIdentity, FoundedCluster, MemberAddress};
 use slipring::messages::hints::HintsPending;
 use slipring::messages::replica::{
-    CoordinateWrite, CoordinateWriteError, ReadReplica, ReadReplicaError, ScanReplica, ScanSlice, Slot, StorageRefusal,
-    WriteReplica, WriteReplicaError,
+    CompareReplica, CoordinateWrite, CoordinateWriteError, ReadReplica, ReadReplicaError, ScanReplica, ScanSlice, Slot,
+    StorageRefusal, WriteReplica, WriteReplicaError,
 };
 use slipring::messages::{LinkError, Overloaded, TraceId};
 use slipring::wire::handshake::{Hello, Refusal, Role, Welcome};
@@ -221,6 +221,9 @@ pub fn replica_operations(records: &mut Records) {
         ReadReplicaError::Link(LinkError::BadAnswer),
     ];
     records.operation(&read, &siblings(), &refused);
+    let known = siblings().fingerprint();
+    let compare = CompareReplica { trace, key: key.clone(), slot: Slot::Own, known };
+    records.operation(&compare, &Some(siblings()), &[ReadReplicaError::Corrupt]);
     let scan =
         ScanReplica { trace, partition: PartitionId(7), table: "kv".to_owned(), after: Some(key.clone()), limit: 1000 };
     let slice = ScanSlice { records: vec![(key.clone(), siblings())], covers_up_to: Some(key) };

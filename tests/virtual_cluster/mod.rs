@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use actix::{Actor, Addr, AsyncContext as _, Context, Handler, Recipient, ResponseFuture};
+use actix::{Actor, Addr, AsyncContext as _, Context, Handler, Recipient};
 use slipring::actors::coordination::{ReplicaRecipients, Replicas};
 use slipring::actors::node::{Committed, Node, NodeLimits, NodeParts, WallClock};
 use slipring::actors::replication_coordinator::{CoordinatorParts, ReplicationCoordinator};
@@ -23,6 +23,7 @@ use slipring::item::{AttributeValue, Item, TableSchema};
 use slipring::messages::client::{Get, GetError, GetReply, Put, PutError, PutReply, Where, WhereReply};
 use slipring::messages::cluster::{View, ViewChanged};
 use slipring::messages::storage::StorageFailed;
+use slipring::messages::together::Together;
 use slipring::messages::{LinkError, TraceId};
 use slipring::metrics::Metrics;
 use slipring::storage::{Batch, CommitOutcome, Committer, MemoryStorage, Persist, Storage};
@@ -133,7 +134,6 @@ impl VirtualCluster {
                 shards: vec![ReplicaRecipients::of(&self.nodes[at])],
                 peers: peers.collect(),
             },
-            own: vec![self.nodes[at].clone().recipient()],
             wall: Arc::new(move || clock.load(Ordering::Relaxed)),
             request_timeout: REQUEST_TIMEOUT,
             inflight_max: 1_000,
@@ -196,13 +196,39 @@ impl VirtualCluster {
             .collect();
         let (trace, table, item) = (TraceId::default(), "kv".to_owned(), item.to_bytes());
         let put = Put { trace, table, item, context, ttl_ms: None, w, timeout_ms: None };
-        self.coordinators[at].send(put).await.expect("the coordinator lives")
+        self.ask(at, put).await
+    }
+
+    /// Puts that arrive together; their answers come in the order of the puts.
+    pub async fn put_together(&self, at: usize, puts: Vec<Put>) -> Vec<Result<PutReply, PutError>> {
+        let (together, answers) = Together::gathered(puts);
+        self.coordinators[at].do_send(together);
+        answers.await.expect("the coordinator lives")
+    }
+
+    /// Gets that arrive together; their answers come in the order of the gets.
+    pub async fn get_together(&self, at: usize, gets: Vec<Get>) -> Vec<Result<GetReply, GetError>> {
+        let (together, answers) = Together::gathered(gets);
+        self.coordinators[at].do_send(together);
+        answers.await.expect("the coordinator lives")
+    }
+
+    async fn ask<M>(&self, at: usize, request: M) -> M::Result
+    where
+        M: actix::Message + Send + 'static,
+        M::Result: Send,
+        ReplicationCoordinator: Handler<Together<M>>,
+        Context<ReplicationCoordinator>: actix::dev::ToEnvelope<ReplicationCoordinator, Together<M>>,
+    {
+        let (alone, answer) = Together::alone(request);
+        self.coordinators[at].do_send(alone);
+        answer.await.expect("the coordinator lives")
     }
 
     pub async fn get(&self, at: usize, key: &str, r: u8) -> Result<GetReply, GetError> {
         let key = TableSchema::kv().key_from_text(key, None).expect("a key").to_bytes();
         let get = Get { trace: TraceId::default(), table: "kv".to_owned(), key, r: Some(r), timeout_ms: None };
-        self.coordinators[at].send(get).await.expect("the coordinator lives")
+        self.ask(at, get).await
     }
 
     pub async fn place(&self, at: usize, key: &str) -> WhereReply {
@@ -256,21 +282,50 @@ impl Actor for Relay {
     type Context = Context<Self>;
 }
 
-macro_rules! relay {
-    ($($message:ident => $field:ident),*) => {$(
-        impl Handler<slipring::messages::replica::$message> for Relay {
-            type Result = ResponseFuture<<slipring::messages::replica::$message as actix::Message>::Result>;
+impl<M> Handler<Together<M>> for Relay
+where
+    M: BridgeRequest + Clone,
+    M::Error: From<LinkError>,
+    ReplicaRecipients: Carries<M>,
+{
+    type Result = ();
 
-            fn handle(&mut self, message: slipring::messages::replica::$message, _: &mut Self::Context) -> Self::Result {
-                Box::pin(travel(Rc::clone(&self.link), self.to.$field.clone(), message))
+    fn handle(&mut self, Together { requests, answers }: Together<M>, _: &mut Self::Context) {
+        for (at, message) in requests.into_iter().enumerate() {
+            let (link, answers) = (Rc::clone(&self.link), answers.clone());
+            let to = <ReplicaRecipients as Carries<M>>::recipient(&self.to);
+            actix::spawn(async move { answers.give(at, travel(link, to, message).await) });
+        }
+    }
+}
+
+/// Where a kind of replica message goes.
+trait Carries<M: actix::Message + Send>
+where
+    M::Result: Send,
+{
+    fn recipient(&self) -> Recipient<Together<M>>;
+}
+
+macro_rules! carries {
+    ($($message:ident => $field:ident),*) => {$(
+        impl Carries<slipring::messages::replica::$message> for ReplicaRecipients {
+            fn recipient(&self) -> Recipient<Together<slipring::messages::replica::$message>> {
+                self.$field.clone()
             }
         }
     )*};
 }
 
-relay!(CoordinateWrite => coordinate, WriteReplica => write, ReadReplica => read, ScanReplica => scan);
+carries!(
+    CoordinateWrite => coordinate,
+    WriteReplica => write,
+    ReadReplica => read,
+    CompareReplica => compare,
+    ScanReplica => scan
+);
 
-async fn travel<M>(link: Rc<Cell<Link>>, to: Recipient<M>, message: M) -> Result<M::Reply, M::Error>
+async fn travel<M>(link: Rc<Cell<Link>>, to: Recipient<Together<M>>, message: M) -> Result<M::Reply, M::Error>
 where
     M: BridgeRequest,
     M::Error: From<LinkError>,
@@ -286,7 +341,9 @@ where
     };
     sleep(delay).await;
     let arrived: M = rmp_serde::from_slice(&rmp_serde::to_vec(&message).expect("encodes")).expect("decodes");
-    let Ok(answer) = to.send(arrived).await else { return Err(LinkError::ConnectionLost.into()) };
+    let (alone, answer) = Together::alone(arrived);
+    to.do_send(alone);
+    let Ok(answer) = answer.await else { return Err(LinkError::ConnectionLost.into()) };
     if link.get() == Link::AnswerLost {
         return Err(LinkError::ConnectionLost.into());
     }

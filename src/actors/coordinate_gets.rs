@@ -1,0 +1,178 @@
+//! The story of reads that came together and ask the same replicas.
+//!
+//! ```text
+//!   this node's copies ──▶ "is yours like mine?" to the R - 1 others ──▶ answers
+//!                                                       └─ late or failed: each read goes its own way (coordinate_get)
+//! ```
+//!
+//! They are asked, heard and answered together: per read there is no task, no timer and no future, which is most of what a read
+//! costs otherwise. A replica whose copy is the same says so without sending it.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::{Instant, timeout_at};
+
+use super::coordinate_get::{KeyRead, Tally, coordinate_get, nearest, repair};
+use super::coordinate_put::slot;
+use super::coordination::{Coordination, ReplicaRecipients, ask_all};
+use super::replication_coordinator::reply;
+use crate::dynamo::preference_list::{PreferenceList, Replica, Role};
+use crate::dynamo::quorum::Verdict;
+use crate::dynamo::siblings::Siblings;
+use crate::messages::client::{GetError, GetReply};
+use crate::messages::replica::{CompareReplica, ReadReplica, ReadReplicaError};
+use crate::messages::together::Answers;
+
+/// Where the answers to reads go.
+pub(super) type GetAnswers = Answers<Result<GetReply, GetError>>;
+
+/// A checked read, its place among those that came together, and whom it may ask.
+pub(super) struct PlacedRead {
+    pub(super) place: usize,
+    pub(super) read: KeyRead,
+    pub(super) list: PreferenceList,
+}
+
+/// Reads that ask the same replicas. Never empty.
+pub(super) struct ReadGroup {
+    /// Whom they ask: as many as they need, nearest first.
+    asks: Vec<Replica>,
+    reads: Vec<PlacedRead>,
+}
+
+type Outcomes = Vec<Result<Siblings, ReadReplicaError>>;
+type Replies = FuturesUnordered<LocalBoxFuture<'static, (usize, Outcomes)>>;
+
+impl ReadGroup {
+    pub(super) fn of(cx: &Coordination, read: PlacedRead) -> Self {
+        let asks = nearest(cx, &read.list).take(read.read.quorum.r()).cloned().collect();
+        Self { asks, reads: vec![read] }
+    }
+
+    /// Takes in a read that may ask the same replicas, be they its nearest or not, and the same shard of this node; hands back any
+    /// other. The fewer nodes are asked, the more of a question's cost is shared; which ones they are changes with the first key.
+    pub(super) fn join(&mut self, cx: &Coordination, read: PlacedRead) -> Option<PlacedRead> {
+        let shard = |one: &PlacedRead| cx.replicas.shard_of(one.read.key.partition());
+        let fits = shard(&read) == shard(&self.reads[0])
+            && read.read.quorum.r() == self.reads[0].read.quorum.r()
+            && self.asks.iter().all(|replica| read.list.replicas().contains(replica));
+        if fits {
+            self.reads.push(read);
+            return None;
+        }
+        Some(read)
+    }
+
+    fn recipients<'a>(&self, cx: &'a Coordination, at: usize) -> Option<&'a ReplicaRecipients> {
+        cx.replicas.of(&self.asks[at].node, self.reads[0].read.key.partition())
+    }
+
+    /// What one of the replicas holds.
+    fn read_replica(&self, cx: &Coordination, at: usize) -> impl Future<Output = Outcomes> + 'static {
+        let slot = slot(&self.asks[at]);
+        let message = |one: &PlacedRead| {
+            let (trace, key) = (one.read.trace, one.read.key.clone());
+            ReadReplica { trace, key, slot: slot.clone() }
+        };
+        let messages = self.reads.iter().map(message).collect();
+        let recipient = self.recipients(cx, at).map(|recipients| recipients.read.clone());
+        async move { ask_all(recipient.as_ref(), messages).await }
+    }
+
+    /// What one of the replicas holds, told by what differs from what is `known`.
+    fn compare_replica(
+        &self,
+        cx: &Coordination,
+        at: usize,
+        known: Vec<Siblings>,
+    ) -> impl Future<Output = Outcomes> + 'static {
+        let slot = slot(&self.asks[at]);
+        let message = |(one, known): (&PlacedRead, &Siblings)| {
+            let (trace, key) = (one.read.trace, one.read.key.clone());
+            CompareReplica { trace, key, slot: slot.clone(), known: known.fingerprint() }
+        };
+        let messages = self.reads.iter().zip(&known).map(message).collect();
+        let recipient = self.recipients(cx, at).map(|recipients| recipients.compare.clone());
+        async move {
+            let differing: Vec<Result<Option<Siblings>, _>> = ask_all(recipient.as_ref(), messages).await;
+            known.into_iter().zip(differing).map(|(known, other)| other.map(|held| held.unwrap_or(known))).collect()
+        }
+    }
+}
+
+pub(super) async fn coordinate_gets(cx: Rc<Coordination>, group: ReadGroup, answers: GetAnswers) {
+    let asked_at = Instant::now();
+    let mut tallies = Tallies::of(&group);
+    let mut replies = Replies::new();
+    if group.asks.first().is_some_and(|first| first.node == cx.view.local && first.role == Role::Primary) {
+        let own = group.read_replica(&cx, 0).await;
+        for at in 1..group.asks.len() {
+            // A copy that cannot be read is compared as if it were empty: whatever the other one holds is told.
+            let known = own.iter().map(|held| held.clone().unwrap_or_default()).collect();
+            let told = group.compare_replica(&cx, at, known);
+            replies.push(Box::pin(async move { (at, told.await) }));
+        }
+        tallies.record(0, own);
+    } else {
+        for at in 0..group.asks.len() {
+            let told = group.read_replica(&cx, at);
+            replies.push(Box::pin(async move { (at, told.await) }));
+        }
+    }
+    let hedge_at = (Instant::now() + cx.hedge_after()).min(cx.deadline);
+    while !replies.is_empty()
+        && let Ok(Some((at, outcomes))) = timeout_at(hedge_at, replies.next()).await
+    {
+        cx.read_latency.borrow_mut().record(asked_at.elapsed().as_secs_f64());
+        tallies.record(at, outcomes);
+    }
+    answer_all(&cx, group, tallies, &answers);
+}
+
+/// One tally for each read of a group.
+struct Tallies(Vec<Tally>);
+
+impl Tallies {
+    fn of(group: &ReadGroup) -> Self {
+        let tally = |one: &PlacedRead| {
+            let mut tally = Tally::new(one.read.quorum.r(), group.asks.len());
+            while tally.ask().is_some() {}
+            tally
+        };
+        Self(group.reads.iter().map(tally).collect())
+    }
+
+    fn record(&mut self, at: usize, outcomes: Outcomes) {
+        for (tally, outcome) in self.0.iter_mut().zip(outcomes) {
+            tally.record(at, outcome);
+        }
+    }
+}
+
+fn answer_all(cx: &Rc<Coordination>, group: ReadGroup, tallies: Tallies, answers: &GetAnswers) {
+    let now_ms = (cx.wall)();
+    for (one, tally) in group.reads.into_iter().zip(tallies.0) {
+        if tally.verdict() != Verdict::Reached {
+            actix::spawn(go_alone(Rc::clone(cx), one, answers.clone()));
+            continue;
+        }
+        let merged = tally.merged();
+        answers.give(one.place, Ok(reply(&merged, one.read.key.as_bytes(), now_ms)));
+        if !tally.stale_replicas(&merged).is_empty() {
+            let (cx, asked) = (Rc::clone(cx), group.asks.clone());
+            actix::spawn(async move { repair(&cx, &one.read, &asked, &tally).await });
+        }
+    }
+}
+
+/// Somebody was late or failed: this read asks for itself, and asks others too.
+async fn go_alone(cx: Rc<Coordination>, one: PlacedRead, answers: GetAnswers) {
+    let wall = Arc::clone(&cx.wall);
+    let key = one.read.key.clone();
+    let found = coordinate_get(cx, one.read).await;
+    answers.give(one.place, found.map(|found| reply(&found, key.as_bytes(), wall())));
+}
