@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::{Change, Mint, Siblings};
+use super::{Change, Mint, Siblings, Version};
 use crate::dynamo::hlc::{Hlc, HlcTime};
 use crate::dynamo::version::{Dot, ReplicaId, VersionVector};
 
@@ -344,5 +344,28 @@ proptest! {
         prop_assert_eq!(join(&a, &b), join(&b, &a));
         prop_assert_eq!(join(&join(&a, &b), &c), join(&a, &join(&b, &c)));
         prop_assert_eq!(join(&a, &a), a);
+    }
+
+    #[test]
+    fn fingerprints_are_equal_where_the_states_are(steps in prop::collection::vec(step(), 1..40), reaped in any::<bool>()) {
+        let mut world = World::new();
+        let mut states = vec![Siblings::default()];
+        for step in &steps {
+            world.apply(step);
+            states.extend(world.replicas.iter().map(|replica| replica.siblings.clone()));
+        }
+        if reaped && let Some(last) = states.last().cloned() {
+            let expiring: Vec<Version> =
+                last.versions.iter().map(|version| Version { expires_at_ms: Some(1), ..version.clone() }).collect();
+            let mut gone = Siblings { versions: expiring, ..last };
+            states.push(gone.clone());
+            gone.reap(2);
+            states.push(gone);
+        }
+        for a in &states {
+            for b in &states {
+                prop_assert_eq!(a == b, a.fingerprint() == b.fingerprint());
+            }
+        }
     }
 }

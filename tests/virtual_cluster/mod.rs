@@ -59,11 +59,17 @@ pub struct VirtualCluster {
     pub clock: Arc<AtomicU64>,
     pub metrics: Metrics,
     view: View,
+    inflight_max: usize,
     lives: Vec<u64>,
 }
 
 impl VirtualCluster {
     pub fn start(count: usize, quorum: (u8, u8, u8), sloppy: bool) -> Self {
+        Self::start_with_inflight_max(count, quorum, sloppy, 1_000)
+    }
+
+    /// With another bound of the requests that a coordinator has under way.
+    pub fn start_with_inflight_max(count: usize, quorum: (u8, u8, u8), sloppy: bool, inflight_max: usize) -> Self {
         let names: Vec<NodeId> = (0..count).map(|at| NodeId::new(&format!("n{at}")).expect("a name")).collect();
         let members: Vec<Member> = names.iter().map(|id| Member { id: id.clone(), zone: None, weight: 1 }).collect();
         let ring: Ring = claim(None, &members, 64, quorum.0.into()).expect("a ring");
@@ -86,6 +92,7 @@ impl VirtualCluster {
             coordinators: Vec::new(),
             names,
             view,
+            inflight_max,
         };
         cluster.nodes = (0..count).map(|at| cluster.open_node(at)).collect();
         cluster.coordinators = (0..count).map(|at| cluster.start_coordinator(at)).collect();
@@ -136,7 +143,7 @@ impl VirtualCluster {
             },
             wall: Arc::new(move || clock.load(Ordering::Relaxed)),
             request_timeout: REQUEST_TIMEOUT,
-            inflight_max: 1_000,
+            inflight_max: self.inflight_max,
             metrics: self.metrics.clone(),
         })
         .start()
