@@ -160,11 +160,14 @@ fn answer_all(cx: &Rc<Coordination>, group: ReadGroup, tallies: Tallies, answers
             actix::spawn(go_alone(Rc::clone(cx), one, answers.clone()));
             continue;
         }
-        let merged = tally.merged();
-        answers.give(one.place, Ok(reply(&merged, one.read.key.as_bytes(), now_ms)));
-        if !tally.stale_replicas(&merged).is_empty() {
-            let (cx, asked) = (Rc::clone(cx), group.asks.clone());
-            actix::spawn(async move { repair(&cx, &one.read, &asked, &tally).await });
+        let key = one.read.key.as_bytes();
+        match tally.unanimous() {
+            Ok(siblings) => answers.give(one.place, Ok(reply(siblings, key, now_ms))),
+            Err(tally) => {
+                answers.give(one.place, Ok(reply(tally.merged(), key, now_ms)));
+                let (cx, asked) = (Rc::clone(cx), group.asks.clone());
+                actix::spawn(async move { repair(&cx, &one.read, &asked, &tally).await });
+            }
         }
     }
 }
@@ -174,5 +177,5 @@ async fn go_alone(cx: Rc<Coordination>, one: PlacedRead, answers: GetAnswers) {
     let wall = Arc::clone(&cx.wall);
     let key = one.read.key.clone();
     let found = coordinate_get(cx, one.read).await;
-    answers.give(one.place, found.map(|found| reply(&found, key.as_bytes(), wall())));
+    answers.give(one.place, found.map(|found| reply(found, key.as_bytes(), wall())));
 }

@@ -183,9 +183,8 @@ fn seen(
 }
 
 /// What a client is told of a key.
-pub(super) fn reply(siblings: &Siblings, key: &[u8], now_ms: u64) -> GetReply {
-    let clock = siblings.context().clone();
-    let versions = siblings.visible(now_ms).cloned().collect();
+pub(super) fn reply(siblings: Siblings, key: &[u8], now_ms: u64) -> GetReply {
+    let (clock, versions) = siblings.into_visible(now_ms);
     GetReply { versions, context: context::Context::new(key, clock.clone()), clock }
 }
 

@@ -284,6 +284,16 @@ impl<E: Clone> ReadTally<Siblings, E> {
         merged
     }
 
+    /// What the answers say, if all say the same; else the tally as it is.
+    pub fn unanimous(self) -> Result<Siblings, Self> {
+        let first = self.answers().next().map(|(_, siblings)| siblings);
+        if self.answers().any(|(_, siblings)| Some(siblings) != first) {
+            return Err(self);
+        }
+        let answered = |asked| if let Asked::Answered(siblings) = asked { Some(siblings) } else { None };
+        Ok(self.asked.into_iter().find_map(answered).unwrap_or_default())
+    }
+
     /// The replicas whose answer lacks something that `merged` has: they need read repair.
     pub fn stale_replicas(&self, merged: &Siblings) -> Vec<usize> {
         self.answers().filter(|(_, siblings)| *siblings != merged).map(|(at, _)| at).collect()

@@ -78,6 +78,7 @@ proptest! {
                 }
             }
         }
+        prop_assert!(tally.clone().unanimous().is_ok(), "all hold nothing");
         let enough = outcomes.iter().filter(|ok| **ok).count() >= r;
         prop_assert_eq!(tally.ask(), None);
         prop_assert_eq!(tally.record(0, Err(())), if enough { Verdict::Reached } else { Verdict::Failed });

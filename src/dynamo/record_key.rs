@@ -10,7 +10,7 @@
 
 use std::fmt;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -32,17 +32,16 @@ pub struct RecordKeyError;
 impl RecordKey {
     /// Joins the three parts. `table` holds no zero byte (table names are letters, digits, `_`, `-` and `.`).
     pub fn new(partition: PartitionId, table: &str, key: &[u8]) -> Self {
-        let mut bytes = Self::table_prefix(partition, table);
+        let mut bytes = Vec::with_capacity(PARTITION_BYTES + table.len() + 1 + key.len());
+        put_prefix(&mut bytes, partition, table);
         bytes.extend_from_slice(key);
-        Self(bytes.freeze())
+        Self(bytes.into())
     }
 
     /// What all records of one table in one partition begin with.
-    pub fn table_prefix(partition: PartitionId, table: &str) -> BytesMut {
-        let mut bytes = BytesMut::with_capacity(PARTITION_BYTES + table.len() + 1 + 64);
-        bytes.put_u32(partition.0);
-        bytes.extend_from_slice(table.as_bytes());
-        bytes.put_u8(TABLE_END);
+    pub fn table_prefix(partition: PartitionId, table: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        put_prefix(&mut bytes, partition, table);
         bytes
     }
 
@@ -70,6 +69,12 @@ impl RecordKey {
     pub fn as_bytes(&self) -> &Bytes {
         &self.0
     }
+}
+
+fn put_prefix(bytes: &mut Vec<u8>, partition: PartitionId, table: &str) {
+    bytes.extend_from_slice(&partition.0.to_be_bytes());
+    bytes.extend_from_slice(table.as_bytes());
+    bytes.push(TABLE_END);
 }
 
 impl TryFrom<Bytes> for RecordKey {

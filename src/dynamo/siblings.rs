@@ -160,6 +160,12 @@ impl Siblings {
         self.versions.iter().filter(move |version| version.is_visible(now_ms))
     }
 
+    /// The clock, and the versions that a reader at `now_ms` sees.
+    pub fn into_visible(mut self, now_ms: u64) -> (VersionVector, Vec<Version>) {
+        self.versions.retain(|version| version.is_visible(now_ms));
+        (self.clock, self.versions)
+    }
+
     /// The greatest time stamp that the clock or a version carries.
     pub fn latest(&self) -> Option<HlcTime> {
         self.clock.latest()
