@@ -1,10 +1,14 @@
 //! What only the engine on a disk can show: damaged files, a full device, load.
 
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use super::{
-    Batch, CommitError, EngineOpenError, EngineOptions, FjallStorage, Persist, ReadError, ScanRange, Space, Storage,
+    Batch, CommitError, EngineOpenError, EngineOptions, FjallStorage, Persist, ReadError, ScanRange, Space,
+    SpaceReading, Storage,
 };
 
 fn open(path: &Path) -> FjallStorage {
@@ -305,4 +309,69 @@ fn overwriting_on_a_nearly_full_device_never_breaks_the_engine() {
     }
     assert!(resumed > 0, "the device was never full: it proves nothing");
     assert_latest(&engine, puts, keys);
+}
+
+/// Allocated bytes of all files below `folder`, some of which may vanish meanwhile.
+fn allocated_bytes(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let bytes = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => allocated_bytes(&entry.path()),
+        Ok(metadata) => metadata.blocks() * 512,
+        Err(_) => 0,
+    };
+    entries.map(bytes).sum()
+}
+
+const GARBAGE_KEYS: u32 = 2100;
+
+/// An engine on a played device that refuses puts, although three quarters of its values are garbage.
+/// All is flushed, and fjall sees no reason to compact: it would at four tables in level 0.
+fn full_of_garbage(folder: &Path) -> FjallStorage {
+    let device_bytes = Arc::new(AtomicU64::new(1 << 30));
+    let played = (Arc::clone(&device_bytes), folder.to_path_buf());
+    let probe = Box::new(move || {
+        let device_bytes = played.0.load(Ordering::Relaxed);
+        Ok(SpaceReading { free_bytes: device_bytes.saturating_sub(allocated_bytes(&played.1)), device_bytes })
+    });
+    let options = EngineOptions { reserve_bytes: Some(8 << 20), ..EngineOptions::default() };
+    let engine = FjallStorage::open_with_probe(folder, options, probe).unwrap();
+    for round in 0..4 {
+        // More than 8 MiB, so that the device is asked again before the next batch.
+        let mut batch = Batch::default();
+        for key in 0..GARBAGE_KEYS {
+            let value = random_value((round * GARBAGE_KEYS + key).into(), 4096);
+            batch.put(Space::Records, key.to_be_bytes().to_vec(), value);
+        }
+        engine.commit(&batch, Persist::Sync).unwrap();
+        flush(&engine);
+    }
+    device_bytes.store(allocated_bytes(folder) + (7 << 20), Ordering::Relaxed);
+    let refused = engine.commit(&batch_of(0..1, 100), Persist::Sync);
+    assert!(matches!(refused, Err(CommitError::DiskFull { .. })), "{refused:?}");
+    engine
+}
+
+/// Without writes there is no flush, and without a flush fjall collects nothing.
+#[test]
+fn a_device_full_of_garbage_takes_puts_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = full_of_garbage(folder.path());
+    let refused_since = Instant::now();
+    let mut batch = Batch::default();
+    batch.put(Space::Hints, &b"key"[..], &b"value"[..]);
+    while let Err(error) = engine.commit(&batch, Persist::Sync) {
+        assert!(matches!(error, CommitError::DiskFull { .. }), "{error}");
+        assert!(refused_since.elapsed().as_secs() < 10, "stuck: {:?}", engine.usage());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_latest(&engine, 4 * GARBAGE_KEYS, GARBAGE_KEYS);
+}
+
+/// The thread that collects must not outlive the engine: it would write into a folder that may belong
+/// to another one by then.
+#[test]
+fn an_engine_that_is_dropped_while_it_collects_garbage_can_be_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(full_of_garbage(folder.path()));
+    assert_latest(&open(folder.path()), 4 * GARBAGE_KEYS, GARBAGE_KEYS);
 }
