@@ -4,9 +4,10 @@
 //! commit refused, all flushed ─▶ ReclaimSchedule ─▶ thread: let go ─ compact ─ let go ─▶ log
 //! ```
 //!
-//! Reads go on meanwhile, and deletes while there is room for them beside the compaction. What is there to collect: values that were overwritten or deleted
-//! in tables that were never merged; value files in which nothing is in use any more, which fjall drops
-//! one compaction later than it could; and files of superseded versions, see `let_go`.
+//! Reads go on meanwhile, and deletes while there is room for them beside the compaction. What is there
+//! to collect: values that were overwritten or deleted in tables that were never merged; value files in
+//! which nothing is in use any more, which fjall drops one compaction later than it could; and files of
+//! superseded versions, see `let_go`.
 
 use std::collections::BTreeMap;
 use std::io;
