@@ -6,6 +6,7 @@ use std::time::Duration;
 use fjall::{Database, DatabaseBuilder, KeyspaceCreateOptions, KvSeparationOptions};
 
 use super::Space;
+use super::reclaim::{MIN_STALE_PART, REWRITTEN_PART};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -75,7 +76,11 @@ impl EngineOptions {
 pub(super) fn keyspace_options(space: Space) -> KeyspaceCreateOptions {
     let options = KeyspaceCreateOptions::default().max_memtable_size(u64::MAX);
     match space {
-        Space::Records => options.with_kv_separation(Some(KvSeparationOptions::default())),
+        Space::Records => {
+            let separation = KvSeparationOptions::default();
+            let separation = separation.staleness_threshold(MIN_STALE_PART).age_cutoff(REWRITTEN_PART);
+            options.with_kv_separation(Some(separation))
+        }
         Space::Hints | Space::Meta => options,
     }
 }

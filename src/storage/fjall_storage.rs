@@ -11,7 +11,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -21,6 +21,7 @@ use super::contract::PageBuilder;
 use super::fjall_errors::{EngineOpenError, commit_error, is_damage, open_error, read_error};
 use super::fjall_options::keyspace_options;
 use super::journal_tail::{self, Rot};
+use super::reclaimer::Reclaimer;
 use super::space_gate::{SpaceGate, SpaceRequest};
 use super::{
     Batch, CommitError, EngineOptions, Persist, ReadError, ScanPage, ScanRange, Space, SpaceProbe, SpaceReading,
@@ -29,7 +30,7 @@ use super::{
 
 /// A write buffer is sealed only while fewer than this many sealed ones wait to be flushed. At four,
 /// fjall would sleep inside a commit in steps of 100 ms, and for ever if its workers have failed.
-const MAX_SEALED_BUFFERS: usize = 3;
+pub(super) const MAX_SEALED_BUFFERS: usize = 3;
 
 /// ... and while fewer than this many runs wait in level 0: from 20 on fjall slows commits down, at
 /// 30 it stops them.
@@ -44,6 +45,8 @@ const COPY_BYTES: usize = 4096;
 
 /// The fjall engine. Dropping it stops its threads; unsynced commits reach the operating system.
 pub struct FjallStorage {
+    /// The first field, so that it is dropped first: its thread works with the others.
+    reclaimer: Reclaimer,
     database: Database,
     records: Keyspace,
     hints: Keyspace,
@@ -51,7 +54,7 @@ pub struct FjallStorage {
     path: PathBuf,
     options: EngineOptions,
     gate: Mutex<SpaceGate>,
-    probe: SpaceProbe,
+    probe: Arc<SpaceProbe>,
     opened_at: Instant,
 }
 
@@ -76,10 +79,15 @@ impl FjallStorage {
         let failed = |error| open_error(path, error);
         let database = open_database(path, &options)?;
         let keyspace = |space: Space| database.keyspace(space.name(), || keyspace_options(space)).map_err(failed);
+        let keyspaces = [keyspace(Space::Records)?, keyspace(Space::Hints)?, keyspace(Space::Meta)?];
+        let probe = Arc::new(probe);
+        let reclaimer = Reclaimer::new(database.clone(), keyspaces.clone(), Arc::clone(&probe));
+        let [records, hints, meta] = keyspaces;
         Ok(Self {
-            records: keyspace(Space::Records)?,
-            hints: keyspace(Space::Hints)?,
-            meta: keyspace(Space::Meta)?,
+            reclaimer,
+            records,
+            hints,
+            meta,
             database,
             path: path.to_path_buf(),
             gate: Mutex::new(SpaceGate::new(options.reserve_bytes)),
@@ -102,13 +110,14 @@ impl FjallStorage {
         let request = SpaceRequest {
             batch_bytes: framed as u64,
             only_deletes: batch.only_deletes(),
-            pending_bytes: self.database.write_buffer_size(),
+            pending_bytes: self.database.write_buffer_size() + self.reclaimer.claimed_bytes(),
         };
-        self.gate.lock().unwrap_or_else(PoisonError::into_inner).admit(self.opened_at.elapsed(), request, &*self.probe)
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner).admit(self.opened_at.elapsed(), request, &**self.probe)
     }
 
-    /// Turns write buffers into tables, so that their journals can go and garbage is compacted away:
-    /// without writes, nothing else would bring that about. The gate has kept room for it.
+    /// Makes room: turns write buffers into tables, so that their journals can go and garbage is
+    /// compacted away. With nothing left to flush the engine does no more by itself: a reclaim does.
+    /// The gate has kept room for both.
     fn relieve(&self) -> Result<(), CommitError> {
         for space in Space::ALL {
             let tree = &self.keyspace(space).tree;
@@ -116,6 +125,7 @@ impl FjallStorage {
                 self.keyspace(space).rotate_memtable().map_err(commit_error)?;
             }
         }
+        self.reclaimer.start();
         Ok(())
     }
 

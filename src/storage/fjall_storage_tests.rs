@@ -1,10 +1,15 @@
 //! What only the engine on a disk can show: damaged files, a full device, load.
 
-use std::os::unix::fs::FileExt;
+use std::collections::HashMap;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use super::{
-    Batch, CommitError, EngineOpenError, EngineOptions, FjallStorage, Persist, ReadError, ScanRange, Space, Storage,
+    Batch, CommitError, EngineOpenError, EngineOptions, FjallStorage, Persist, ReadError, ScanRange, Space,
+    SpaceReading, Storage,
 };
 
 fn open(path: &Path) -> FjallStorage {
@@ -273,36 +278,118 @@ fn a_device_that_fills_up_refuses_writes_serves_reads_and_recovers_by_itself() {
     assert_latest(&open(&device.0.path().join("engine")), puts, keys);
 }
 
-/// Flushes, journals, compaction and the collection of overwritten values work in the reserve. A stream
-/// of overwrites much larger than the device must neither break the engine nor get stuck on garbage.
-#[test]
-fn overwriting_on_a_nearly_full_device_never_breaks_the_engine() {
+/// Puts `puts` values in turn, each under the key that `key_of` names, as often as it takes until the
+/// small device has room for it.
+fn overwrite_on_a_nearly_full_device(puts: u32, key_of: impl Fn(u32) -> u32) {
     let Some(device) = SmallDevice::new(128) else {
         eprintln!("mounting a tmpfs is not allowed here");
         return;
     };
     let options = EngineOptions { write_buffer_bytes: 4 << 20, ..EngineOptions::default() };
     let engine = FjallStorage::open(&device.0.path().join("engine"), options).unwrap();
-    let (keys, puts) = (5_000, 40_000_u32);
     let (mut refused_since, mut resumed) = (None, 0);
     let mut put = 0;
     while put < puts {
         let mut batch = Batch::default();
         let value = random_value(put.into(), 4096);
-        batch.put(Space::Records, (put % keys).to_be_bytes().to_vec(), value);
+        batch.put(Space::Records, key_of(put).to_be_bytes().to_vec(), value);
         match engine.commit(&batch, Persist::Buffer) {
             Ok(()) => {
                 put += 1;
                 resumed += u32::from(refused_since.take().is_some());
             }
             Err(CommitError::DiskFull { .. }) => {
-                let since = refused_since.get_or_insert_with(std::time::Instant::now);
+                let since = refused_since.get_or_insert_with(Instant::now);
                 assert!(since.elapsed().as_secs() < 5, "stuck at {put}: {:?}", engine.usage());
-                std::thread::sleep(std::time::Duration::from_millis(20));
+                std::thread::sleep(Duration::from_millis(20));
             }
             Err(error) => panic!("put {put}: {error}"),
         }
     }
     assert!(resumed > 0, "the device was never full: it proves nothing");
-    assert_latest(&engine, puts, keys);
+    let latest: HashMap<u32, u32> = (0..puts).map(|put| (key_of(put), put)).collect();
+    for (key, put) in latest {
+        let value = engine.get(Space::Records, &key.to_be_bytes()).unwrap();
+        assert_eq!(value.unwrap(), random_value(put.into(), 4096));
+    }
+}
+
+/// Flushes, journals, compaction and the collection of overwritten values work in the reserve. A stream
+/// of overwrites much larger than the device must neither break the engine nor get stuck on garbage.
+#[test]
+fn overwriting_on_a_nearly_full_device_never_breaks_the_engine() {
+    overwrite_on_a_nearly_full_device(40_000, |put| put % 5_000);
+}
+
+/// Harder than in turn: every file of values keeps some that are still in use.
+#[test]
+fn overwriting_at_random_on_a_nearly_full_device_never_breaks_the_engine() {
+    let random = |put: u32| random_value(put.into(), 1)[0];
+    let key_of = |put: u32| u32::from(random(put)) << 8 | u32::from(random(put + (1 << 24)));
+    overwrite_on_a_nearly_full_device(40_000, |put| key_of(put) % 5_000);
+}
+
+/// Allocated bytes of all files below `folder`, some of which may vanish meanwhile.
+fn allocated_bytes(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let bytes = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => allocated_bytes(&entry.path()),
+        Ok(metadata) => metadata.blocks() * 512,
+        Err(_) => 0,
+    };
+    entries.map(bytes).sum()
+}
+
+const GARBAGE_KEYS: u32 = 2100;
+
+/// An engine on a played device that refuses puts, although three quarters of its values are garbage.
+/// All is flushed, and fjall sees no reason to compact: it would at four tables in level 0.
+fn full_of_garbage(folder: &Path) -> FjallStorage {
+    let device_bytes = Arc::new(AtomicU64::new(1 << 30));
+    let played = (Arc::clone(&device_bytes), folder.to_path_buf());
+    let probe = Box::new(move || {
+        let device_bytes = played.0.load(Ordering::Relaxed);
+        Ok(SpaceReading { free_bytes: device_bytes.saturating_sub(allocated_bytes(&played.1)), device_bytes })
+    });
+    let options = EngineOptions { reserve_bytes: Some(8 << 20), ..EngineOptions::default() };
+    let engine = FjallStorage::open_with_probe(folder, options, probe).unwrap();
+    for round in 0..4 {
+        // More than 8 MiB, so that the device is asked again before the next batch.
+        let mut batch = Batch::default();
+        for key in 0..GARBAGE_KEYS {
+            let value = random_value((round * GARBAGE_KEYS + key).into(), 4096);
+            batch.put(Space::Records, key.to_be_bytes().to_vec(), value);
+        }
+        engine.commit(&batch, Persist::Sync).unwrap();
+        flush(&engine);
+    }
+    device_bytes.store(allocated_bytes(folder) + (7 << 20), Ordering::Relaxed);
+    let refused = engine.commit(&batch_of(0..1, 100), Persist::Sync);
+    assert!(matches!(refused, Err(CommitError::DiskFull { .. })), "{refused:?}");
+    engine
+}
+
+/// Without writes there is no flush, and without a flush fjall collects nothing.
+#[test]
+fn a_device_full_of_garbage_takes_puts_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = full_of_garbage(folder.path());
+    let refused_since = Instant::now();
+    let mut batch = Batch::default();
+    batch.put(Space::Hints, &b"key"[..], &b"value"[..]);
+    while let Err(error) = engine.commit(&batch, Persist::Sync) {
+        assert!(matches!(error, CommitError::DiskFull { .. }), "{error}");
+        assert!(refused_since.elapsed().as_secs() < 10, "stuck: {:?}", engine.usage());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_latest(&engine, 4 * GARBAGE_KEYS, GARBAGE_KEYS);
+}
+
+/// The thread that collects must not outlive the engine: it would write into a folder that may belong
+/// to another one by then.
+#[test]
+fn an_engine_that_is_dropped_while_it_collects_garbage_can_be_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(full_of_garbage(folder.path()));
+    assert_latest(&open(folder.path()), 4 * GARBAGE_KEYS, GARBAGE_KEYS);
 }

@@ -42,6 +42,8 @@ mod memory_journal;
 mod memory_storage;
 #[cfg(test)]
 mod memory_storage_tests;
+mod reclaim;
+mod reclaimer;
 mod space_gate;
 
 pub use atomic_file::atomic_write;

@@ -3,9 +3,9 @@
 //! fjall must never meet ENOSPC: a failed journal append poisons it, and a failed flush or compaction
 //! ends its worker and poisons it too; only reopening helps, and reopening needs room. So a commit is
 //! let in only while the device would still hold the reserve after (1) this batch, once in the journal
-//! and once in a table, and (2) every write buffer that has yet to be flushed. The reserve itself is
-//! what compactions work in. fjall creates journals at 64 MiB, but sparse: they take room only as they
-//! fill, so their size on paper needs no reserve.
+//! and once in a table, (2) every write buffer that has yet to be flushed, and (3) what a running
+//! reclaim may take. The reserve itself is what compactions work in. fjall creates journals at 64 MiB,
+//! but sparse: they take room only as they fill, so their size on paper needs no reserve.
 //!
 //! The decision is a value: the time and the probe are arguments.
 
@@ -43,7 +43,7 @@ pub(super) struct SpaceRequest {
     /// Deletes make room in the end, so they may use half of the reserve: a full device could
     /// otherwise not be emptied.
     pub(super) only_deletes: bool,
-    /// Write buffers that have yet to be flushed.
+    /// Write buffers that have yet to be flushed, and room that a running reclaim may take.
     pub(super) pending_bytes: u64,
 }
 
