@@ -60,7 +60,7 @@ fn two_siblings() -> Siblings {
 fn got(siblings: &Siblings) -> ItemView {
     let context = Context::new(b"c", VersionVector::new());
     let versions = siblings.visible(NOW_MS).cloned().collect();
-    ItemView::new(&GetReply { versions, context, clock: siblings.context().clone() }, NOW_MS).expect("it succeeds")
+    ItemView::new(&GetReply { versions, context }, NOW_MS).expect("it succeeds")
 }
 
 #[test]

@@ -185,7 +185,7 @@ fn seen(
 /// What a client is told of a key.
 pub(super) fn reply(siblings: Siblings, key: &[u8], now_ms: u64) -> GetReply {
     let (clock, versions) = siblings.into_visible(now_ms);
-    GetReply { versions, context: context::Context::new(key, clock.clone()), clock }
+    GetReply { versions, context: context::Context::new(key, clock) }
 }
 
 impl Actor for ReplicationCoordinator {

@@ -11,3 +11,4 @@ pub mod record_key;
 pub mod ring;
 pub mod siblings;
 pub mod version;
+mod words;

@@ -12,10 +12,11 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::hlc::HlcTime;
 use super::version::{Dot, Span, VersionVector};
+use super::words::Words as _;
 
 /// One write: its dot and what it left behind.
 #[derive(Clone, Debug, Eq, Serialize, Deserialize)]
@@ -173,19 +174,16 @@ impl Siblings {
 
     /// What this state is compared by where it need not travel.
     pub fn fingerprint(&self) -> Fingerprint {
-        let mut hasher = Xxh3::new();
-        let mut number = |number: u64| hasher.update(&number.to_le_bytes());
-        for Span { replica, since, until } in self.clock.spans() {
-            [replica.directory, replica.epoch, since.as_u64(), until.as_u64()].into_iter().for_each(&mut number);
-        }
-        number(self.versions.len() as u64);
+        let mut bytes = Vec::with_capacity(32 * self.clock.spans().len() + 8 + 40 * self.versions.len());
+        let mut add = |words: &[u64]| words.iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+        self.clock.spans().iter().for_each(|span| add(&span.to_words()));
+        add(&[self.versions.len() as u64]);
         for Version { dot, value, expires_at_ms } in &self.versions {
-            [dot.replica.directory, dot.replica.epoch, dot.time.as_u64()].into_iter().for_each(&mut number);
-            [u64::from(value.is_some()), u64::from(expires_at_ms.is_some()), expires_at_ms.unwrap_or(0)]
-                .into_iter()
-                .for_each(&mut number);
+            add(&dot.to_words());
+            // No flag for the expiry: none is as good as never.
+            add(&[u64::from(value.is_some()), expires_at_ms.unwrap_or(u64::MAX)]);
         }
-        Fingerprint(hasher.digest())
+        Fingerprint(xxh3_64(&bytes))
     }
 
     /// The payload bytes of all versions.

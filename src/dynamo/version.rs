@@ -15,11 +15,12 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::hlc::HlcTime;
 use super::node_id::NodeId;
+use super::words::{self, Words};
 
 /// Who mints dots: one copy of a key, in a data directory in one of its lives.
 ///
@@ -57,12 +58,34 @@ impl fmt::Debug for ReplicaId {
 }
 
 /// The name of one write of one key. No two writes of a key share a dot.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Dot {
     /// Who minted it.
     pub replica: ReplicaId,
     /// When, by the minting replica's hybrid logical clock.
     pub time: HlcTime,
+}
+
+impl Words<3> for Dot {
+    fn to_words(&self) -> [u64; 3] {
+        [self.replica.directory, self.replica.epoch, self.time.as_u64()]
+    }
+
+    fn from_words([directory, epoch, time]: [u64; 3]) -> Self {
+        Self { replica: ReplicaId { directory, epoch }, time: HlcTime::from_u64(time) }
+    }
+}
+
+impl Serialize for Dot {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        words::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Dot {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        words::deserialize(deserializer)
+    }
 }
 
 impl fmt::Display for Dot {
@@ -78,7 +101,7 @@ impl fmt::Debug for Dot {
 }
 
 /// Every dot of `replica` in `since..=until`, for one key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span {
     /// Whose dots.
     pub replica: ReplicaId,
@@ -86,6 +109,29 @@ pub struct Span {
     pub since: HlcTime,
     /// The last instant covered.
     pub until: HlcTime,
+}
+
+impl Words<4> for Span {
+    fn to_words(&self) -> [u64; 4] {
+        [self.replica.directory, self.replica.epoch, self.since.as_u64(), self.until.as_u64()]
+    }
+
+    fn from_words([directory, epoch, since, until]: [u64; 4]) -> Self {
+        let replica = ReplicaId { directory, epoch };
+        Self { replica, since: HlcTime::from_u64(since), until: HlcTime::from_u64(until) }
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        words::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        words::deserialize(deserializer)
+    }
 }
 
 impl Span {

@@ -149,8 +149,6 @@ pub struct GetReply {
     pub versions: Vec<Version>,
     /// For the next write of this key.
     pub context: Context,
-    /// The causal past, for those who want to look at it.
-    pub clock: crate::dynamo::version::VersionVector,
 }
 
 /// Why a get did not succeed. Nothing was changed.
