@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::coordinate_get::{KeyRead, Tally, coordinate_get, nearest, repair};
 use super::coordinate_put::slot;
-use super::coordination::{Coordination, ReplicaRecipients, ask_all};
+use super::coordination::{Coordination, Group, ReplicaRecipients, ask_all};
 use super::replication_coordinator::reply;
 use crate::dynamo::preference_list::{PreferenceList, Replica, Role};
 use crate::dynamo::quorum::Verdict;
@@ -32,9 +32,16 @@ pub(super) type GetAnswers = Answers<Result<GetReply, GetError>>;
 
 /// A checked read, its place among those that came together, and whom it may ask.
 pub(super) struct PlacedRead {
-    pub(super) place: usize,
-    pub(super) read: KeyRead,
-    pub(super) list: PreferenceList,
+    place: usize,
+    read: KeyRead,
+    list: PreferenceList,
+}
+
+impl PlacedRead {
+    pub(super) fn new(cx: &Coordination, place: usize, read: KeyRead) -> Self {
+        let list = cx.preference_list(read.key.partition(), read.quorum);
+        Self { place, read, list }
+    }
 }
 
 /// Reads that ask the same replicas. Never empty.
@@ -47,15 +54,17 @@ pub(super) struct ReadGroup {
 type Outcomes = Vec<Result<Siblings, ReadReplicaError>>;
 type Replies = FuturesUnordered<LocalBoxFuture<'static, (usize, Outcomes)>>;
 
-impl ReadGroup {
-    pub(super) fn of(cx: &Coordination, read: PlacedRead) -> Self {
-        let asks = nearest(cx, &read.list).take(read.read.quorum.r()).cloned().collect();
-        Self { asks, reads: vec![read] }
+impl Group for ReadGroup {
+    type Member = PlacedRead;
+
+    fn of(cx: &Coordination, first: PlacedRead) -> Self {
+        let asks = nearest(cx, &first.list).take(first.read.quorum.r()).cloned().collect();
+        Self { asks, reads: vec![first] }
     }
 
-    /// Takes in a read that may ask the same replicas, be they its nearest or not, and the same shard of this node; hands back any
-    /// other. The fewer nodes are asked, the more of a question's cost is shared; which ones they are changes with the first key.
-    pub(super) fn join(&mut self, cx: &Coordination, read: PlacedRead) -> Option<PlacedRead> {
+    /// The same way: as many answers from replicas that this read may ask too, be they its nearest or not, and the same shard of this
+    /// node. The fewer nodes are asked, the more of a question's cost is shared; which ones they are changes with the first key.
+    fn join(&mut self, cx: &Coordination, read: PlacedRead) -> Option<PlacedRead> {
         let shard = |one: &PlacedRead| cx.replicas.shard_of(one.read.key.partition());
         let fits = shard(&read) == shard(&self.reads[0])
             && read.read.quorum.r() == self.reads[0].read.quorum.r()
@@ -66,7 +75,9 @@ impl ReadGroup {
         }
         Some(read)
     }
+}
 
+impl ReadGroup {
     fn recipients<'a>(&self, cx: &'a Coordination, at: usize) -> Option<&'a ReplicaRecipients> {
         cx.replicas.of(&self.asks[at].node, self.reads[0].read.key.partition())
     }

@@ -10,7 +10,7 @@ use tokio::time::{sleep_until, timeout_at};
 use tracing::debug;
 
 use super::coordinate_get::nearest;
-use super::coordination::{Coordination, ask_all};
+use super::coordination::{Coordination, Group, ask_all};
 use crate::dynamo::context::Context;
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::preference_list::{PreferenceList, Replica, Role};
@@ -42,9 +42,16 @@ pub(super) struct KeyWrite {
 
 /// A checked write, its place among those that came together, and its replicas.
 pub(super) struct PlacedWrite {
-    pub(super) place: usize,
-    pub(super) write: KeyWrite,
-    pub(super) list: PreferenceList,
+    place: usize,
+    write: KeyWrite,
+    list: PreferenceList,
+}
+
+impl PlacedWrite {
+    pub(super) fn new(cx: &Coordination, place: usize, write: KeyWrite) -> Self {
+        let list = cx.preference_list(write.key.partition(), write.quorum);
+        Self { place, write, list }
+    }
 }
 
 /// Writes that go to the same replicas and are minted at the same one. Never empty.
@@ -53,13 +60,15 @@ pub(super) struct WriteGroup {
     writes: Vec<PlacedWrite>,
 }
 
-impl WriteGroup {
-    pub(super) fn of(write: PlacedWrite) -> Self {
-        Self { list: write.list.clone(), writes: vec![write] }
+impl Group for WriteGroup {
+    type Member = PlacedWrite;
+
+    fn of(_: &Coordination, first: PlacedWrite) -> Self {
+        Self { list: first.list.clone(), writes: vec![first] }
     }
 
-    /// Takes in a write that goes to the same replicas, and the same shard of this node; hands back any other.
-    pub(super) fn join(&mut self, cx: &Coordination, write: PlacedWrite) -> Option<PlacedWrite> {
+    /// The same way: the same replicas, the same one to mint, and the same shard of this node.
+    fn join(&mut self, cx: &Coordination, write: PlacedWrite) -> Option<PlacedWrite> {
         let shard = |one: &PlacedWrite| cx.replicas.shard_of(one.write.key.partition());
         let minter = |list| nearest(cx, list).next();
         let same = shard(&write) == shard(&self.writes[0])
@@ -127,9 +136,9 @@ pub(super) async fn coordinate_puts(
 /// A write by itself.
 pub(super) async fn coordinate_put(cx: Rc<Coordination>, write: KeyWrite) -> Result<PutReply, PutError> {
     let (answers, answer) = Answers::to_one();
-    let list = cx.preference_list(write.key.partition(), write.quorum);
     let quorum = write.quorum;
-    actix::spawn(coordinate_puts(cx, WriteGroup::of(PlacedWrite { place: 0, write, list }), answers));
+    let group = WriteGroup::of(&cx, PlacedWrite::new(&cx, 0, write));
+    actix::spawn(coordinate_puts(cx, group, answers));
     answer.await.unwrap_or_else(|_| Err(unreached(quorum, 0, Vec::new(), WriteOutcome::Unknown)))
 }
 

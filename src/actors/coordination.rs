@@ -167,6 +167,28 @@ impl Drop for Permit {
     }
 }
 
+/// Requests that travel together because they go the same way.
+pub(super) trait Group: Sized {
+    /// One request.
+    type Member;
+
+    /// A group of one.
+    fn of(cx: &Coordination, first: Self::Member) -> Self;
+
+    /// Takes in what goes the same way; hands back any other.
+    fn join(&mut self, cx: &Coordination, one: Self::Member) -> Option<Self::Member>;
+}
+
+/// Each member joins the first group that takes it in, or founds another.
+pub(super) fn grouped<G: Group>(cx: &Coordination, members: impl Iterator<Item = G::Member>) -> Vec<G> {
+    let mut groups: Vec<G> = Vec::new();
+    for member in members {
+        let left = groups.iter_mut().try_fold(member, |member, group| group.join(cx, member));
+        groups.extend(left.map(|member| G::of(cx, member)));
+    }
+    groups
+}
+
 /// Sends a replica message; a receiver that has stopped is an answer like any other.
 pub(super) async fn ask<M, T, E>(recipient: Option<&Recipient<Together<M>>>, message: M) -> Result<T, E>
 where

@@ -17,7 +17,7 @@ use super::coordinate_gets::{GetAnswers, PlacedRead, ReadGroup, coordinate_gets}
 use super::coordinate_put::{KeyWrite, PlacedWrite, PutAnswers, WriteGroup, coordinate_put, coordinate_puts};
 use super::coordinate_scan::coordinate_scan;
 use super::coordinate_where::coordinate_where;
-use super::coordination::{Coordination, Permit, Replicas};
+use super::coordination::{Coordination, Permit, Replicas, grouped};
 use super::node::WallClock;
 use crate::dynamo::context;
 use crate::dynamo::quantile::Quantile;
@@ -109,7 +109,7 @@ impl ReplicationCoordinator {
         requests: Vec<M>,
         timeout_ms: impl Fn(&M) -> Option<u32>,
         refuse: impl Fn(usize, Overloaded),
-    ) -> Vec<(Rc<Coordination>, Vec<(usize, M)>)> {
+    ) -> Vec<Begun<M>> {
         let mut by_timeout: BTreeMap<Option<u32>, Vec<(usize, M)>> = BTreeMap::new();
         for (place, request) in requests.into_iter().enumerate() {
             by_timeout.entry(timeout_ms(&request)).or_default().push((place, request));
@@ -118,7 +118,7 @@ impl ReplicationCoordinator {
         for (timeout_ms, mut requests) in by_timeout {
             let free = self.inflight_max.saturating_sub(self.inflight.get());
             let refused = requests.split_off(requests.len().min(free));
-            begun.extend(self.begin(requests.len(), timeout_ms).map(|cx| (cx, requests)));
+            begun.extend(self.begin(requests.len(), timeout_ms).map(|cx| Begun { cx, requests }));
             refused.into_iter().for_each(|(place, _)| refuse(place, self.shed()));
         }
         begun
@@ -147,6 +147,13 @@ impl ReplicationCoordinator {
         let read = key_read(&cx, get)?;
         Ok((cx, read))
     }
+}
+
+/// Requests that have been let in together.
+struct Begun<M> {
+    cx: Rc<Coordination>,
+    /// Each with its place among those that arrived together.
+    requests: Vec<(usize, M)>,
 }
 
 fn key_read(cx: &Coordination, get: &Get) -> Result<KeyRead, GetError> {
@@ -208,22 +215,15 @@ impl Handler<Together<Put>> for ReplicationCoordinator {
             answers.give(place, reply);
         });
         let refuse = |place, overloaded: Overloaded| answers.give(place, Err(overloaded.into()));
-        for (cx, puts) in self.begin_all(requests, |put| put.timeout_ms, refuse) {
-            let mut groups: Vec<WriteGroup> = Vec::new();
-            for (place, put) in puts {
-                match key_write(&cx, put) {
-                    Ok(write) => {
-                        let list = cx.preference_list(write.key.partition(), write.quorum);
-                        let mut alone = Some(PlacedWrite { place, write, list });
-                        for group in &mut groups {
-                            alone = alone.and_then(|write| group.join(&cx, write));
-                        }
-                        groups.extend(alone.map(WriteGroup::of));
-                    }
-                    Err(refused) => answers.give(place, Err(refused)),
+        for Begun { cx, requests } in self.begin_all(requests, |put| put.timeout_ms, refuse) {
+            let checked = requests.into_iter().filter_map(|(place, put)| match key_write(&cx, put) {
+                Ok(write) => Some(PlacedWrite::new(&cx, place, write)),
+                Err(refused) => {
+                    answers.give(place, Err(refused));
+                    None
                 }
-            }
-            for group in groups {
+            });
+            for group in grouped::<WriteGroup>(&cx, checked) {
                 actix::spawn(coordinate_puts(Rc::clone(&cx), group, answers.clone()));
             }
         }
@@ -268,22 +268,15 @@ impl Handler<Together<Get>> for ReplicationCoordinator {
             answers.give(place, reply);
         });
         let refuse = |place, overloaded: Overloaded| answers.give(place, Err(overloaded.into()));
-        for (cx, gets) in self.begin_all(requests, |get| get.timeout_ms, refuse) {
-            let mut groups: Vec<ReadGroup> = Vec::new();
-            for (place, get) in gets {
-                match key_read(&cx, &get) {
-                    Ok(read) => {
-                        let list = cx.preference_list(read.key.partition(), read.quorum);
-                        let mut alone = Some(PlacedRead { place, read, list });
-                        for group in &mut groups {
-                            alone = alone.and_then(|read| group.join(&cx, read));
-                        }
-                        groups.extend(alone.map(|read| ReadGroup::of(&cx, read)));
-                    }
-                    Err(refused) => answers.give(place, Err(refused)),
+        for Begun { cx, requests } in self.begin_all(requests, |get| get.timeout_ms, refuse) {
+            let checked = requests.into_iter().filter_map(|(place, get)| match key_read(&cx, &get) {
+                Ok(read) => Some(PlacedRead::new(&cx, place, read)),
+                Err(refused) => {
+                    answers.give(place, Err(refused));
+                    None
                 }
-            }
-            for group in groups {
+            });
+            for group in grouped::<ReadGroup>(&cx, checked) {
                 actix::spawn(coordinate_gets(Rc::clone(&cx), group, answers.clone()));
             }
         }
