@@ -225,8 +225,8 @@ impl Requests for TableRequests {
             return Outcome::Failed(refusal(asked, payload));
         };
         self.take_context(asked, payload);
-        // `GetReply` begins with its list of versions: an array of three, then an array of none.
-        let nothing = [0x93, 0x90];
+        // `GetReply` begins with its list of versions: an array of two, then an array of none.
+        let nothing = [0x92, 0x90];
         if !matches!(asked, Asked::Put(_)) && content.starts_with(&nothing) { Outcome::NotFound } else { Outcome::Done }
     }
 
