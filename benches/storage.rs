@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use slipring::storage::{
-    Batch, CommitOutcome, Committer, Durability, EngineOptions, FjallStorage, GroupCommit, Persist, Space, Storage,
+    Batch, CommitOutcome, Committer, CommitterSource, Durability, EngineOptions, FjallStorage, GroupCommit, Persist,
+    Space, Storage,
 };
 
 const OUTSTANDING: [u64; 3] = [1, 16, 64];

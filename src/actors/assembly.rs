@@ -17,10 +17,9 @@ use std::time::Duration;
 use actix::{Actor, Addr, AsyncContext as _, Context, Recipient};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
-use tokio::net::TcpListener;
 
 use super::admin_session::{AdminParts, AdminSession};
-use super::bridge_listener::{BridgeListener, ConnectedPeers, ListenerParts};
+use super::bridge_listener::{BridgeListener, ConnectedPeers, ListenerParts, Nonces};
 use super::bridge_session::SessionRecipients;
 use super::coordination::{ReplicaRecipients, Replicas};
 use super::founding::LocalIdentity;
@@ -39,9 +38,9 @@ use crate::item::TableSchema;
 use crate::messages::cluster::{FoundedCluster, MemberAddress, PeerDown, PeerUp, Subscribe, View};
 use crate::messages::storage::StorageFailed;
 use crate::metrics::Metrics;
-use crate::storage::{GroupCommit, ReadError, Storage};
+use crate::storage::{CommitterSource, ReadError, Storage};
 use crate::wire::handshake::Secret;
-use crate::wire::transport::Connector;
+use crate::wire::transport::{Acceptor, Connector};
 
 /// What all parts of a node share. Cheap to clone, and may cross threads.
 #[derive(Clone)]
@@ -61,7 +60,7 @@ pub struct Blueprint {
     /// For reads.
     pub storage: Arc<dyn Storage>,
     /// For writes.
-    pub commit: Arc<GroupCommit>,
+    pub commit: Arc<dyn CommitterSource>,
     /// The wall clock.
     pub wall: WallClock,
     /// Where everybody counts.
@@ -202,7 +201,7 @@ pub struct Foundation {
 pub fn start_worker(
     foundation: &Foundation,
     worker: usize,
-    listener: TcpListener,
+    acceptor: Box<dyn Acceptor>,
     connector: &Rc<dyn Connector>,
     rng: &mut StdRng,
 ) {
@@ -233,9 +232,10 @@ pub fn start_worker(
         connections_max: blueprint.config.limits.connections,
         connections: Arc::clone(&blueprint.connections),
         connected: Arc::clone(&blueprint.connected),
+        nonces: Nonces::drawn_from(rng),
         metrics: blueprint.metrics.clone(),
     };
-    BridgeListener::new(parts, listener).start();
+    BridgeListener::new(parts, acceptor).start();
 }
 
 fn session_recipients(

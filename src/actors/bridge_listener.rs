@@ -3,7 +3,7 @@
 //! Every worker has one; the operating system deals the connections out. It decides only who may come in (`founding::admit`). While
 //! the cluster is being founded, [`answer_while_founding`] stands in for it and admits nobody for long.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix::{Actor, Context};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, warn};
 
@@ -24,7 +25,7 @@ use crate::messages::cluster::FoundedCluster;
 use crate::metrics::Metrics;
 use crate::wire::handshake::{HandshakeError, Hello, Refusal, Role, Secret, accept};
 use crate::wire::outbox::{Outbox, ReadStopped, read_batches};
-use crate::wire::transport::ByteStream;
+use crate::wire::transport::{Acceptor, ByteStream};
 
 /// Who has not introduced himself within this time is sent away.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,6 +39,21 @@ const PEER_SILENCE: Duration = Duration::from_secs(10);
 
 /// The data directories of the peers that are connected, with the number of their connections, over all workers.
 pub type ConnectedPeers = Arc<Mutex<BTreeMap<NodeId, (u64, usize)>>>;
+
+/// Draws the nonces of handshakes. Clones draw from one sequence.
+#[derive(Clone)]
+pub struct Nonces(Rc<RefCell<StdRng>>);
+
+impl Nonces {
+    /// A sequence of its own, as unpredictable as what `rng` draws.
+    pub fn drawn_from(rng: &mut StdRng) -> Self {
+        Self(Rc::new(RefCell::new(StdRng::from_seed(rng.random()))))
+    }
+
+    fn next(&self) -> [u8; 16] {
+        self.0.borrow_mut().random()
+    }
+}
 
 /// What a [`BridgeListener`] is told.
 #[derive(Clone)]
@@ -58,6 +74,8 @@ pub struct ListenerParts {
     pub connections: Arc<AtomicUsize>,
     /// The peers among them.
     pub connected: ConnectedPeers,
+    /// For handshakes.
+    pub nonces: Nonces,
     /// Where it counts.
     pub metrics: Metrics,
 }
@@ -65,14 +83,14 @@ pub struct ListenerParts {
 /// Accepts connections on one worker.
 pub struct BridgeListener {
     door: Rc<Door>,
-    listener: Option<TcpListener>,
+    acceptor: Option<Box<dyn Acceptor>>,
 }
 
 impl BridgeListener {
-    /// `listener` is this worker's handle of the listening socket.
-    pub fn new(parts: ListenerParts, listener: TcpListener) -> Self {
+    /// `acceptor` is this worker's handle of the listening socket.
+    pub fn new(parts: ListenerParts, acceptor: Box<dyn Acceptor>) -> Self {
         let recipients = Rc::new(parts.recipients.clone());
-        Self { door: Rc::new(Door { parts, recipients }), listener: Some(listener) }
+        Self { door: Rc::new(Door { parts, recipients }), acceptor: Some(acceptor) }
     }
 }
 
@@ -80,16 +98,14 @@ impl Actor for BridgeListener {
     type Context = Context<Self>;
 
     fn started(&mut self, _: &mut Self::Context) {
-        let Some(listener) = self.listener.take() else { return };
+        let Some(acceptor) = self.acceptor.take() else { return };
         let door = Rc::clone(&self.door);
         actix::spawn(async move {
             loop {
-                match listener.accept().await {
+                match acceptor.accept().await {
                     Ok((stream, from)) => {
-                        // Without it replies wait for the other side's delayed acknowledgement; the connection works all the same.
-                        let _ = stream.set_nodelay(true);
                         let door = Rc::clone(&door);
-                        actix::spawn(async move { door.receive(Box::new(stream), from.to_string()).await });
+                        actix::spawn(async move { door.receive(stream, from).await });
                     }
                     Err(error) => {
                         warn!(%error, "a connection could not be accepted");
@@ -132,7 +148,7 @@ impl Door {
         }
         let connected = parts.connected.lock().unwrap_or_else(PoisonError::into_inner);
         let directories = connected.iter().map(|(node, (directory, _))| (node.clone(), *directory)).collect();
-        admit(&parts.local, Some(&parts.founded), &directories, hello, nonce())
+        admit(&parts.local, Some(&parts.founded), &directories, hello, parts.nonces.next())
     }
 
     async fn serve(&self, stream: Box<dyn ByteStream>, from: String, hello: Hello) {
@@ -184,21 +200,25 @@ async fn silence(heard: &Cell<Instant>) {
 }
 
 /// Answers other nodes until this one belongs to a cluster. Never ends by itself.
-pub async fn answer_while_founding(listener: &TcpListener, local: &LocalIdentity, secret: Option<&Secret>) {
+pub async fn answer_while_founding(
+    acceptor: &dyn Acceptor,
+    local: &LocalIdentity,
+    secret: Option<&Secret>,
+    nonces: &Nonces,
+) {
     loop {
-        let Ok((stream, from)) = listener.accept().await else {
+        let Ok((mut stream, from)) = acceptor.accept().await else {
             sleep(ACCEPT_RETRY).await;
             continue;
         };
-        let (local, secret) = (local.clone(), secret.cloned());
+        let (local, secret, nonce) = (local.clone(), secret.cloned(), nonces.next());
         actix::spawn(async move {
-            let mut stream: Box<dyn ByteStream> = Box::new(stream);
             let meet =
-                accept(stream.as_mut(), secret.as_ref(), |hello| admit(&local, None, &BTreeMap::new(), hello, nonce()));
+                accept(stream.as_mut(), secret.as_ref(), |hello| admit(&local, None, &BTreeMap::new(), hello, nonce));
             match timeout(HANDSHAKE_TIMEOUT, meet).await {
                 Ok(Ok(_)) | Ok(Err(HandshakeError::Io(_))) | Err(_) => {}
                 Ok(Err(error)) => {
-                    warn!(%from, %error, "a connection was refused");
+                    warn!(from, %error, "a connection was refused");
                     linger(stream.as_mut()).await;
                 }
             }
@@ -213,10 +233,6 @@ async fn linger(stream: &mut dyn ByteStream) {
     let mut unread = [0; 1024];
     let drain = async { while matches!(stream.read(&mut unread).await, Ok(count) if count > 0) {} };
     let _ = timeout(Duration::from_millis(500), drain).await;
-}
-
-fn nonce() -> [u8; 16] {
-    uuid::Uuid::new_v4().into_bytes()
 }
 
 /// One of the open connections.

@@ -1,6 +1,6 @@
 //! One connection and the requests under way on it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +15,7 @@ use crate::wire::frame::{Frame, FrameKind};
 use crate::wire::handshake::{Hello, Role, Secret, Welcome, dial};
 use crate::wire::operation::BridgeRequest;
 use crate::wire::outbox::{Outbox, read_batches};
+use crate::wire::transport::ByteStream;
 
 /// How to connect, and how long to wait.
 #[derive(Clone, Debug)]
@@ -50,7 +51,7 @@ struct Shared {
     timeout: Duration,
 }
 
-type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Frame>>>>;
+type Waiting = Arc<Mutex<BTreeMap<u64, oneshot::Sender<Frame>>>>;
 
 impl Client {
     /// Connects to `address` ("host:port") and introduces itself. Needs a tokio runtime.
@@ -64,9 +65,19 @@ impl Client {
 
     async fn dial(address: &str, options: ConnectOptions) -> Result<Self, ConnectError> {
         let unreachable = |source| ConnectError::Unreachable { address: address.to_owned(), source };
-        let mut stream = TcpStream::connect(address).await.map_err(unreachable)?;
+        let stream = TcpStream::connect(address).await.map_err(unreachable)?;
         stream.set_nodelay(true).map_err(unreachable)?;
-        let nonce = uuid::Uuid::new_v4().into_bytes();
+        Self::introduce(stream, address, options, uuid::Uuid::new_v4().into_bytes()).await
+    }
+
+    /// Introduces itself on a connection to `address` that has been made already. `nonce` must not be predictable, unless nothing is to
+    /// be secret.
+    pub async fn introduce(
+        mut stream: impl ByteStream + Send + 'static,
+        address: &str,
+        options: ConnectOptions,
+        nonce: [u8; 16],
+    ) -> Result<Self, ConnectError> {
         let hello = Hello { cluster_name: None, cluster_uuid: None, role: options.role, nonce };
         let welcome = dial(&mut stream, &hello, options.secret.as_ref())
             .await
@@ -131,13 +142,13 @@ impl Drop for Shared {
     }
 }
 
-fn lock(waiting: &Waiting) -> MutexGuard<'_, HashMap<u64, oneshot::Sender<Frame>>> {
+fn lock(waiting: &Waiting) -> MutexGuard<'_, BTreeMap<u64, oneshot::Sender<Frame>>> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Moves frames until the connection is lost or no client is left; then nobody waits any more.
-async fn pump(stream: TcpStream, outbox: Outbox, waiting: Waiting) {
-    let (reader, writer) = stream.into_split();
+async fn pump(stream: impl ByteStream, outbox: Outbox, waiting: Waiting) {
+    let (reader, writer) = tokio::io::split(stream);
     let reading = read_batches(reader, &outbox, |frames| {
         let mut waiting = lock(&waiting);
         for frame in frames {

@@ -69,6 +69,12 @@ pub trait Committer: Send {
     fn backlog_bytes(&self) -> usize;
 }
 
+/// Hands out committers: the commit thread, or what a simulation puts in its place.
+pub trait CommitterSource: Send + Sync {
+    /// A new submitter, whose outcomes go to `sink`.
+    fn committer(&self, sink: OutcomeSink) -> Box<dyn Committer>;
+}
+
 /// The commit thread. Dropping it without [`shutdown`](Self::shutdown) also drains and joins.
 pub struct GroupCommit {
     requests: Sender<Request>,
@@ -143,15 +149,6 @@ impl GroupCommit {
         Ok(Self { requests, thread: Some(handle), failure })
     }
 
-    /// A new submitter, whose outcomes go to `sink`.
-    #[must_use]
-    pub fn committer(&self, sink: OutcomeSink) -> Box<dyn Committer> {
-        Box::new(ChannelCommitter {
-            requests: self.requests.clone(),
-            submitter: Arc::new(Submitter { sink: Mutex::new(sink), backlog_bytes: AtomicUsize::new(0) }),
-        })
-    }
-
     /// Why the thread takes no more commits, if so: a commit, or an interval's sync, has failed in a
     /// way that leaves open what is on the disk. The node must stop.
     #[must_use]
@@ -173,6 +170,15 @@ impl GroupCommit {
         {
             tracing::error!("the commit thread panicked");
         }
+    }
+}
+
+impl CommitterSource for GroupCommit {
+    fn committer(&self, sink: OutcomeSink) -> Box<dyn Committer> {
+        Box::new(ChannelCommitter {
+            requests: self.requests.clone(),
+            submitter: Arc::new(Submitter { sink: Mutex::new(sink), backlog_bytes: AtomicUsize::new(0) }),
+        })
     }
 }
 

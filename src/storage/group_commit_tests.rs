@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::{
-    Batch, CommitError, CommitOutcome, Committer, Durability, GroupCommit, MemoryStorage, Persist, ReadError, ScanPage,
-    ScanRange, Space, Storage, Usage,
+    Batch, CommitError, CommitOutcome, Committer, CommitterSource, Durability, GroupCommit, MemoryStorage, Persist,
+    ReadError, ScanPage, ScanRange, Space, Storage, Usage,
 };
 
 /// A memory engine whose commits wait for permission, if a test wants, and are counted.

@@ -54,6 +54,6 @@ pub use errors::{CommitError, OpenError, ReadError, StateFileError};
 pub use fjall_errors::EngineOpenError;
 pub use fjall_options::EngineOptions;
 pub use fjall_storage::FjallStorage;
-pub use group_commit::{CommitOutcome, Committer, Durability, GroupCommit, OutcomeSink, Ticket};
+pub use group_commit::{CommitOutcome, Committer, CommitterSource, Durability, GroupCommit, OutcomeSink, Ticket};
 pub use memory_storage::MemoryStorage;
 pub use space_gate::{SpaceProbe, SpaceReading};

@@ -5,7 +5,7 @@ use std::io;
 use std::pin::Pin;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 /// A connection in both directions.
 pub trait ByteStream: AsyncRead + AsyncWrite + Unpin {}
@@ -19,6 +19,30 @@ pub type Connecting = Pin<Box<dyn Future<Output = io::Result<Box<dyn ByteStream>
 pub trait Connector {
     /// Connects to `address`, a "host:port".
     fn connect(&self, address: &str) -> Connecting;
+}
+
+/// A connection that is waited for: the stream, and where it comes from.
+pub type Accepting<'a> = Pin<Box<dyn Future<Output = io::Result<(Box<dyn ByteStream>, String)>> + 'a>>;
+
+/// Receives connections.
+pub trait Acceptor {
+    /// Waits for the next connection.
+    fn accept(&self) -> Accepting<'_>;
+}
+
+/// A listening TCP socket.
+#[derive(Debug)]
+pub struct TcpAcceptor(pub TcpListener);
+
+impl Acceptor for TcpAcceptor {
+    fn accept(&self) -> Accepting<'_> {
+        Box::pin(async {
+            let (stream, from) = self.0.accept().await?;
+            // Without it replies wait for the other side's delayed acknowledgement; the connection works all the same.
+            let _ = stream.set_nodelay(true);
+            Ok((Box::new(stream) as Box<dyn ByteStream>, from.to_string()))
+        })
+    }
 }
 
 /// Real TCP, without Nagle's delay.

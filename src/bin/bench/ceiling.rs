@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use slipring::storage::{Batch, CommitOutcome, Committer, Durability, EngineOptions, FjallStorage, GroupCommit, Space};
+use slipring::storage::{
+    Batch, CommitOutcome, Committer, CommitterSource, Durability, EngineOptions, FjallStorage, GroupCommit, Space,
+};
 
 use super::failure::Failure;
 use super::tally::{Kind, Tally};

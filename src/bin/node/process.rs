@@ -15,7 +15,7 @@ use rand::rngs::StdRng;
 use slipring::actors::assembly::{
     Blueprint, Foundation, Shard, ViewError, nobody_connected, start_control, start_shard, start_worker,
 };
-use slipring::actors::bridge_listener::answer_while_founding;
+use slipring::actors::bridge_listener::{Nonces, answer_while_founding};
 use slipring::actors::founding::{FoundingError, LocalIdentity, check_founded, found_or_join};
 use slipring::config::{Config, Durability};
 use slipring::dynamo::node_id::{NodeId, NodeIdError};
@@ -26,11 +26,11 @@ use slipring::messages::cluster::{FoundedCluster, MemberAddress, View};
 use slipring::messages::storage::StorageFailed;
 use slipring::metrics::Metrics;
 use slipring::storage::{
-    ClaimedDirectory, DataDirectory, EngineOpenError, EngineOptions, FjallStorage, GroupCommit, OpenError, ReadError,
-    StateFile, StateFileError, Storage,
+    ClaimedDirectory, CommitterSource, DataDirectory, EngineOpenError, EngineOptions, FjallStorage, GroupCommit,
+    OpenError, ReadError, StateFile, StateFileError, Storage,
 };
 use slipring::wire::handshake::Secret;
-use slipring::wire::transport::{Connector, TcpConnector};
+use slipring::wire::transport::{Connector, TcpAcceptor, TcpConnector};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -157,13 +157,14 @@ impl Opened {
         if let Some(founded) = &self.founded {
             return Ok(founded.clone());
         }
-        let listener = TcpListener::from_std(bridge.try_clone()?)?;
+        let acceptor = TcpAcceptor(TcpListener::from_std(bridge.try_clone()?)?);
+        let nonces = Nonces::drawn_from(&mut rng());
         let connector: Rc<dyn Connector> = Rc::new(TcpConnector);
         let founding = found_or_join(local, connector, secret, rng(), |why| health.wait_for(why));
         let founded = tokio::select! {
             biased;
             founded = founding => founded?,
-            () = answer_while_founding(&listener, local, secret) => return Err(StartError::WorkerLost),
+            () = answer_while_founding(&acceptor, local, secret, &nonces) => return Err(StartError::WorkerLost),
         };
         self.directory.write_file(StateFile::Cluster, &cluster_file(&founded)?)?;
         Ok(founded)
@@ -187,7 +188,7 @@ impl Opened {
             founded,
             secret,
             storage: Arc::clone(&self.storage) as Arc<dyn Storage>,
-            commit: Arc::clone(&self.commit),
+            commit: Arc::clone(&self.commit) as Arc<dyn CommitterSource>,
             wall: Arc::new(unix_ms),
             metrics,
             storage_failed: guard.recipient(),
@@ -226,7 +227,8 @@ async fn start_actors(
         let (foundation, listener) = (foundation.clone(), bridge.try_clone()?);
         let start = move || -> std::io::Result<()> {
             let connector: Rc<dyn Connector> = Rc::new(TcpConnector);
-            start_worker(&foundation, number, TcpListener::from_std(listener)?, &connector, &mut rng());
+            let acceptor = Box::new(TcpAcceptor(TcpListener::from_std(listener)?));
+            start_worker(&foundation, number, acceptor, &connector, &mut rng());
             Ok(())
         };
         on_worker(worker, start).await??;
