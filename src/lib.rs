@@ -13,6 +13,7 @@
 //! | 4 | [`client`] | the Rust client |
 //! | 4 | [`admin`] | the admin program: commands, session, import and export |
 //! | 4 | [`http`] | `/health` and `/metrics` |
+//! | 4 | [`sim`] | whole clusters in virtual time: network, disks, faults, clients, checkers |
 
 pub mod actors;
 pub mod admin;
@@ -23,5 +24,6 @@ pub mod http;
 pub mod item;
 pub mod messages;
 pub mod metrics;
+pub mod sim;
 pub mod storage;
 pub mod wire;

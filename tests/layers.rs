@@ -30,7 +30,7 @@ const LAYERS: &[(&str, u8)] = &[
 ];
 
 /// Modules that a simulation runs in virtual time, with chance from a seed.
-const CORE: &[&str] = &["actors", "messages", "wire", "dynamo", "item"];
+const CORE: &[&str] = &["actors", "messages", "wire", "dynamo", "item", "sim"];
 
 /// Modules that are nothing but values.
 const PURE: &[&str] = &["dynamo", "item"];

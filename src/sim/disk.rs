@@ -1,0 +1,210 @@
+//! A disk in memory behind a committer that takes its time, and the crash that forgets what it had not finished.
+//!
+//! ```text
+//!   submit ──▶ queue ──▶ group (all that waits) ──▶ write latency ──▶ commit and sync ──▶ report
+//!                                                        └── a crash here: the group is kept whole, or not at all
+//! ```
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::sleep;
+
+use crate::storage::{
+    Batch, CommitError, CommitOutcome, Committer, CommitterSource, MemoryStorage, OutcomeSink, Persist, ReadError,
+    ScanPage, ScanRange, Space, Storage, Usage,
+};
+
+/// How a disk writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskHabits {
+    /// The longest that a group takes to be written, in milliseconds.
+    pub latency_max_ms: u64,
+    /// A defect: a commit is reported before it is synced.
+    pub reports_before_sync: bool,
+    /// A defect: a hint that is read is gone.
+    pub drops_hints_when_read: bool,
+}
+
+/// One node's disk. It outlives the processes that write to it.
+pub struct Disk {
+    /// What is on it.
+    pub storage: MemoryStorage,
+    /// The group that is being written.
+    writing: Arc<Mutex<Option<Batch>>>,
+    habits: DiskHabits,
+}
+
+impl Disk {
+    /// An empty disk.
+    #[must_use]
+    pub fn empty(habits: DiskHabits) -> Self {
+        Self { storage: MemoryStorage::new(), writing: Arc::default(), habits }
+    }
+
+    /// The committer of a process that starts, and its writer, which has to be run in that process.
+    pub(super) fn open(&self, seed: u64) -> (SimulatedCommit, DiskWriter) {
+        let (queue, waiting) = unbounded_channel();
+        let writer = DiskWriter {
+            storage: self.storage.clone(),
+            writing: Arc::clone(&self.writing),
+            habits: self.habits,
+            waiting,
+            rng: StdRng::seed_from_u64(seed),
+        };
+        (SimulatedCommit { queue }, writer)
+    }
+
+    /// As a process reads it.
+    pub(super) fn reader(&self) -> Arc<dyn Storage> {
+        match self.habits.drops_hints_when_read {
+            true => Arc::new(Forgetful(self.storage.clone())),
+            false => Arc::new(self.storage.clone()),
+        }
+    }
+
+    /// The power fails. What was being written may be there, whole; what was reported before a sync may not.
+    pub fn crash(&self, rng: &mut StdRng) {
+        let writing = lock(&self.writing).take();
+        if let Some(batch) = writing {
+            // A full or failing disk refuses it: then it is not there.
+            let _ = self.storage.commit(&batch, Persist::Buffer);
+        }
+        self.storage.crash(rng.random(), true);
+    }
+}
+
+/// A disk from which a hint is gone once it has been read.
+struct Forgetful(MemoryStorage);
+
+impl Storage for Forgetful {
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, ReadError> {
+        let found = self.0.get(space, key)?;
+        if space == Space::Hints && found.is_some() {
+            let mut forgotten = Batch::default();
+            forgotten.delete(space, Bytes::copy_from_slice(key));
+            // A disk that refuses this keeps the hint, which is no harm.
+            let _ = self.0.commit(&forgotten, Persist::Sync);
+        }
+        Ok(found)
+    }
+
+    fn scan(&self, space: Space, range: ScanRange<'_>, limit: usize) -> Result<ScanPage, ReadError> {
+        self.0.scan(space, range, limit)
+    }
+
+    fn commit(&self, batch: &Batch, persist: Persist) -> Result<(), CommitError> {
+        self.0.commit(batch, persist)
+    }
+
+    fn sync(&self) -> Result<(), CommitError> {
+        self.0.sync()
+    }
+
+    fn usage(&self) -> Usage {
+        self.0.usage()
+    }
+}
+
+/// Hands out the committers of one process.
+pub(super) struct SimulatedCommit {
+    queue: UnboundedSender<Waiting>,
+}
+
+impl CommitterSource for SimulatedCommit {
+    fn committer(&self, sink: OutcomeSink) -> Box<dyn Committer> {
+        let submitter = Arc::new(Submitter { sink: Mutex::new(sink), backlog_bytes: AtomicUsize::new(0) });
+        Box::new(SimulatedCommitter { queue: self.queue.clone(), submitter })
+    }
+}
+
+struct Submitter {
+    sink: Mutex<OutcomeSink>,
+    backlog_bytes: AtomicUsize,
+}
+
+struct Waiting {
+    submitter: Arc<Submitter>,
+    ticket: u64,
+    batch: Batch,
+}
+
+struct SimulatedCommitter {
+    queue: UnboundedSender<Waiting>,
+    submitter: Arc<Submitter>,
+}
+
+impl Committer for SimulatedCommitter {
+    fn submit(&self, ticket: u64, batch: Batch) {
+        self.submitter.backlog_bytes.fetch_add(batch.bytes(), Ordering::Relaxed);
+        // The writer is gone only when its process is: then nobody waits for an outcome either.
+        let _ = self.queue.send(Waiting { submitter: Arc::clone(&self.submitter), ticket, batch });
+    }
+
+    fn backlog_bytes(&self) -> usize {
+        self.submitter.backlog_bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// Writes what waits, group by group.
+pub(super) struct DiskWriter {
+    storage: MemoryStorage,
+    writing: Arc<Mutex<Option<Batch>>>,
+    habits: DiskHabits,
+    waiting: UnboundedReceiver<Waiting>,
+    rng: StdRng,
+}
+
+impl DiskWriter {
+    /// Runs as long as its process.
+    pub(super) async fn run(mut self) {
+        while let Some(first) = self.waiting.recv().await {
+            let mut group = vec![first];
+            while let Ok(next) = self.waiting.try_recv() {
+                group.push(next);
+            }
+            let mut batch = Batch::default();
+            group.iter().for_each(|one| batch.append(one.batch.clone()));
+            if self.habits.reports_before_sync {
+                let result = self.storage.commit(&batch, Persist::Buffer);
+                report(group, &result);
+                self.rest().await;
+                let _ = self.storage.sync();
+            } else {
+                *lock(&self.writing) = Some(batch.clone());
+                self.rest().await;
+                lock(&self.writing).take();
+                report(group, &self.storage.commit(&batch, Persist::Sync));
+            }
+        }
+    }
+
+    async fn rest(&mut self) {
+        sleep(Duration::from_millis(self.rng.random_range(0..=self.habits.latency_max_ms))).await;
+    }
+}
+
+/// Each submitter hears once of all that it has in the group.
+fn report(group: Vec<Waiting>, result: &Result<(), CommitError>) {
+    let mut parts: Vec<(Arc<Submitter>, u64, u64, usize)> = Vec::new();
+    for Waiting { submitter, ticket, batch } in group {
+        match parts.iter_mut().find(|(known, ..)| Arc::ptr_eq(known, &submitter)) {
+            Some((_, _, last, bytes)) => (*last, *bytes) = (ticket, *bytes + batch.bytes()),
+            None => parts.push((submitter, ticket, ticket, batch.bytes())),
+        }
+    }
+    for (submitter, first, last, bytes) in parts {
+        submitter.backlog_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        let outcome = CommitOutcome { first, last, result: result.clone() };
+        submitter.sink.lock().unwrap_or_else(PoisonError::into_inner)(outcome);
+    }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
