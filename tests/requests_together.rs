@@ -119,6 +119,10 @@ async fn a_replica_that_was_asked_first_and_is_silent_is_passed_over() {
             assert!(begun.elapsed() < REQUEST_TIMEOUT / 4, "{:?}", begun.elapsed());
             cluster.link(0, silent, Link::Up);
         }
+        assert!(
+            cluster.metrics.hedged_reads.get() >= KEYS as u64,
+            "one of the two was asked first, and did not answer"
+        );
     })
     .await;
 }
