@@ -119,6 +119,10 @@ async fn a_replica_that_was_asked_first_and_is_silent_is_passed_over() {
             assert!(begun.elapsed() < REQUEST_TIMEOUT / 4, "{:?}", begun.elapsed());
             cluster.link(0, silent, Link::Up);
         }
+        assert!(
+            cluster.metrics.hedged_reads.get() >= KEYS as u64,
+            "one of the two was asked first, and did not answer"
+        );
     })
     .await;
 }
@@ -141,25 +145,21 @@ async fn what_differs_is_merged_and_repaired() {
     .await;
 }
 
+/// A node's writes see those before them that are still on their way to its disk. So a write that found the disk full may come back with
+/// a later one of its key that found room: it must not be said to be gone.
 #[tokio::test(start_paused = true)]
-async fn a_write_that_every_replica_refused_was_written_nowhere_and_is_said_to_be() {
+async fn a_write_that_found_all_disks_full_is_not_said_to_be_gone() {
     on_one_thread(async {
         let cluster = VirtualCluster::start(3, (3, 2, 2), true);
         for disk in &cluster.disks {
             disk.set_full(true);
         }
-        // All three refuse after the dot has been minted. W of them do so before the last one has spoken, hence W = 1.
         let refused = cluster.put_w(0, "k", "v", None, Some(1)).await.unwrap_err();
-        assert!(matches!(refused, PutError::QuorumNotReached { outcome: WriteOutcome::NotApplied, .. }), "{refused:?}");
+        assert!(matches!(refused, PutError::QuorumNotReached { outcome: WriteOutcome::Unknown, .. }), "{refused:?}");
         for disk in &cluster.disks {
             disk.set_full(false);
         }
-        sleep(REQUEST_TIMEOUT * 2).await;
-        for at in 0..3 {
-            assert!(cluster.get(at, "k", 1).await.unwrap().versions.is_empty(), "not even as a hint");
-        }
-        let place = cluster.place(0, "k").await;
-        assert_eq!(place.replicas.len(), 3, "{place:?}");
+        cluster.put(0, "k", "w", None).await.unwrap();
     })
     .await;
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   this node's copies ──▶ "is yours like mine?" to the R - 1 others ──▶ answers
-//!                                                       └─ late or failed: each read goes its own way (coordinate_get)
+//!                                 │ late: to one more                └─ failed: each read goes its own way (coordinate_get)
 //! ```
 //!
 //! They are asked, heard and answered together: per read there is no task, no timer and no future, which is most of what a read
@@ -11,12 +11,12 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::{Instant, timeout_at};
 
-use super::coordinate_get::{KeyRead, Tally, coordinate_get, nearest, repair};
+use super::coordinate_get::{KeyRead, Tally, coordinate_get, nearest_first, repair};
 use super::coordinate_put::slot;
 use super::coordination::{Coordination, Group, ReplicaRecipients, ask_all};
 use super::replication_coordinator::reply;
@@ -46,8 +46,8 @@ impl PlacedRead {
 
 /// Reads that ask the same replicas. Never empty.
 pub(super) struct ReadGroup {
-    /// Whom they ask: as many as they need, nearest first.
-    asks: Vec<Replica>,
+    /// Whom all of them may ask: first as many as they need, the nearest of the first read, then those to turn to when one is late.
+    order: Vec<Replica>,
     reads: Vec<PlacedRead>,
 }
 
@@ -58,33 +58,45 @@ impl Group for ReadGroup {
     type Member = PlacedRead;
 
     fn of(cx: &Coordination, first: PlacedRead) -> Self {
-        let asks = nearest(cx, &first.list).take(first.read.quorum.r()).cloned().collect();
-        Self { asks, reads: vec![first] }
+        Self { order: nearest_first(cx, &first.list), reads: vec![first] }
     }
 
     /// The same way: as many answers from replicas that this read may ask too, be they its nearest or not, and the same shard of this
     /// node. The fewer nodes are asked, the more of a question's cost is shared; which ones they are changes with the first key.
     fn join(&mut self, cx: &Coordination, read: PlacedRead) -> Option<PlacedRead> {
         let shard = |one: &PlacedRead| cx.replicas.shard_of(one.read.key.partition());
-        let fits = shard(&read) == shard(&self.reads[0])
-            && read.read.quorum.r() == self.reads[0].read.quorum.r()
-            && self.asks.iter().all(|replica| read.list.replicas().contains(replica));
-        if fits {
-            self.reads.push(read);
-            return None;
+        let needed = self.needed();
+        let may_ask = |replica: &Replica| read.list.replicas().contains(replica);
+        if shard(&read) != shard(&self.reads[0])
+            || read.read.quorum.r() != self.reads[0].read.quorum.r()
+            || !self.order[..needed].iter().all(may_ask)
+        {
+            return Some(read);
         }
-        Some(read)
+        self.order.retain(may_ask);
+        self.reads.push(read);
+        None
     }
 }
 
 impl ReadGroup {
+    /// How many replicas are asked at once.
+    fn needed(&self) -> usize {
+        self.reads[0].read.quorum.r().min(self.order.len())
+    }
+
+    /// Whether the first to be asked is this node's own copy.
+    fn begins_here(&self, cx: &Coordination) -> bool {
+        self.order.first().is_some_and(|first| first.node == cx.view.local && first.role == Role::Primary)
+    }
+
     fn recipients<'a>(&self, cx: &'a Coordination, at: usize) -> Option<&'a ReplicaRecipients> {
-        cx.replicas.of(&self.asks[at].node, self.reads[0].read.key.partition())
+        cx.replicas.of(&self.order[at].node, self.reads[0].read.key.partition())
     }
 
     /// What one of the replicas holds.
     fn read_replica(&self, cx: &Coordination, at: usize) -> impl Future<Output = Outcomes> + 'static {
-        let slot = slot(&self.asks[at]);
+        let slot = slot(&self.order[at]);
         let message = |one: &PlacedRead| {
             let (trace, key) = (one.read.trace, one.read.key.clone());
             ReadReplica { trace, key, slot: slot.clone() }
@@ -99,15 +111,16 @@ impl ReadGroup {
         &self,
         cx: &Coordination,
         at: usize,
-        known: Vec<Siblings>,
+        known: &[Siblings],
     ) -> impl Future<Output = Outcomes> + 'static {
-        let slot = slot(&self.asks[at]);
+        let slot = slot(&self.order[at]);
         let message = |(one, known): (&PlacedRead, &Siblings)| {
             let (trace, key) = (one.read.trace, one.read.key.clone());
             CompareReplica { trace, key, slot: slot.clone(), known: known.fingerprint() }
         };
-        let messages = self.reads.iter().zip(&known).map(message).collect();
+        let messages = self.reads.iter().zip(known).map(message).collect();
         let recipient = self.recipients(cx, at).map(|recipients| recipients.compare.clone());
+        let known = known.to_vec();
         async move {
             let differing: Vec<Result<Option<Siblings>, _>> = ask_all(recipient.as_ref(), messages).await;
             known.into_iter().zip(differing).map(|(known, other)| other.map(|held| held.unwrap_or(known))).collect()
@@ -118,43 +131,61 @@ impl ReadGroup {
 pub(super) async fn coordinate_gets(cx: Rc<Coordination>, group: ReadGroup, answers: GetAnswers) {
     let asked_at = Instant::now();
     let mut tallies = Tallies::of(&group);
-    let mut replies = Replies::new();
-    if group.asks.first().is_some_and(|first| first.node == cx.view.local && first.role == Role::Primary) {
-        let own = group.read_replica(&cx, 0).await;
-        for at in 1..group.asks.len() {
-            // A copy that cannot be read is compared as if it were empty: whatever the other one holds is told.
-            let known = own.iter().map(|held| held.clone().unwrap_or_default()).collect();
-            let told = group.compare_replica(&cx, at, known);
-            replies.push(Box::pin(async move { (at, told.await) }));
-        }
-        tallies.record(0, own);
-    } else {
-        for at in 0..group.asks.len() {
-            let told = group.read_replica(&cx, at);
-            replies.push(Box::pin(async move { (at, told.await) }));
-        }
+    let mut own = None;
+    if group.begins_here(&cx) {
+        let outcomes = group.read_replica(&cx, 0).await;
+        // A copy that cannot be read is compared as if it were empty: whatever the other one holds is told.
+        own = Some(outcomes.iter().map(|held| held.clone().unwrap_or_default()).collect::<Vec<_>>());
+        tallies.record(0, outcomes);
     }
-    let hedge_at = (Instant::now() + cx.hedge_after()).min(cx.deadline);
-    while !replies.is_empty()
-        && let Ok(Some((at, outcomes))) = timeout_at(hedge_at, replies.next()).await
-    {
+    let ask = |at: usize| -> LocalBoxFuture<'static, (usize, Outcomes)> {
+        match &own {
+            Some(known) => Box::pin(group.compare_replica(&cx, at, known).map(move |told| (at, told))),
+            None => Box::pin(group.read_replica(&cx, at).map(move |told| (at, told))),
+        }
+    };
+    let mut replies: Replies = (usize::from(own.is_some())..group.needed()).map(ask).collect();
+    let mut hedge_at = Instant::now() + cx.hedge_after();
+    while tallies.are_pending() && !replies.is_empty() {
+        let replied = timeout_at(hedge_at.min(cx.deadline), replies.next()).await;
         cx.read_latency.borrow_mut().record(asked_at.elapsed().as_secs_f64());
-        tallies.record(at, outcomes);
+        match replied {
+            Ok(Some((at, outcomes))) => tallies.record(at, outcomes),
+            Ok(None) => break,
+            Err(_) if hedge_at >= cx.deadline => break,
+            Err(_) => match tallies.ask_another() {
+                Some(at) => {
+                    cx.metrics.hedged_reads.inc_by(group.reads.len() as u64);
+                    replies.push(ask(at));
+                    hedge_at = Instant::now() + cx.hedge_after();
+                }
+                None => hedge_at = cx.deadline,
+            },
+        }
     }
     answer_all(&cx, group, tallies, &answers);
 }
 
-/// One tally for each read of a group.
+/// One tally for each read of a group. All of them have asked the same replicas.
 struct Tallies(Vec<Tally>);
 
 impl Tallies {
     fn of(group: &ReadGroup) -> Self {
         let tally = |one: &PlacedRead| {
-            let mut tally = Tally::new(one.read.quorum.r(), group.asks.len());
+            let mut tally = Tally::new(one.read.quorum.r(), group.order.len());
             while tally.ask().is_some() {}
             tally
         };
         Self(group.reads.iter().map(tally).collect())
+    }
+
+    fn are_pending(&self) -> bool {
+        self.0.iter().any(|tally| tally.verdict() == Verdict::Pending)
+    }
+
+    /// The place of the next replica, if there is one.
+    fn ask_another(&mut self) -> Option<usize> {
+        self.0.iter_mut().filter_map(Tally::ask_another).max()
     }
 
     fn record(&mut self, at: usize, outcomes: Outcomes) {
@@ -176,14 +207,14 @@ fn answer_all(cx: &Rc<Coordination>, group: ReadGroup, tallies: Tallies, answers
             Ok(siblings) => answers.give(one.place, Ok(reply(siblings, key, now_ms))),
             Err(tally) => {
                 answers.give(one.place, Ok(reply(tally.merged(), key, now_ms)));
-                let (cx, asked) = (Rc::clone(cx), group.asks.clone());
-                actix::spawn(async move { repair(&cx, &one.read, &asked, &tally).await });
+                let (cx, order) = (Rc::clone(cx), group.order.clone());
+                actix::spawn(async move { repair(&cx, &one.read, &order, &tally).await });
             }
         }
     }
 }
 
-/// Somebody was late or failed: this read asks for itself, and asks others too.
+/// Too few answers: this read asks for itself, one replica after the other.
 async fn go_alone(cx: Rc<Coordination>, one: PlacedRead, answers: GetAnswers) {
     let wall = Arc::clone(&cx.wall);
     let key = one.read.key.clone();

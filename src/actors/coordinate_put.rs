@@ -238,9 +238,6 @@ async fn leave_nobody_behind(
         tallies[at].record(replica, outcome);
     }
     for (minted, tally) in minted.iter().zip(&tallies) {
-        if is_nowhere(list, tally) {
-            continue;
-        }
         for (replica, error) in tally.failures() {
             let Replica { node, role } = &list.replicas()[replica];
             debug!(trace = %minted.one.write.trace, key = ?minted.one.write.key, %node, %error, "a replica did not take a write");
@@ -297,20 +294,6 @@ fn is_certainly_not_applied(error: &CoordinateWriteError) -> bool {
     )
 }
 
-/// Whether it is certain that no replica holds the write, nor a hint: every one has refused it before it touched anything.
-fn is_nowhere(list: &PreferenceList, tally: &Tally) -> bool {
-    let refused = |error: &WriteReplicaError| {
-        matches!(
-            error,
-            WriteReplicaError::Link(LinkError::Unreachable | LinkError::Overloaded(_))
-                | WriteReplicaError::HintsFull { .. }
-                | WriteReplicaError::Storage(StorageRefusal::DiskFull { .. })
-                | WriteReplicaError::ClockTooFarAhead(_)
-        )
-    };
-    list.absent().is_empty() && tally.failures().filter(|(_, error)| refused(error)).count() == list.replicas().len()
-}
-
 fn reply(cx: &Coordination, list: &PreferenceList, minted: &Minted, tally: &Tally) -> Result<PutReply, PutError> {
     let (write, siblings) = (&minted.one.write, &minted.siblings);
     if tally.verdict() != Verdict::Reached {
@@ -332,8 +315,8 @@ fn not_reached(list: &PreferenceList, tally: &Tally, quorum: Quorum) -> PutError
         .map(|(at, error)| ReplicaFailure { node: node(at), reason: FailureReason::Write(error.clone()) });
     let silent = tally.outstanding().map(|at| ReplicaFailure { node: node(at), reason: FailureReason::NoAnswer });
     let down = list.absent().iter().map(|node| ReplicaFailure { node: node.clone(), reason: FailureReason::Down });
-    let outcome = if is_nowhere(list, tally) { WriteOutcome::NotApplied } else { WriteOutcome::Unknown };
-    unreached(quorum, tally.acknowledged(), failed.chain(silent).chain(down).collect(), outcome)
+    // Also where every disk was full: a later write of the key, begun meanwhile, may carry this one with it.
+    unreached(quorum, tally.acknowledged(), failed.chain(silent).chain(down).collect(), WriteOutcome::Unknown)
 }
 
 fn unreached(quorum: Quorum, got: usize, failures: Vec<ReplicaFailure>, outcome: WriteOutcome) -> PutError {

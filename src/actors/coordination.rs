@@ -139,8 +139,8 @@ impl Coordination {
 
     /// The key's place in storage. Items with the same partition key share a partition.
     pub fn record_key(&self, table: &TableSchema, key: &crate::item::Key) -> RecordKey {
-        let partition = self.view.ring.partition_of(&key.partition_bytes());
-        RecordKey::new(partition, table.name.as_str(), &key.to_bytes())
+        let partition_of = |partition_key: &[u8]| self.view.ring.partition_of(partition_key);
+        RecordKey::placed(table.name.as_str(), key.encoded_capacity(), |bytes| key.append_to(bytes), partition_of)
     }
 }
 

@@ -38,6 +38,23 @@ impl RecordKey {
         Self(bytes.into())
     }
 
+    /// Joins table and key in one go, and puts in front the partition that `partition_of` finds for the bytes of the partition key.
+    /// `append_key` appends the key's bytes, about `key_bytes` of them, and says how many are those of the partition key.
+    pub fn placed(
+        table: &str,
+        key_bytes: usize,
+        append_key: impl FnOnce(&mut Vec<u8>) -> usize,
+        partition_of: impl FnOnce(&[u8]) -> PartitionId,
+    ) -> Self {
+        let mut bytes = Vec::with_capacity(PARTITION_BYTES + table.len() + 1 + key_bytes);
+        put_prefix(&mut bytes, PartitionId(0), table);
+        let begin = bytes.len();
+        let end = begin + append_key(&mut bytes);
+        let partition = partition_of(&bytes[begin..end]);
+        bytes[..PARTITION_BYTES].copy_from_slice(&partition.0.to_be_bytes());
+        Self(bytes.into())
+    }
+
     /// What all records of one table in one partition begin with.
     pub fn table_prefix(partition: PartitionId, table: &str) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -112,6 +129,12 @@ mod tests {
             prop_assert_eq!(record.partition(), PartitionId(partition));
             prop_assert_eq!((record.table(), record.key()), (table.as_str(), &key[..]));
             prop_assert!(record.as_bytes().starts_with(&RecordKey::table_prefix(PartitionId(partition), &table)));
+            let append = |bytes: &mut Vec<u8>| { bytes.extend_from_slice(&key); key.len() / 2 };
+            let placed = RecordKey::placed(&table, key.len(), append, |partition_key| {
+                assert_eq!(partition_key, &key[..key.len() / 2]);
+                PartitionId(partition)
+            });
+            prop_assert_eq!(&placed, &record);
             prop_assert_eq!(RecordKey::try_from(record.as_bytes().clone()), Ok(record));
         }
 

@@ -68,11 +68,19 @@ impl Key {
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
         let mut out = Vec::with_capacity(self.encoded_capacity());
-        encode(&self.partition, &mut out);
-        if let Some(sort) = &self.sort {
-            encode(sort, &mut out);
-        }
+        self.append_to(&mut out);
         out.into()
+    }
+
+    /// Appends what [`Key::to_bytes`] returns, and says how many of these bytes are [`Key::partition_bytes`].
+    pub fn append_to(&self, out: &mut Vec<u8>) -> usize {
+        let begin = out.len();
+        encode(&self.partition, out);
+        let partition_bytes = out.len() - begin;
+        if let Some(sort) = &self.sort {
+            encode(sort, out);
+        }
+        partition_bytes
     }
 
     /// What the bytes of all keys with this partition key begin with, and those of no others.
@@ -102,7 +110,8 @@ impl Key {
     }
 
     /// Enough for the key unless it has zeros to escape: a type and two bytes of end for each part.
-    fn encoded_capacity(&self) -> usize {
+    #[must_use]
+    pub fn encoded_capacity(&self) -> usize {
         3 + self.partition.size() + self.sort.as_ref().map_or(0, |sort| 3 + sort.size())
     }
 }

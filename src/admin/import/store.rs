@@ -14,6 +14,7 @@ use crate::admin::failure::Failure;
 use crate::admin::retry::{Patience, send};
 use crate::admin::session::Session;
 use crate::dynamo::siblings::Version;
+use crate::messages::admin::DescribeStatus;
 use crate::messages::client::{Get, GetReply, Put, PutReply};
 
 /// How many failures are spelt out on the standard error.
@@ -115,7 +116,7 @@ impl<'a> Store<'a> {
         let mut patience = Patience::lasting(self.retry_for);
         let mut may_be_applied = false;
         loop {
-            match self.attempt(record, may_be_applied).await {
+            match self.attempt(record, may_be_applied, None).await {
                 Ok(_) if may_be_applied => return Ok(Outcome::WrittenAgain),
                 Err(failure) if failure.is_transient() => {
                     may_be_applied |= failure.may_be_applied();
@@ -129,8 +130,9 @@ impl<'a> Store<'a> {
     }
 
     /// An equal item is left alone, unless it may be our own write that too few replicas hold.
-    async fn attempt(&self, record: &Prepared, may_be_own: bool) -> Result<Outcome, Failure> {
-        let mut found = self.get(record).await?;
+    /// `r` replicas are asked, or as many as the table says.
+    async fn attempt(&self, record: &Prepared, may_be_own: bool, r: Option<u8>) -> Result<Outcome, Failure> {
+        let mut found = self.get(record, r).await?;
         if holds_exactly(&found.versions, record) && !may_be_own {
             return Ok(Outcome::Unchanged);
         }
@@ -138,17 +140,17 @@ impl<'a> Store<'a> {
             if self.put(record, found).await?.siblings <= 1 {
                 break;
             }
-            found = self.get(record).await?;
+            found = self.get(record, r).await?;
         }
         Ok(Outcome::Written)
     }
 
-    async fn get(&self, record: &Prepared) -> Result<GetReply, Failure> {
+    async fn get(&self, record: &Prepared, r: Option<u8>) -> Result<GetReply, Failure> {
         let message = Get {
             trace: self.session.trace(),
             table: self.table.clone(),
             key: record.key.clone(),
-            r: None,
+            r,
             timeout_ms: self.session.timeout_ms,
         };
         send(&self.session.link, &message).await
@@ -175,13 +177,22 @@ impl<'a> Store<'a> {
         summary.fail(place, reason);
     }
 
-    /// Looks again at the records of which an earlier try may have arrived late, and merges it away.
+    /// Looks again at the records of which an earlier try may have arrived late, and merges it away. All replicas are asked, where they
+    /// can be: the earlier try may be on the disk of nobody but the node that took it, which was killed and has come back.
     pub async fn settle(&self) {
         if self.has_stopped() {
             return;
         }
         let uncertain = self.uncertain.take();
+        if uncertain.is_empty() {
+            return;
+        }
+        let status = send(&self.session.link, &DescribeStatus).await;
+        let all = status.ok().map(|status| status.effective_quorum[0]);
         for record in uncertain {
+            if all.is_some() && self.attempt(&record, false, all).await.is_ok() {
+                continue;
+            }
             if let Err(failure) = self.persist(&record).await {
                 self.summary.borrow_mut().written -= 1;
                 self.fail(record.place.to_string(), format!("written, but perhaps with siblings: {failure}"));
