@@ -7,7 +7,7 @@
 //!                         └─▶ Nemesis: strikes, and heals in the end
 //! ```
 //!
-//! One runtime, one thread, no other clock and no other source of chance than the seed: the same seed gives the same [`Trace`].
+//! One runtime, one thread, no other clock and no other source of chance than the seed: the same seed gives the same trace.
 
 mod clock;
 mod cluster;
