@@ -107,9 +107,9 @@ struct ResultLabel {
 }
 
 /// The counters of one operation, looked up once.
-#[derive(Clone)]
 struct RequestMetrics {
-    by_outcome: BTreeMap<Outcome, Counter>,
+    /// In the order of [`Outcome::ALL`].
+    by_outcome: [Counter; Outcome::ALL.len()],
     duration: Histogram,
 }
 
@@ -128,7 +128,7 @@ impl std::ops::Deref for Metrics {
 /// What [`Metrics`] share.
 pub struct Registered {
     registry: Mutex<Registry>,
-    requests: BTreeMap<&'static str, RequestMetrics>,
+    requests: BTreeMap<&'static str, Arc<RequestMetrics>>,
     link_errors: Family<LinkErrorLabels, Counter>,
     peers: Family<PeerLabel, Gauge>,
     read_repairs: Family<ResultLabel, Counter>,
@@ -238,7 +238,7 @@ impl Metrics {
 
     /// Begins to measure a client request.
     pub fn request(&self, op: &'static str) -> Measured {
-        Measured { metrics: self.clone(), op, started: Instant::now() }
+        Measured { metrics: self.requests.get(op).cloned(), started: Instant::now() }
     }
 
     /// A replica message got no answer.
@@ -295,7 +295,7 @@ impl Default for Metrics {
     }
 }
 
-fn register_requests(registry: &mut Registry) -> BTreeMap<&'static str, RequestMetrics> {
+fn register_requests(registry: &mut Registry) -> BTreeMap<&'static str, Arc<RequestMetrics>> {
     let counters: Family<RequestLabels, Counter> = Family::default();
     registry.register("requests", "Client requests by operation and outcome", counters.clone());
     let buckets = || Histogram::new(exponential_buckets(0.000_1, 2.0, 17));
@@ -304,16 +304,15 @@ fn register_requests(registry: &mut Registry) -> BTreeMap<&'static str, RequestM
     let of = |op: &'static str| {
         let counter =
             |outcome: Outcome| counters.get_or_create(&RequestLabels { op, outcome: outcome.label() }).clone();
-        let by_outcome = Outcome::ALL.into_iter().map(|outcome| (outcome, counter(outcome))).collect();
-        (op, RequestMetrics { by_outcome, duration: durations.get_or_create(&OpLabel { op }).clone() })
+        let duration = durations.get_or_create(&OpLabel { op }).clone();
+        (op, Arc::new(RequestMetrics { by_outcome: Outcome::ALL.map(counter), duration }))
     };
     OPERATIONS.into_iter().map(of).collect()
 }
 
 /// A request that is being measured.
 pub struct Measured {
-    metrics: Metrics,
-    op: &'static str,
+    metrics: Option<Arc<RequestMetrics>>,
     started: Instant,
 }
 
@@ -325,11 +324,9 @@ impl Measured {
 
     /// One of several that began together has ended.
     pub fn count(&self, outcome: Outcome) {
-        let Some(metrics) = self.metrics.requests.get(self.op) else { return };
+        let Some(metrics) = &self.metrics else { return };
         metrics.duration.observe(self.elapsed().as_secs_f64());
-        if let Some(counter) = metrics.by_outcome.get(&outcome) {
-            counter.inc();
-        }
+        metrics.by_outcome[outcome as usize].inc();
     }
 
     fn elapsed(&self) -> Duration {

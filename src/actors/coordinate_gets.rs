@@ -129,6 +129,27 @@ impl ReadGroup {
 }
 
 pub(super) async fn coordinate_gets(cx: Rc<Coordination>, group: ReadGroup, answers: GetAnswers) {
+    if group.needed() == 1 && group.begins_here(&cx) {
+        answer_from_here(cx, group, answers).await;
+    } else {
+        hear_others(cx, group, answers).await;
+    }
+}
+
+/// One answer is enough, and it costs no message.
+async fn answer_from_here(cx: Rc<Coordination>, group: ReadGroup, answers: GetAnswers) {
+    let held = group.read_replica(&cx, 0).await;
+    let now_ms = (cx.wall)();
+    for (one, held) in group.reads.into_iter().zip(held) {
+        match held {
+            Ok(siblings) => answers.give(one.place, Ok(reply(siblings, one.read.key.as_bytes(), now_ms))),
+            Err(_) => drop(actix::spawn(go_alone(Rc::clone(&cx), one, answers.clone()))),
+        }
+    }
+}
+
+/// Asks as many replicas as it takes, this one first if it is one of them.
+async fn hear_others(cx: Rc<Coordination>, group: ReadGroup, answers: GetAnswers) {
     let asked_at = Instant::now();
     let mut tallies = Tallies::of(&group);
     let mut own = None;

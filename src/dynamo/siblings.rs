@@ -12,6 +12,7 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::hlc::HlcTime;
@@ -78,8 +79,11 @@ pub struct Mint {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Siblings {
     clock: VersionVector,
-    versions: Vec<Version>,
+    versions: Versions,
 }
+
+/// Nearly every key has one version: it takes no memory of its own.
+pub type Versions = SmallVec<[Version; 1]>;
 
 /// Stands for the state of one copy of a key: equal copies have equal fingerprints, and others have not (but for one chance in 2^64).
 ///
@@ -102,7 +106,7 @@ impl Siblings {
         if self == other {
             return;
         }
-        let mut versions: Vec<Version> = Vec::with_capacity(self.versions.len() + other.versions.len());
+        let mut versions = Versions::new();
         for ours in std::mem::take(&mut self.versions) {
             match other.version(&ours.dot) {
                 Some(theirs) => versions.push(ours.join(theirs)),
@@ -162,7 +166,7 @@ impl Siblings {
     }
 
     /// The clock, and the versions that a reader at `now_ms` sees.
-    pub fn into_visible(mut self, now_ms: u64) -> (VersionVector, Vec<Version>) {
+    pub fn into_visible(mut self, now_ms: u64) -> (VersionVector, Versions) {
         self.versions.retain(|version| version.is_visible(now_ms));
         (self.clock, self.versions)
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::{Change, Mint, Siblings, Version};
+use super::{Change, Mint, Siblings, Version, Versions};
 use crate::dynamo::hlc::{Hlc, HlcTime};
 use crate::dynamo::version::{Dot, ReplicaId, VersionVector};
 
@@ -355,7 +355,7 @@ proptest! {
             states.extend(world.replicas.iter().map(|replica| replica.siblings.clone()));
         }
         if reaped && let Some(last) = states.last().cloned() {
-            let expiring: Vec<Version> =
+            let expiring: Versions =
                 last.versions.iter().map(|version| Version { expires_at_ms: Some(1), ..version.clone() }).collect();
             let mut gone = Siblings { versions: expiring, ..last };
             states.push(gone.clone());

@@ -16,6 +16,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smallvec::{SmallVec, smallvec};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::hlc::HlcTime;
@@ -141,16 +142,19 @@ impl Span {
 }
 
 /// A set of dots of one key, kept as spans: sorted, and disjoint within each replica.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Vec<Span>", into = "Vec<Span>")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "Spans")]
 pub struct VersionVector {
-    spans: Vec<Span>,
+    spans: Spans,
 }
+
+/// Nearly every key has one span: it takes no memory of its own.
+type Spans = SmallVec<[Span; 1]>;
 
 impl VersionVector {
     /// The vector that has seen nothing.
     pub const fn new() -> Self {
-        Self { spans: Vec::new() }
+        Self { spans: SmallVec::new_const() }
     }
 
     /// Whether the write named by `dot` has been seen.
@@ -164,7 +168,7 @@ impl VersionVector {
 
     /// Adds a span. The caller vouches that *every* dot its replica minted within it is known.
     pub fn insert(&mut self, span: Span) {
-        self.merge(&Self { spans: vec![span] });
+        self.merge(&Self { spans: smallvec![span] });
     }
 
     /// Adds all that `other` has seen.
@@ -190,7 +194,7 @@ impl VersionVector {
         let before = time.checked_sub(1).map(|until| Span { until: HlcTime::from_u64(until), ..span });
         let after = time.checked_add(1).map(|since| Span { since: HlcTime::from_u64(since), ..span });
         let rest = before.into_iter().chain(after).filter(|part| part.since <= part.until);
-        self.spans.splice(at..at, rest);
+        self.spans.insert_many(at, rest);
     }
 
     /// Whether everything that `other` has seen has been seen here too.
@@ -218,15 +222,21 @@ impl VersionVector {
     }
 }
 
-impl From<Vec<Span>> for VersionVector {
-    fn from(spans: Vec<Span>) -> Self {
-        Self { spans: joined(spans) }
+impl Serialize for VersionVector {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.spans.serialize(serializer)
     }
 }
 
-impl From<VersionVector> for Vec<Span> {
-    fn from(vector: VersionVector) -> Self {
-        vector.spans
+impl From<Vec<Span>> for VersionVector {
+    fn from(spans: Vec<Span>) -> Self {
+        Self::from(Spans::from_vec(spans))
+    }
+}
+
+impl From<Spans> for VersionVector {
+    fn from(spans: Spans) -> Self {
+        Self { spans: joined(spans) }
     }
 }
 
@@ -243,17 +253,17 @@ impl PartialOrd for VersionVector {
 }
 
 /// Sorts spans and joins those that overlap. Spans that merely follow each other stay apart: what lies between is not known.
-fn joined(mut spans: Vec<Span>) -> Vec<Span> {
+fn joined(mut spans: Spans) -> Spans {
     spans.retain(|span| span.since <= span.until);
     spans.sort_unstable();
-    let mut result: Vec<Span> = Vec::with_capacity(spans.len());
-    for span in spans {
-        match result.last_mut() {
-            Some(last) if last.touches(&span) => last.until = last.until.max(span.until),
-            _ => result.push(span),
+    spans.dedup_by(|next, last| {
+        let touches = last.touches(next);
+        if touches {
+            last.until = last.until.max(next.until);
         }
-    }
-    result
+        touches
+    });
+    spans
 }
 
 #[cfg(test)]
@@ -306,7 +316,7 @@ mod tests {
             for dot in all_dots() {
                 prop_assert_eq!(without.contains(&dot), a.contains(&dot) && dot != removed, "{}", dot);
             }
-            prop_assert_eq!(VersionVector::from(without.spans.clone()), without);
+            prop_assert_eq!(VersionVector::from(without.spans.to_vec()), without);
         }
 
         #[test]

@@ -13,7 +13,7 @@ use crate::dynamo::preference_list::Role;
 use crate::dynamo::quorum::QuorumError;
 use crate::dynamo::record_key::RecordKey;
 use crate::dynamo::ring::PartitionId;
-use crate::dynamo::siblings::{Siblings, Version};
+use crate::dynamo::siblings::{Siblings, Version, Versions};
 use crate::item::TableSchema;
 
 /// Write an item. Its key attributes say which.
@@ -146,7 +146,7 @@ pub struct Get {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GetReply {
     /// The visible versions; more than one are siblings; none: there is no such item.
-    pub versions: Vec<Version>,
+    pub versions: Versions,
     /// For the next write of this key.
     pub context: Context,
 }

@@ -127,7 +127,7 @@ pub fn client_operations(records: &mut Records) {
         r: Some(2),
         timeout_ms: Some(1_500),
     };
-    let reply = GetReply { versions: versions(), context: context() };
+    let reply = GetReply { versions: versions().into(), context: context() };
     records.operation(&get, &reply, &get_errors());
     let cursor = ScanCursor { partition: PartitionId(7), after: Some(record_key()) };
     let scan =

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use slipring::dynamo::context::Context;
+use slipring::dynamo::siblings::Versions;
 use slipring::item::{Item, TableSchema};
 use slipring::messages::client::{Get, GetError, GetReply, Put, PutError, PutReply};
 use slipring::wire::frame::Frame;
@@ -32,7 +33,7 @@ fn no_context() -> Context {
 }
 
 fn nothing() -> Vec<u8> {
-    let reply = GetReply { versions: Vec::new(), context: no_context() };
+    let reply = GetReply { versions: Versions::new(), context: no_context() };
     rmp_serde::to_vec(&Ok::<_, GetError>(reply)).unwrap()
 }
 
