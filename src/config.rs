@@ -31,7 +31,7 @@ use std::path::Path;
 
 pub use declare::{Key, Section};
 pub use keys::{
-    BridgeSection, ClusterSection, Config, HttpSection, LimitsSection, LogSection, NodeSection, ReplicationSection,
+    BridgeSection, ClusterSection, Config, HintedHandoffSection, HttpSection, LimitsSection, LogSection, NodeSection, ReplicationSection,
     RingSection, SECTIONS, StorageSection,
 };
 pub use problem::{ConfigError, Fault, Origin, Problem, Suggestion};
