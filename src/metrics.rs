@@ -258,7 +258,12 @@ impl Metrics {
         let hint_bytes = Family::default();
         registry.register_with_unit("hints_pending", "Size of the hints, by target", Unit::Bytes, hint_bytes.clone());
         let hint_ages = Family::default();
-        registry.register_with_unit("hints_oldest", "Age of the oldest hint, by target", Unit::Seconds, hint_ages.clone());
+        registry.register_with_unit(
+            "hints_oldest",
+            "Age of the oldest hint, by target",
+            Unit::Seconds,
+            hint_ages.clone(),
+        );
         let hints_dropped = Family::default();
         registry.register("hints_dropped", "Hints not kept, or given up, by reason", hints_dropped.clone());
         Self(Arc::new(Registered {

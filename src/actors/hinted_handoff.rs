@@ -15,7 +15,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::hand_over::{HintShard, Handover, Pacing};
+use super::hand_over::{Handover, HintShard, Pacing};
 use super::node::WallClock;
 use crate::dynamo::handoff_rate::{HandoffRate, Pace, RateBounds};
 use crate::dynamo::hint::HintBounds;
@@ -159,7 +159,9 @@ impl HintedHandoff {
         let (shards, here) = (Rc::clone(&self.shards), ctx.address());
         actix::spawn(async move {
             let mut all = HintSurvey::default();
-            for survey in join_all(shards.iter().map(|shard| shard.survey.send(SurveyHints))).await.into_iter().flatten() {
+            for survey in
+                join_all(shards.iter().map(|shard| shard.survey.send(SurveyHints))).await.into_iter().flatten()
+            {
                 all.waiting.extend(survey.waiting);
                 all.dirty.extend(survey.dirty);
             }
@@ -185,7 +187,9 @@ impl HintedHandoff {
         for (target, known) in &self.targets {
             self.metrics.hints_oldest(target, known.age_s(now_ms));
         }
-        old.iter().filter(|target| !self.targets.contains_key(target)).for_each(|target| self.metrics.hints_oldest(target, 0));
+        old.iter()
+            .filter(|target| !self.targets.contains_key(target))
+            .for_each(|target| self.metrics.hints_oldest(target, 0));
     }
 
     /// Whoever compares replicas remembers it from now on.
@@ -197,10 +201,15 @@ impl HintedHandoff {
         }
         let shards = Rc::clone(&self.shards);
         actix::spawn(async move {
-            let mark = |range: &DirtyRange| repair.send(MarkDirty { partition: range.partition, peer: range.peer.clone() });
+            let mark =
+                |range: &DirtyRange| repair.send(MarkDirty { partition: range.partition, peer: range.peer.clone() });
             let marked = join_all(ranges.iter().map(mark)).await;
-            let durable: Vec<DirtyRange> =
-                ranges.into_iter().zip(marked).filter(|(_, marked)| matches!(marked, Ok(Ok(())))).map(|(range, _)| range).collect();
+            let durable: Vec<DirtyRange> = ranges
+                .into_iter()
+                .zip(marked)
+                .filter(|(_, marked)| matches!(marked, Ok(Ok(()))))
+                .map(|(range, _)| range)
+                .collect();
             // Each shard knows which of them are its own.
             shards.iter().for_each(|shard| shard.forget.do_send(ForgetDirty { ranges: durable.clone() }));
         });

@@ -17,6 +17,13 @@ fn bounds() -> impl Strategy<Value = (u32, u32)> {
     (1_u32..1_000, 1_000_u32..100_000)
 }
 
+/// How many halvings lead from the cap to the floor.
+fn halvings(floor: u32, cap: u32) -> usize {
+    std::iter::successors(Some(f64::from(cap)), |rate| Some(rate / 2.0))
+        .take_while(|rate| *rate > f64::from(floor))
+        .count()
+}
+
 /// A controller that has seen requests of this p99 before hints are handed over.
 fn knowing(floor: u32, cap: u32, base_s: f64) -> HandoffRate {
     let mut rate = HandoffRate::new(RateBounds::new(floor, cap));
@@ -51,7 +58,7 @@ proptest! {
     #[test]
     fn nobody_served_lets_it_rise_at_once((floor, cap) in bounds()) {
         let mut rate = HandoffRate::new(RateBounds::new(floor, cap));
-        let ticks = (f64::from(cap) / f64::from(floor)).log2().ceil() as usize;
+        let ticks = halvings(floor, cap);
         (0..ticks).for_each(|_| rate.observe(None, true));
         prop_assert!(rate.rate() >= f64::from(cap) * 0.999);
     }
@@ -64,7 +71,7 @@ proptest! {
         rate.observe(Some(base * times), true);
         prop_assert!(rate.is_throttled());
         prop_assert!(rate.rate() <= (before / 2.0).max(f64::from(floor)));
-        let ticks = (f64::from(cap) / f64::from(floor)).log2().ceil() as usize;
+        let ticks = halvings(floor, cap);
         (0..ticks).for_each(|_| rate.observe(Some(base * times), true));
         prop_assert_eq!(rate.rate(), f64::from(floor));
     }

@@ -14,7 +14,8 @@ use crate::dynamo::node_id::NodeId;
 use crate::dynamo::record_key::RecordKey;
 use crate::dynamo::ring::PartitionId;
 use crate::messages::hints::{
-    CountHints, ForgetDirty, Hint, HintSurvey, HintsPending, NextHints, SettleHints, Settlement, SurveyHints, WhichHints,
+    CountHints, ForgetDirty, Hint, HintSurvey, HintsPending, NextHints, SettleHints, Settlement, SurveyHints,
+    WhichHints,
 };
 use crate::messages::replica::{ReadReplicaError, Slot, StoredRecord};
 use crate::metrics::HintLoss;

@@ -23,7 +23,7 @@ pub struct TargetView {
     pub bytes: u64,
     /// The age of the oldest, in seconds.
     pub oldest_s: u64,
-    /// `target down`, `handing over`, `throttled`, `failing` or `overflow`.
+    /// `target_down`, `handing_over`, `throttled`, `failing` or `overflow`.
     pub state: &'static str,
     /// How many have been settled per second lately.
     pub per_s: u64,
@@ -37,8 +37,8 @@ impl From<HintsRow> for TargetView {
     fn from(row: HintsRow) -> Self {
         let HintsRow { pending, oldest_s, state, per_s, eta_s, dirty_ranges } = row;
         let state = match state {
-            HintState::TargetDown => "target down",
-            HintState::HandingOver => "handing over",
+            HintState::TargetDown => "target_down",
+            HintState::HandingOver => "handing_over",
             HintState::Throttled => "throttled",
             HintState::Failing => "failing",
             HintState::OnlyDirty => "overflow",
@@ -64,7 +64,7 @@ impl View for HintsView {
         for row in &self.0 {
             grid.row([
                 number(&row.target),
-                alarming(row.state, matches!(row.state, "failing" | "overflow")),
+                alarming(&row.state.replace('_', " "), matches!(row.state, "failing" | "overflow")),
                 number(grouped(row.keys)),
                 number(bytes(row.bytes)),
                 number(if row.keys == 0 { "-".to_owned() } else { duration(row.oldest_s) }),
@@ -75,7 +75,10 @@ impl View for HintsView {
         let mut text = grid.text();
         for row in self.0.iter().filter(|row| row.dirty_ranges > 0) {
             let ranges = count(row.dirty_ranges.into(), "partition");
-            text += &format!("{} misses writes of {ranges} that no hint will bring: comparing replicas repairs them\n", row.target);
+            text += &format!(
+                "{} misses writes of {ranges} that no hint will bring: comparing replicas repairs them\n",
+                row.target
+            );
         }
         text
     }
