@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,12 +18,16 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::time::Instant;
 
+use crate::dynamo::latency::{BUCKETS, LatencyCounts, bucket_of};
 use crate::dynamo::node_id::NodeId;
 use crate::messages::LinkError;
 use crate::messages::client::{GetError, GetReply, PutError, PutReply, ScanReply};
 
 /// The operations that have their own request metrics.
-const OPERATIONS: [&str; 4] = ["put", "get", "delete", "scan"];
+const OPERATIONS: [&str; 4] = ["put", "get", "delete", SCAN];
+
+/// Takes as long as it is long: it says nothing about how others fare.
+const SCAN: &str = "scan";
 
 /// How a request ended, as a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,6 +101,47 @@ struct PeerLabel {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct TargetLabel {
+    target: String,
+}
+
+impl TargetLabel {
+    fn of(target: &NodeId) -> Self {
+        Self { target: target.to_string() }
+    }
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+/// Why a hint is not kept, or kept no longer, although its owner has not got it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HintLoss {
+    /// The bound in bytes is reached.
+    Full,
+    /// The storage refused it.
+    Storage,
+    /// It was too old.
+    TooOld,
+    /// It could not be read.
+    Corrupt,
+}
+
+impl HintLoss {
+    /// As metrics and logs call it.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Storage => "storage",
+            Self::TooOld => "too_old",
+            Self::Corrupt => "corrupt",
+        }
+    }
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct LinkErrorLabels {
     peer: String,
     kind: &'static str,
@@ -111,6 +157,8 @@ struct RequestMetrics {
     /// In the order of [`Outcome::ALL`].
     by_outcome: [Counter; Outcome::ALL.len()],
     duration: Histogram,
+    /// How many took how long, finer than the histogram.
+    took: Vec<AtomicU64>,
 }
 
 /// All metrics of one node. Clones share them, and cost no more than a counter.
@@ -132,8 +180,12 @@ pub struct Registered {
     link_errors: Family<LinkErrorLabels, Counter>,
     peers: Family<PeerLabel, Gauge>,
     read_repairs: Family<ResultLabel, Counter>,
-    hint_keys: Family<PeerLabel, Gauge>,
-    hint_bytes: Family<PeerLabel, Gauge>,
+    hint_keys: Family<TargetLabel, Gauge>,
+    hint_bytes: Family<TargetLabel, Gauge>,
+    hint_ages: Family<TargetLabel, Gauge>,
+    hints_dropped: Family<ReasonLabel, Counter>,
+    dirty_ranges: Gauge,
+    handoff_rate: Gauge,
     /// How many siblings a key has after a client's write.
     pub siblings: Histogram,
     /// Client writes refused for `limits.siblings_max`.
@@ -144,9 +196,7 @@ pub struct Registered {
     pub corrupt_records: Counter,
     /// Hints kept by this node as a coordinator.
     pub hints_kept: Counter,
-    /// Hints refused because their bound was reached.
-    pub hints_dropped: Counter,
-    /// Hints acknowledged by their owner and deleted.
+    /// Hints that are durable where they belong, and deleted.
     pub hints_delivered: Counter,
     /// Reads that asked one replica more than R.
     pub hedged_reads: Counter,
@@ -181,9 +231,7 @@ impl Metrics {
             counter("clock_skew_refusals", "Replica writes refused for a time stamp too far ahead");
         let corrupt_records = counter("corrupt_records", "Records whose checksum did not match");
         let hints_kept = counter("hints_kept", "Hints kept by this node as a coordinator");
-        let hints_dropped =
-            counter("hints_dropped", "Hints that were refused for limits.hints_max_bytes, or found corrupt");
-        let hints_delivered = counter("hints_delivered", "Hints acknowledged by their owner and deleted");
+        let hints_delivered = counter("hints_delivered", "Hints that are durable where they belong, and deleted");
         let hedged_reads = counter("hedged_reads", "Reads that asked one replica more than R");
         let shed = counter("shed", "Requests refused for a limit before any work was done");
         let ttl_reaped = counter("ttl_reaped", "Expired values whose payload was reaped");
@@ -200,6 +248,8 @@ impl Metrics {
         let disk_used_bytes = gauge("disk_used_bytes", "Bytes that the data directory takes");
         let disk_free_bytes = gauge("disk_free_bytes", "Bytes free on its device");
         let read_only = gauge("read_only", "1 while writes are refused for want of disk space");
+        let dirty_ranges = gauge("hints_dirty_ranges", "Ranges of which a node misses writes that no hint will bring");
+        let handoff_rate = gauge("hints_replay_rate", "Hints per second that may be handed over now; 0: none wait");
         let link_errors = Family::default();
         registry.register("link_errors", "Replica messages without an answer, by peer and reason", link_errors.clone());
         let peers = Family::default();
@@ -210,6 +260,15 @@ impl Metrics {
         registry.register("hints_pending_keys", "Keys with a hint, by the node it waits for", hint_keys.clone());
         let hint_bytes = Family::default();
         registry.register_with_unit("hints_pending", "Size of the hints, by target", Unit::Bytes, hint_bytes.clone());
+        let hint_ages = Family::default();
+        registry.register_with_unit(
+            "hints_oldest",
+            "Age of the oldest hint, by target",
+            Unit::Seconds,
+            hint_ages.clone(),
+        );
+        let hints_dropped = Family::default();
+        registry.register("hints_dropped", "Hints not kept, or given up, by reason", hints_dropped.clone());
         Self(Arc::new(Registered {
             registry: Mutex::new(registry),
             requests,
@@ -218,12 +277,15 @@ impl Metrics {
             read_repairs,
             hint_keys,
             hint_bytes,
+            hint_ages,
+            hints_dropped,
+            dirty_ranges,
+            handoff_rate,
             siblings,
             sibling_limit_rejections,
             clock_skew_refusals,
             corrupt_records,
             hints_kept,
-            hints_dropped,
             hints_delivered,
             hedged_reads,
             shed,
@@ -264,9 +326,31 @@ impl Metrics {
         self.read_repairs.get_or_create(&ResultLabel { result: if repaired { "ok" } else { "failed" } }).inc();
     }
 
+    /// A hint is not kept, or kept no longer, although its owner has not got it.
+    pub fn hint_lost(&self, why: HintLoss) {
+        self.hints_dropped.get_or_create(&ReasonLabel { reason: why.label() }).inc();
+    }
+
+    /// How old the oldest hint for a node is.
+    pub fn hints_oldest(&self, target: &NodeId, age_s: u64) {
+        self.hint_ages.get_or_create(&TargetLabel::of(target)).set(i64::try_from(age_s).unwrap_or(i64::MAX));
+    }
+
+    /// How fast hints may be handed over, per second, and of how many ranges a node misses something.
+    pub fn handing_over(&self, rate: f64, dirty_ranges: usize) {
+        self.handoff_rate.set(rate as i64);
+        self.dirty_ranges.set(i64::try_from(dirty_ranges).unwrap_or(i64::MAX));
+    }
+
+    /// How long all puts, gets and deletes so far took.
+    pub fn served(&self) -> LatencyCounts {
+        let counted = || self.requests.iter().filter(|(op, _)| **op != SCAN).map(|(_, metrics)| metrics);
+        LatencyCounts::read(|bucket| counted().map(|metrics| metrics.took[bucket].load(Ordering::Relaxed)).sum())
+    }
+
     /// The hints that wait for a node have become more, or fewer.
     pub fn hints_changed(&self, target: &NodeId, keys: i64, bytes: i64) {
-        let label = PeerLabel { peer: target.to_string() };
+        let label = TargetLabel::of(target);
         self.hint_keys.get_or_create(&label).inc_by(keys);
         self.hint_bytes.get_or_create(&label).inc_by(bytes);
     }
@@ -305,7 +389,8 @@ fn register_requests(registry: &mut Registry) -> BTreeMap<&'static str, Arc<Requ
         let counter =
             |outcome: Outcome| counters.get_or_create(&RequestLabels { op, outcome: outcome.label() }).clone();
         let duration = durations.get_or_create(&OpLabel { op }).clone();
-        (op, Arc::new(RequestMetrics { by_outcome: Outcome::ALL.map(counter), duration }))
+        let took = (0..BUCKETS).map(|_| AtomicU64::new(0)).collect();
+        (op, Arc::new(RequestMetrics { by_outcome: Outcome::ALL.map(counter), duration, took }))
     };
     OPERATIONS.into_iter().map(of).collect()
 }
@@ -325,7 +410,9 @@ impl Measured {
     /// One of several that began together has ended.
     pub fn count(&self, outcome: Outcome) {
         let Some(metrics) = &self.metrics else { return };
-        metrics.duration.observe(self.elapsed().as_secs_f64());
+        let elapsed = self.elapsed();
+        metrics.duration.observe(elapsed.as_secs_f64());
+        metrics.took[bucket_of(elapsed)].fetch_add(1, Ordering::Relaxed);
         metrics.by_outcome[outcome as usize].inc();
     }
 

@@ -4,10 +4,11 @@ use bytes::Bytes;
 use slipring::admin::answer::{Answer, Format, View};
 use slipring::admin::import::ImportView;
 use slipring::admin::view::cluster::{NodesView, RingView};
+use slipring::admin::view::hints::HintsView;
 use slipring::admin::view::item::{ItemView, WrittenView};
 use slipring::admin::view::metrics::MetricsView;
 use slipring::admin::view::place::PlaceView;
-use slipring::admin::view::status::{HintsView, StatusView};
+use slipring::admin::view::status::StatusView;
 use slipring::admin::view::table::{TableView, TablesView};
 use slipring::dynamo::context::Context;
 use slipring::dynamo::hlc::HlcTime;
@@ -18,7 +19,7 @@ use slipring::dynamo::siblings::{Change, Mint, Siblings};
 use slipring::dynamo::version::{Dot, ReplicaId, VersionVector};
 use slipring::item::{Conflict, TableSchema, item_from_json};
 use slipring::messages::LinkError;
-use slipring::messages::admin::{NodeRow, RingDescription, Status};
+use slipring::messages::admin::{HintState, HintsRow, NodeRow, RingDescription, Status};
 use slipring::messages::client::{GetReply, PutReply, WhereReplica, WhereReply};
 use slipring::messages::hints::HintsPending;
 use slipring::messages::replica::ReadReplicaError;
@@ -185,12 +186,32 @@ fn the_status() {
     warning     b cannot be reached from here: see `nodes`
     "#);
     insta::assert_snapshot!(json(&view), @r#"{"node":"a","version":"0.1.0","cluster":"slipring","cluster_uuid":"de8f6667-81b3-4949-b1f2-6eef213326dc","uptime_s":93600,"members":2,"reachable":1,"quorum":{"n":3,"r":2,"w":2},"effective_quorum":{"n":2,"r":2,"w":2},"sloppy":true,"durability":"always","disk_used_bytes":1536,"disk_free_bytes":21474836480,"read_only":false,"hints":[{"target":"b","keys":1204,"bytes":99000}],"warnings":["b cannot be reached from here: see `nodes`"]}"#);
-    let hints = HintsView(view.hints);
-    insta::assert_snapshot!(text(&hints), @r#"
-    FOR  KEYS      SIZE
-    b    1204  96.6 KiB
+}
+
+#[test]
+fn hints() {
+    let row = |name, keys, state, eta_s: Option<u64>, dirty_ranges| HintsRow {
+        pending: HintsPending { target: node(name), keys, bytes: keys * 80 },
+        oldest_s: 93_600,
+        state,
+        per_s: eta_s.map_or(0, |_| 400),
+        eta_s,
+        dirty_ranges,
+    };
+    let view = HintsView::from(vec![
+        row("b", 1204, HintState::TargetDown, None, 0),
+        row("c", 20_000, HintState::Throttled, Some(50), 1),
+        row("d", 0, HintState::OnlyDirty, None, 12),
+    ]);
+    insta::assert_snapshot!(text(&view), @r#"
+    FOR  STATE          KEYS      SIZE   OLDEST  PER SECOND  READY IN
+    b    target down   1,204  94.0 KiB  1 d 2 h           0         -
+    c    throttled    20,000   1.5 MiB  1 d 2 h         400      50 s
+    d    overflow          0       0 B        -           0         -
+    c misses writes of 1 partition that no hint will bring: comparing replicas repairs them
+    d misses writes of 12 partitions that no hint will bring: comparing replicas repairs them
     "#);
-    insta::assert_snapshot!(json(&hints), @r#"[{"target":"b","keys":1204,"bytes":99000}]"#);
+    insta::assert_snapshot!(json(&view), @r#"[{"target":"b","keys":1204,"bytes":96320,"oldest_s":93600,"state":"target_down","per_s":0,"eta_s":null,"dirty_ranges":0},{"target":"c","keys":20000,"bytes":1600000,"oldest_s":93600,"state":"throttled","per_s":400,"eta_s":50,"dirty_ranges":1},{"target":"d","keys":0,"bytes":0,"oldest_s":93600,"state":"overflow","per_s":0,"eta_s":null,"dirty_ranges":12}]"#);
     assert_eq!(json(&HintsView(Vec::new())), "[]\n");
 }
 

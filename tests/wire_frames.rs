@@ -35,6 +35,7 @@ const NUMBERS: &[(&str, u16)] = &[
     ("DescribeNodes", 41),
     ("DescribeRing", 42),
     ("ReadMetrics", 43),
+    ("DescribeHints", 44),
 ];
 
 const FRAME_MAX_BYTES: usize = 1 << 20;

@@ -23,13 +23,16 @@ use super::bridge_listener::{BridgeListener, ConnectedPeers, ListenerParts, Nonc
 use super::bridge_session::SessionRecipients;
 use super::coordination::{ReplicaRecipients, Replicas};
 use super::founding::LocalIdentity;
-use super::hinted_handoff::{HintShard, HintedHandoff};
+use super::hand_over::HintShard;
+use super::hinted_handoff::{HandoffParts, HintedHandoff};
 use super::node::{Committed, Node, NodeLimits, NodeParts, WallClock};
 use super::peer::{Peer, PeerParts};
 use super::replication_coordinator::{CoordinatorParts, ReplicationCoordinator};
 use super::ring_manager::RingManager;
 use super::ttl_reaper::TtlReaper;
 use crate::config::{Config, Durability};
+use crate::dynamo::handoff_rate::RateBounds;
+use crate::dynamo::hint::HintBounds;
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::quorum::{Quorum, QuorumError};
 use crate::dynamo::ring::{Ring, RingError};
@@ -105,6 +108,11 @@ impl Blueprint {
         self.founded.members.iter().filter(|known| known.member.id != self.local.member.member.id)
     }
 
+    fn hint_bounds(&self) -> HintBounds {
+        let max_age_ms = self.config.hinted_handoff.max_age_s.saturating_mul(1000);
+        HintBounds { max_bytes: self.config.limits.hints_max_bytes, max_age_ms }
+    }
+
     fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.config.limits.request_timeout_ms)
     }
@@ -130,7 +138,7 @@ pub fn start_shard(blueprint: &Blueprint, shard: usize) -> Result<Shard, ReadErr
             siblings_max: limits.siblings_max,
             siblings_max_bytes: blueprint.config.bridge.frame_max_bytes as u64 / 2,
             max_clock_skew_ms: limits.max_clock_skew_ms,
-            hints_max_bytes: limits.hints_max_bytes,
+            hints: blueprint.hint_bounds(),
             cache_bytes: blueprint.config.storage.cache_bytes / blueprint.workers as u64,
         },
         metrics: blueprint.metrics.clone(),
@@ -143,6 +151,7 @@ pub fn start_shard(blueprint: &Blueprint, shard: usize) -> Result<Shard, ReadErr
 #[derive(Clone)]
 pub struct Control {
     ring: Addr<RingManager>,
+    handoff: Addr<HintedHandoff>,
     admin: Addr<AdminSession>,
 }
 
@@ -159,19 +168,12 @@ pub fn start_control(
     let links_per_peer = blueprint.workers + 1;
     let ring = RingManager::new(Arc::clone(view), blueprint.founded.clone(), links_per_peer, metrics.clone()).start();
     let peers = start_peers(blueprint, blueprint.workers, &ring, connector, rng);
-    let hint_shard = |shard: &Shard| HintShard {
-        next: shard.clone().recipient(),
-        delivered: shard.clone().recipient(),
-        count: shard.clone().recipient(),
-    };
-    let writers = peers.into_iter().map(|(node, peer)| (node, peer.recipient())).collect();
-    let hints = shards.iter().map(hint_shard).collect();
-    let handoff = HintedHandoff::new(hints, writers, Arc::clone(view)).start();
+    let handoff = start_handoff(blueprint, view, shards, peers);
     ring.do_send(Subscribe(handoff.clone().recipient()));
     TtlReaper::new(shards.iter().map(|shard| shard.clone().recipient()).collect()).start();
     let admin = AdminSession::new(AdminParts {
         view: ring.clone().recipient(),
-        hints: handoff.recipient(),
+        hints: handoff.clone().recipient(),
         storage: Arc::clone(&blueprint.storage),
         cluster_name: blueprint.founded.identity.name.clone(),
         cluster_uuid: blueprint.founded.identity.uuid,
@@ -181,7 +183,35 @@ pub fn start_control(
         },
         metrics,
     });
-    Control { ring, admin: admin.start() }
+    Control { ring, handoff, admin: admin.start() }
+}
+
+fn start_handoff(
+    blueprint: &Blueprint,
+    view: &Arc<View>,
+    shards: &[Shard],
+    peers: BTreeMap<NodeId, Addr<Peer>>,
+) -> Addr<HintedHandoff> {
+    let hint_shard = |shard: &Shard| HintShard {
+        next: shard.clone().recipient(),
+        settle: shard.clone().recipient(),
+        count: shard.clone().recipient(),
+        survey: shard.clone().recipient(),
+        forget: shard.clone().recipient(),
+        write: shard.clone().recipient(),
+    };
+    let config = &blueprint.config.hinted_handoff;
+    let parts = HandoffParts {
+        shards: shards.iter().map(hint_shard).collect(),
+        peers: peers.into_iter().map(|(node, peer)| (node, peer.recipient())).collect(),
+        view: Arc::clone(view),
+        wall: Arc::clone(&blueprint.wall),
+        bounds: blueprint.hint_bounds(),
+        rate: RateBounds::new(config.rate_min, config.rate_max),
+        repair: None,
+        metrics: blueprint.metrics.clone(),
+    };
+    HintedHandoff::new(parts).start()
 }
 
 /// What every worker stands on once all shards and the control actors run.
@@ -255,6 +285,7 @@ fn session_recipients(
         nodes: control.ring.clone().recipient(),
         ring: control.ring.clone().recipient(),
         metrics: control.admin.clone().recipient(),
+        hints: control.handoff.clone().recipient(),
     }
 }
 

@@ -15,7 +15,7 @@ use tracing::warn;
 use super::coordination::ReplicaRecipients;
 use super::link::FramesArrived;
 use crate::dynamo::ring::PartitionId;
-use crate::messages::admin::{DescribeNodes, DescribeRing, DescribeStatus, ReadMetrics};
+use crate::messages::admin::{DescribeHints, DescribeNodes, DescribeRing, DescribeStatus, ReadMetrics};
 use crate::messages::client::{Delete, Get, ListTables, Put, Scan, Where};
 use crate::messages::replica::{CompareReplica, CoordinateWrite, ReadReplica, ScanReplica, WriteReplica};
 use crate::messages::together::{Answers, Together};
@@ -49,6 +49,8 @@ pub struct SessionRecipients {
     pub ring: Recipient<DescribeRing>,
     /// The metrics.
     pub metrics: Recipient<ReadMetrics>,
+    /// What waits for other nodes.
+    pub hints: Recipient<DescribeHints>,
 }
 
 /// Why a connection is given up. Nothing of the frame was acted on.
@@ -105,6 +107,7 @@ impl BridgeSession {
             Operation::DescribeNodes => self.serve(frame, &to.nodes),
             Operation::DescribeRing => self.serve(frame, &to.ring),
             Operation::ReadMetrics => self.serve(frame, &to.metrics),
+            Operation::DescribeHints => self.serve(frame, &to.hints),
         }
     }
 

@@ -11,6 +11,8 @@ mod coordinate_scan;
 mod coordinate_where;
 pub mod coordination;
 pub mod founding;
+pub mod hand_over;
+mod hint_ledger;
 pub mod hinted_handoff;
 mod link;
 pub mod node;

@@ -11,14 +11,13 @@ use actix::{Actor, Context, Handler, Message, Recipient};
 use bytes::Bytes;
 use tracing::{error, warn};
 
+use crate::dynamo::hint::HintBounds;
 use crate::dynamo::hlc::{Hlc, HlcTime, TooFarAhead};
-use crate::dynamo::node_id::NodeId;
 use crate::dynamo::record_key::RecordKey;
 use crate::dynamo::ring::PartitionId;
 use crate::dynamo::siblings::{Fingerprint, Mint, Siblings};
 use crate::dynamo::version::{Dot, ReplicaId, VersionVector};
 use crate::item::Conflict;
-use crate::messages::hints::{CountHints, Hint, HintDelivered, HintsPending, NextHints};
 use crate::messages::replica::{
     CompareReplica, CoordinateWrite, CoordinateWriteError, ReadReplica, ReadReplicaError, ScanReplica, ScanSlice, Slot,
     StorageRefusal, StoredRecord, WriteReplica, WriteReplicaError,
@@ -26,10 +25,14 @@ use crate::messages::replica::{
 use crate::messages::storage::StorageFailed;
 use crate::messages::together::Together;
 use crate::messages::ttl::ReapExpired;
-use crate::metrics::Metrics;
+use crate::metrics::{HintLoss, Metrics};
 use crate::storage::{Batch, CommitError, CommitOutcome, Committer, ReadError, ScanRange, Space, Storage};
 
-use super::node_parts::{Acknowledgement, HintLedger, Pending, RecordCache, StorageKey};
+use super::hint_ledger::{DirtyRanges, HintLedger, hint_parts};
+use super::node_parts::{Acknowledgement, Pending, RecordCache, StorageKey};
+use hints::Losses;
+
+mod hints;
 
 /// The wall clock, in ms since the Unix epoch: an argument, so that a simulation can bend it.
 pub type WallClock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -49,8 +52,8 @@ pub struct NodeLimits {
     pub siblings_max_bytes: u64,
     /// How far ahead of this node's clock a remote time stamp may be, in ms.
     pub max_clock_skew_ms: u64,
-    /// Bound of the hints kept for one node, in bytes.
-    pub hints_max_bytes: u64,
+    /// Bounds of the hints kept for one node, by all shards together.
+    pub hints: HintBounds,
     /// Bound of the records kept in memory by this shard, in bytes.
     pub cache_bytes: u64,
 }
@@ -71,6 +74,9 @@ pub struct Node {
     gathered: Batch,
     cache: RecordCache,
     hints: HintLedger,
+    /// What nodes miss that no hint will bring.
+    dirty: DirtyRanges,
+    losses: Losses,
     /// Dots that this process minted before this instant may be forgotten: no span begins earlier.
     remembers_since: HlcTime,
     limits: NodeLimits,
@@ -112,6 +118,7 @@ impl Node {
         let mut clock = Hlc::starting_above(floor);
         let remembers_since = clock.tick((parts.wall)());
         let hints = HintLedger::load(parts.storage.as_ref(), parts.shard, parts.shards, parts.metrics.clone())?;
+        let dirty = DirtyRanges::load(parts.storage.as_ref(), parts.shard, parts.shards)?;
         Ok(Self {
             shard: parts.shard,
             shards: parts.shards,
@@ -124,6 +131,8 @@ impl Node {
             gathered: Batch::default(),
             cache: RecordCache::new(parts.limits.cache_bytes),
             hints,
+            dirty,
+            losses: Losses::default(),
             remembers_since,
             limits: parts.limits,
             metrics: parts.metrics,
@@ -173,8 +182,10 @@ impl Node {
     /// Puts a record on its way to the disk; [`send_off`](Self::send_off) must follow.
     fn store(&mut self, at: StorageKey, slot: &Slot, record: Rc<StoredRecord>) -> u64 {
         let bytes = record.to_bytes();
-        if let Slot::HintFor(target) = slot {
-            self.hints.kept(target, &at.key, bytes.len() as u64);
+        if let Slot::HintFor(target) = slot
+            && let Some((_, key)) = hint_parts(&at.key)
+        {
+            self.hints.kept(target, key, bytes.len() as u64, record.born.unix_ms());
         }
         self.gathered.put(at.space, at.key.clone(), bytes);
         self.pending.add(at, Some(record))
@@ -195,10 +206,6 @@ impl Node {
     }
 
     fn coordinate(&mut self, write: CoordinateWrite) -> Result<Siblings, CoordinateWriteError> {
-        let max_bytes = self.limits.hints_max_bytes;
-        if let Some(target) = self.hints_full(&write.slot, write.change.value.as_ref().map_or(0, Bytes::len)) {
-            return Err(CoordinateWriteError::HintsFull { target, max_bytes });
-        }
         let at = StorageKey::of(&write.key, &write.slot);
         let base = self.write_base(&at)?;
         let mut siblings = base.siblings.clone();
@@ -220,6 +227,9 @@ impl Node {
             siblings.keep_latest();
         }
         self.check_siblings(&write.key, &base.siblings, &siblings)?;
+        let max_bytes = self.limits.hints.max_bytes;
+        self.check_hint_room(&write.key, &write.slot, siblings.payload_bytes())
+            .map_err(|target| CoordinateWriteError::HintsFull { target, max_bytes })?;
         self.store(at, &write.slot, Rc::new(StoredRecord { born: base.born, siblings: siblings.clone() }));
         Ok(siblings)
     }
@@ -270,10 +280,6 @@ impl Node {
             })?;
         }
         let at = StorageKey::of(&write.key, &write.slot);
-        let max_bytes = self.limits.hints_max_bytes;
-        if let Some(target) = self.hints_full(&write.slot, write.siblings.payload_bytes()) {
-            return Err(WriteReplicaError::HintsFull { target, max_bytes });
-        }
         let base = self.write_base(&at).map_err(WriteReplicaError::Storage)?;
         let mut siblings = base.siblings.clone();
         siblings.merge(&write.siblings);
@@ -283,57 +289,11 @@ impl Node {
         if siblings == base.siblings {
             return Ok(self.pending.ticket(&at));
         }
+        if let Err(target) = self.check_hint_room(&write.key, &write.slot, siblings.payload_bytes()) {
+            self.lose_hint(write.key.partition(), &target, HintLoss::Full);
+            return Err(WriteReplicaError::HintsFull { target, max_bytes: self.limits.hints.max_bytes });
+        }
         Ok(Some(self.store(at, &write.slot, Rc::new(StoredRecord { born: base.born, siblings }))))
-    }
-
-    fn next_hints(&mut self, next: &NextHints) -> Result<Vec<Hint>, ReadReplicaError> {
-        let keys = self.hints.next(&next.target, next.after.as_ref(), next.limit);
-        let mut hints = Vec::with_capacity(keys.len());
-        for key in keys {
-            let at = StorageKey::of(&key, &Slot::HintFor(next.target.clone()));
-            match self.committed(&at) {
-                Ok(Some(record)) => hints.push(Hint { key, siblings: record.siblings.clone() }),
-                Err(ReadReplicaError::Corrupt) => self.drop_hint(&next.target, at),
-                // Not on disk yet: it comes with the next round.
-                Ok(None) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(hints)
-    }
-
-    /// A hint that cannot be read helps nobody; the other replicas hold the write.
-    fn drop_hint(&mut self, target: &NodeId, at: StorageKey) {
-        warn!(%target, key = ?at.key, "a corrupt hint was dropped");
-        self.metrics.hints_dropped.inc();
-        self.forget_hint(target, at);
-    }
-
-    /// A refused write of a hint, or a refused deletion, has left on disk what was there before.
-    fn recount_hint(&mut self, at: &StorageKey) {
-        let Some((target, _)) = hint_parts(&at.key) else { return };
-        match self.storage.get(at.space, &at.key) {
-            Ok(Some(bytes)) => self.hints.kept(&target, &at.key, bytes.len() as u64),
-            Ok(None) => self.hints.delivered(&target, &at.key),
-            // It is there, and will be found corrupt when it is handed over.
-            Err(_) => {}
-        }
-    }
-
-    fn forget_hint(&mut self, target: &NodeId, at: StorageKey) {
-        self.gathered.delete(at.space, at.key.clone());
-        self.hints.delivered(target, &at.key);
-        self.pending.add(at, None);
-    }
-
-    /// The node whose hints would exceed their bound with `more` bytes, if it is one.
-    fn hints_full(&self, slot: &Slot, more: usize) -> Option<NodeId> {
-        let Slot::HintFor(target) = slot else { return None };
-        let full = self.hints.bytes(target) + more as u64 > self.limits.hints_max_bytes;
-        full.then(|| {
-            self.metrics.hints_dropped.inc();
-            target.clone()
-        })
     }
 
     fn refusal(&mut self, error: &CommitError) -> StorageRefusal {
@@ -424,8 +384,8 @@ impl Handler<Committed> for Node {
     fn handle(&mut self, Committed(outcome): Committed, _: &mut Self::Context) {
         let refusal = outcome.result.as_ref().err().map(|error| self.refusal(error));
         while let Some(written) = self.pending.next_up_to(outcome.last) {
-            if refusal.is_some() && written.at.space == Space::Hints && !written.superseded {
-                self.recount_hint(&written.at);
+            if refusal.is_some() {
+                self.unkeep(&written);
             }
             match (written.record, &refusal) {
                 (Some(record), None) => self.cache.insert(written.at, record),
@@ -436,6 +396,7 @@ impl Handler<Committed> for Node {
                 acknowledgement.give(refusal.clone().map_or(Ok(()), |refusal| Err(refusal.into())));
             }
         }
+        self.send_off();
     }
 }
 
@@ -478,39 +439,6 @@ impl Handler<Together<ScanReplica>> for Node {
     }
 }
 
-impl Handler<NextHints> for Node {
-    type Result = Result<Vec<Hint>, ReadReplicaError>;
-
-    fn handle(&mut self, next: NextHints, _: &mut Self::Context) -> Self::Result {
-        let hints = self.next_hints(&next);
-        self.send_off();
-        hints
-    }
-}
-
-impl Handler<HintDelivered> for Node {
-    type Result = ();
-
-    fn handle(&mut self, delivered: HintDelivered, _: &mut Self::Context) {
-        let slot = Slot::HintFor(delivered.target.clone());
-        let at = StorageKey::of(&delivered.hint.key, &slot);
-        let unchanged = matches!(self.latest(&at), Ok(Some(record)) if record.siblings == delivered.hint.siblings);
-        if unchanged {
-            self.metrics.hints_delivered.inc();
-            self.forget_hint(&delivered.target, at);
-            self.send_off();
-        }
-    }
-}
-
-impl Handler<CountHints> for Node {
-    type Result = Vec<HintsPending>;
-
-    fn handle(&mut self, _: CountHints, _: &mut Self::Context) -> Self::Result {
-        self.hints.count()
-    }
-}
-
 impl Handler<ReapExpired> for Node {
     type Result = Result<Option<Bytes>, ReadReplicaError>;
 
@@ -546,11 +474,4 @@ fn stored_ceiling(storage: &dyn Storage) -> Result<HlcTime, ReadError> {
         }
     }
     Ok(floor)
-}
-
-/// For `hints`: whom a stored hint belongs to, and which record it is.
-pub(super) fn hint_parts(key: &Bytes) -> Option<(NodeId, RecordKey)> {
-    let end = key.iter().position(|byte| *byte == 0)?;
-    let target = NodeId::new(std::str::from_utf8(&key[..end]).ok()?).ok()?;
-    Some((target, RecordKey::try_from(key.slice(end + 1..)).ok()?))
 }

@@ -1,21 +1,15 @@
-//! What a `Node` keeps in memory: the writes on their way to disk, the records read last, and the index of its hints.
+//! What a `Node` keeps in memory: the writes on their way to disk, and the records read last.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
-use super::node::hint_parts;
-use crate::dynamo::node_id::NodeId;
+use super::hint_ledger::hint_key;
 use crate::dynamo::record_key::RecordKey;
-use crate::messages::hints::HintsPending;
 use crate::messages::replica::{Slot, StoredRecord, WriteReplicaError};
 use crate::messages::together::Answers;
-use crate::metrics::Metrics;
-use crate::storage::{ReadError, ScanRange, Space, Storage};
-
-/// How many hints are read from disk at once when a node starts.
-const LOAD_SLICE: usize = 1024;
+use crate::storage::Space;
 
 /// Where a copy lies on disk: a record under its own key, a hint under its target and key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,14 +25,6 @@ impl StorageKey {
             Slot::HintFor(target) => Self { space: Space::Hints, key: hint_key(target, key) },
         }
     }
-}
-
-fn hint_key(target: &NodeId, key: &RecordKey) -> Bytes {
-    let mut bytes = BytesMut::with_capacity(target.as_str().len() + 1 + key.as_bytes().len());
-    bytes.extend_from_slice(target.as_str().as_bytes());
-    bytes.put_u8(0);
-    bytes.extend_from_slice(key.as_bytes());
-    bytes.freeze()
 }
 
 /// Whom to tell when a write is on disk, or has been refused.
@@ -154,85 +140,5 @@ impl RecordCache {
 
     pub(super) fn remove(&mut self, at: &StorageKey) {
         self.records.remove(at);
-    }
-}
-
-/// Which hints this shard keeps, by target: their keys and sizes. The hints themselves are on disk.
-pub(super) struct HintLedger {
-    targets: BTreeMap<NodeId, Target>,
-    /// Shows the sums over all shards.
-    metrics: Metrics,
-}
-
-#[derive(Default)]
-struct Target {
-    bytes: u64,
-    keys: BTreeMap<RecordKey, u64>,
-}
-
-impl HintLedger {
-    /// Reads the keys of all hints that belong to the shard.
-    pub(super) fn load(
-        storage: &dyn Storage,
-        shard: usize,
-        shards: usize,
-        metrics: Metrics,
-    ) -> Result<Self, ReadError> {
-        let mut ledger = Self { targets: BTreeMap::new(), metrics };
-        let mut after: Option<Bytes> = None;
-        loop {
-            let range = after.as_deref().map_or(ScanRange::all(), |last| ScanRange::all().after(last));
-            let page = storage.scan(Space::Hints, range, LOAD_SLICE)?;
-            let sized = page.entries.iter().map(|(key, value)| (key, value.len() as u64));
-            for (key, bytes) in sized.chain(page.corrupt.iter().map(|key| (key, 0))) {
-                let Some((target, record)) = hint_parts(key) else { continue };
-                if record.partition().0 as usize % shards == shard {
-                    ledger.kept(&target, key, bytes);
-                }
-            }
-            match page.resume_after {
-                Some(last) => after = Some(last),
-                None => return Ok(ledger),
-            }
-        }
-    }
-
-    pub(super) fn kept(&mut self, target: &NodeId, key: &Bytes, bytes: u64) {
-        let Some((_, record)) = hint_parts(key) else { return };
-        let entry = self.targets.entry(target.clone()).or_default();
-        let before = entry.keys.insert(record, bytes);
-        entry.bytes = entry.bytes + bytes - before.unwrap_or(0);
-        let (keys, bytes) = (i64::from(before.is_none()), bytes.cast_signed() - before.unwrap_or(0).cast_signed());
-        self.metrics.hints_changed(target, keys, bytes);
-    }
-
-    pub(super) fn delivered(&mut self, target: &NodeId, key: &Bytes) {
-        let Some((_, record)) = hint_parts(key) else { return };
-        let Some(entry) = self.targets.get_mut(target) else { return };
-        let Some(bytes) = entry.keys.remove(&record) else { return };
-        entry.bytes -= bytes;
-        if entry.keys.is_empty() {
-            self.targets.remove(target);
-        }
-        self.metrics.hints_changed(target, -1, -bytes.cast_signed());
-    }
-
-    pub(super) fn bytes(&self, target: &NodeId) -> u64 {
-        self.targets.get(target).map_or(0, |target| target.bytes)
-    }
-
-    pub(super) fn next(&self, target: &NodeId, after: Option<&RecordKey>, limit: usize) -> Vec<RecordKey> {
-        let Some(target) = self.targets.get(target) else { return Vec::new() };
-        let start = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
-        target.keys.range((start, std::ops::Bound::Unbounded)).take(limit).map(|(key, _)| key.clone()).collect()
-    }
-
-    pub(super) fn count(&self) -> Vec<HintsPending> {
-        let pending = |(node, target): (&NodeId, &Target)| HintsPending {
-            target: node.clone(),
-            keys: target.keys.len() as u64,
-            bytes: target.bytes,
-        };
-        self.targets.iter().map(pending).collect()
     }
 }

@@ -11,15 +11,16 @@ use super::parse::{Request, parse_words};
 use super::session::{Session, now_ms};
 use super::usage::UsageError;
 use super::view::cluster::{NodesView, RingView};
+use super::view::hints::HintsView;
 use super::view::item::{ItemView, WrittenView};
 use super::view::metrics::MetricsView;
 use super::view::place::PlaceView;
-use super::view::status::{HintsRow, HintsView, StatusView};
+use super::view::status::StatusView;
 use super::view::table::{TableView, TablesView};
 use super::{export, import, json_text};
 use crate::dynamo::context::Context;
 use crate::item::{Item, Key, KeyAttribute, KeyError, KeyValue, TableSchema, item_from_json};
-use crate::messages::admin::{DescribeNodes, DescribeRing, DescribeStatus, ReadMetrics, Status};
+use crate::messages::admin::{DescribeHints, DescribeNodes, DescribeRing, DescribeStatus, ReadMetrics, Status};
 use crate::messages::client::{Delete, Get, Put, Where};
 
 /// Carries out a command.
@@ -30,10 +31,7 @@ use crate::messages::client::{Delete, Get, Put, Where};
 pub async fn run(session: &Session, command: &Command, format: Format) -> Result<Answer, Failure> {
     match command {
         Command::Status => Ok(Answer::of(&StatusView::from(status(session).await?), format)),
-        Command::Hints => {
-            let hints = status(session).await?.hints.into_iter().map(HintsRow::from).collect();
-            Ok(Answer::of(&HintsView(hints), format))
-        }
+        Command::Hints => Ok(Answer::of(&HintsView::from(session.link.ask(&DescribeHints).await?), format)),
         Command::Nodes => Ok(Answer::of(&NodesView::from(session.link.ask(&DescribeNodes).await?), format)),
         Command::Ring { all } => {
             let ring = session.link.ask(&DescribeRing).await?;

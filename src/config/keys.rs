@@ -179,7 +179,7 @@ declare_config! {
         siblings_max: usize = 100,
             unit "siblings per item", within Rule::Integer { min: 1, max: 10_000 },
             choose "High enough for honest bursts: a refused write succeeds after a read that resolves the siblings.";
-        /// Space for the hints that wait for one node; past it this node no longer stands in for that one.
+        /// Space for the hints that wait for one node; past it no more are kept, and what the node misses is marked for repair.
         hints_max_bytes: u64 = 1 << 30,
             unit "bytes", within Rule::Integer { min: MIB, max: TIB },
             choose "Written bytes per second times the longest usual outage, divided by the number of nodes.";
@@ -187,6 +187,24 @@ declare_config! {
         max_clock_skew_ms: u64 = 500,
             unit "ms", within Rule::Integer { min: 10, max: 60_000 },
             choose "Well above what your time synchronisation guarantees: 500 is generous with NTP.";
+    }
+
+    /// Hints: writes that are kept for nodes that are away, and handed over when they are back.
+    [hinted_handoff] HintedHandoffSection {
+        /// Age from which a hint is given up once W primaries hold its write; what its node misses is then marked for repair.
+        max_age_s: u64 = 3 * 3600,
+            unit "s", within Rule::Integer { min: 1, max: 10 * 365 * 24 * 3600 },
+            choose "Longer than usual outages. For a node that is away for longer, comparing replicas costs less than \
+                handing over every write it missed.";
+        /// Hints that are handed over per second at least, however slow requests are.
+        rate_min: u32 = 100,
+            unit "hints per second", within Rule::Integer { min: 1, max: 1_000_000 },
+            choose "So low that it never hurts: it guarantees that hints drain.";
+        /// Hints that are handed over per second at most.
+        rate_max: u32 = 20_000,
+            unit "hints per second", within Rule::Integer { min: 1, max: 10_000_000 },
+            choose "At least `rate_min`. Between the two the rate follows the requests: up while their 99th percentile is at most 1.5 \
+                times what it was before, down by half when it is not.";
     }
 
     /// What is logged, and how.

@@ -45,6 +45,7 @@ pub(super) const RELATIONS: &[Relation] = &[
         check: |view| quorum(view, "replication.w", view.config.replication.w),
     },
     Relation { keys: &["limits.siblings_warn", "limits.siblings_max"], check: siblings },
+    Relation { keys: &["hinted_handoff.rate_min", "hinted_handoff.rate_max"], check: handoff_rates },
     Relation { keys: &["cluster.secret_file"], check: secret_file },
     Relation { keys: &["bridge.listen", "cluster.insecure", "cluster.secret_file"], check: safe_bridge },
     Relation { keys: &["http.listen", "cluster.insecure"], check: safe_http },
@@ -81,6 +82,16 @@ fn siblings(view: &View) -> Option<Fault> {
         key: "limits.siblings_warn".to_owned(),
         value: view.shown("limits.siblings_warn", &warn),
         allowed: format!("1..={max} (limits.siblings_max = {shown_max})"),
+    })
+}
+
+fn handoff_rates(view: &View) -> Option<Fault> {
+    let (min, max) = (view.config.hinted_handoff.rate_min, view.config.hinted_handoff.rate_max);
+    let shown_max = view.shown("hinted_handoff.rate_max", &max);
+    (min > max).then(|| Fault::OutOfRange {
+        key: "hinted_handoff.rate_min".to_owned(),
+        value: view.shown("hinted_handoff.rate_min", &min),
+        allowed: format!("1..={max} (hinted_handoff.rate_max = {shown_max})"),
     })
 }
 

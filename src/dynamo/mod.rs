@@ -2,7 +2,10 @@
 
 pub mod claim;
 pub mod context;
+pub mod handoff_rate;
+pub mod hint;
 pub mod hlc;
+pub mod latency;
 pub mod node_id;
 pub mod preference_list;
 pub mod quantile;

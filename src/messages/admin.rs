@@ -98,6 +98,43 @@ pub struct RingDescription {
     pub balance: f64,
 }
 
+/// What waits for other nodes, and why it waits.
+#[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
+#[rtype(result = "Result<Vec<HintsRow>, AdminError>")]
+pub struct DescribeHints;
+
+/// What waits for one node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HintsRow {
+    /// Whom, how many, how large.
+    pub pending: HintsPending,
+    /// The age of the oldest, in seconds.
+    pub oldest_s: u64,
+    /// Why they are still here.
+    pub state: HintState,
+    /// How many have been settled per second lately.
+    pub per_s: u64,
+    /// When the last will be gone at that speed, in seconds; `None` while nothing moves.
+    pub eta_s: Option<u64>,
+    /// Partitions of which the node misses writes that no hint will bring.
+    pub dirty_ranges: u32,
+}
+
+/// Why hints are still here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HintState {
+    /// The node cannot be reached.
+    TargetDown,
+    /// They are being handed over.
+    HandingOver,
+    /// They are being handed over, and more slowly because requests take longer than before.
+    Throttled,
+    /// The node can be reached, and has not taken all: they are tried again.
+    Failing,
+    /// None is here; the node misses writes of which no hint was kept.
+    OnlyDirty,
+}
+
 /// The metrics, as Prometheus scrapes them.
 #[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
 #[rtype(result = "Result<String, AdminError>")]

@@ -60,6 +60,20 @@ pub struct View {
     pub tables: Arc<Vec<TableSchema>>,
 }
 
+impl View {
+    /// N, R and W of a table, as they are in a cluster of this size; of the cluster where there is no such table.
+    pub fn quorum_of(&self, table: &str) -> Quorum {
+        let known = self.tables.iter().find(|known| known.name.as_str() == table);
+        let or = |own: Option<u8>, default: usize| own.unwrap_or(u8::try_from(default).unwrap_or(u8::MAX));
+        let own = known.map(|table| {
+            let (n, r, w) = (self.quorum.n(), self.quorum.r(), self.quorum.w());
+            Quorum::new(or(table.n, n), or(table.r, r), or(table.w, w))
+        });
+        let quorum = own.and_then(Result::ok).unwrap_or(self.quorum);
+        quorum.in_cluster_of(self.ring.members().len())
+    }
+}
+
 /// The view has changed.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]

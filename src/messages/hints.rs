@@ -1,4 +1,4 @@
-//! `HintedHandoff` and `Node`: which hints wait for a node, and which have been delivered.
+//! `HintedHandoff` and `Node`: which hints wait for a node, what is in them, and what has become of them.
 
 use actix::Message;
 use serde::{Deserialize, Serialize};
@@ -6,18 +6,33 @@ use serde::{Deserialize, Serialize};
 use super::replica::ReadReplicaError;
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::record_key::RecordKey;
+use crate::dynamo::ring::PartitionId;
 use crate::dynamo::siblings::Siblings;
 
-/// The next hints that wait for a node, in key order.
+/// The next hints that wait for a node.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<Vec<Hint>, ReadReplicaError>")]
 pub struct NextHints {
     /// Whom they belong to.
     pub target: NodeId,
-    /// Only keys greater than this one.
-    pub after: Option<RecordKey>,
+    /// Which of them, and in which order.
+    pub which: WhichHints,
     /// At most this many.
     pub limit: usize,
+}
+
+/// Some of a node's hints, in an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WhichHints {
+    /// In the order of their keys, after this one.
+    ByKey(Option<RecordKey>),
+    /// The oldest first.
+    ByAge {
+        /// Only what was first kept before this instant, in ms since the Unix epoch.
+        before_ms: u64,
+        /// Only what comes after this one: when it was first kept, and its key.
+        after: Option<(u64, RecordKey)>,
+    },
 }
 
 /// A write that a node missed.
@@ -27,16 +42,31 @@ pub struct Hint {
     pub key: RecordKey,
     /// What the node has to merge.
     pub siblings: Siblings,
+    /// When the record was first kept for that node, in ms since the Unix epoch.
+    pub since_ms: u64,
 }
 
-/// The node it belonged to has acknowledged this hint durably. It is deleted unless it has grown since it was read.
+/// These hints have been settled. Each is deleted unless it has grown since it was read.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub struct HintDelivered {
-    /// Whom it belonged to.
+pub struct SettleHints {
+    /// Whom they belonged to.
     pub target: NodeId,
-    /// The hint as it was delivered.
-    pub hint: Hint,
+    /// As they were read.
+    pub hints: Vec<Hint>,
+    /// What has become of them.
+    pub how: Settlement,
+}
+
+/// What becomes of a hint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// The node it belonged to has it on disk.
+    Delivered,
+    /// That node stores it no longer; all who do have it on disk.
+    Retargeted,
+    /// It was too old. W primaries have it on disk, and its range becomes dirty with the deletion.
+    GivenUp,
 }
 
 /// How many hints wait, per node?
@@ -53,4 +83,48 @@ pub struct HintsPending {
     pub keys: u64,
     /// Their size, in bytes.
     pub bytes: u64,
+}
+
+/// What waits in a shard, and what is known to be missing for good?
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "HintSurvey")]
+pub struct SurveyHints;
+
+/// The answer to [`SurveyHints`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HintSurvey {
+    /// By target.
+    pub waiting: Vec<HintsWaiting>,
+    /// Ranges that hints will not repair.
+    pub dirty: Vec<DirtyRange>,
+}
+
+/// What waits for one node in one shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HintsWaiting {
+    /// Whom, how many, how large.
+    pub pending: HintsPending,
+    /// Since when the oldest waits, in ms since the Unix epoch.
+    pub oldest_ms: u64,
+    /// The partitions that they belong to.
+    pub partitions: Vec<PartitionId>,
+}
+
+/// A partition of which a node misses writes that no hint will bring.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DirtyRange {
+    /// The partition.
+    pub partition: PartitionId,
+    /// The node that misses something.
+    pub peer: NodeId,
+    /// How often something was missed. Who forgets the range says up to which time he knows of it.
+    pub times: u64,
+}
+
+/// Somebody else remembers these ranges durably. Each is forgotten unless something was missed since.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct ForgetDirty {
+    /// As they were told.
+    pub ranges: Vec<DirtyRange>,
 }

@@ -7,6 +7,7 @@ pub mod admin;
 pub mod client;
 pub mod cluster;
 pub mod hints;
+pub mod repair;
 pub mod replica;
 pub mod storage;
 pub mod together;

@@ -273,5 +273,7 @@ fn config(plan: &Plan) -> Config {
     config.replication.sloppy = plan.sloppy;
     config.cluster.name = NAME.to_owned();
     config.storage.cache_bytes = plan.cache_bytes;
+    config.limits.hints_max_bytes = plan.hints_max_bytes;
+    config.hinted_handoff.max_age_s = plan.hints_max_age_s;
     config
 }

@@ -97,6 +97,10 @@ pub struct Plan {
     pub think_max_ms: u64,
     /// How long faults strike, in ms.
     pub faulty_ms: u64,
+    /// Bound of the hints that a node keeps for another one, in bytes.
+    pub hints_max_bytes: u64,
+    /// The age from which a hint may be given up, in seconds.
+    pub hints_max_age_s: u64,
 }
 
 impl Plan {
@@ -131,6 +135,8 @@ impl Plan {
             keys: rng.random_range(1..=6),
             think_max_ms: rng.random_range(20..=400),
             faulty_ms: 15_000,
+            hints_max_bytes: if rng.random_bool(0.3) { rng.random_range(0..4_000) } else { 1 << 30 },
+            hints_max_age_s: if rng.random_bool(0.3) { rng.random_range(1..6) } else { 3_600 },
         }
     }
 }

@@ -86,4 +86,6 @@ operations! {
     DescribeRing = 42, admin::DescribeRing => admin::RingDescription, admin::AdminError;
     /// Admin: the metrics.
     ReadMetrics = 43, admin::ReadMetrics => String, admin::AdminError;
+    /// Admin: what waits for other nodes.
+    DescribeHints = 44, admin::DescribeHints => Vec<admin::HintsRow>, admin::AdminError;
 }

@@ -83,6 +83,14 @@ impl Cluster {
         Self { nodes: (0..count).map(node).collect(), _folder: folder, _ports: ports }
     }
 
+    /// More addresses of this machine that nobody else has while the cluster lives.
+    pub fn lease_addresses(&mut self, count: usize) -> Vec<String> {
+        let leases = lease_ports(count);
+        let addresses = leases.iter().map(|lease| format!("127.0.0.1:{}", lease.port)).collect();
+        self._ports.extend(leases);
+        addresses
+    }
+
     /// Waits until every running node sees who runs and who does not.
     pub fn wait_until_connected(&self) {
         for node in self.nodes.iter().filter(|node| node.is_running()) {

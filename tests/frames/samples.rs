@@ -12,7 +12,8 @@ use slipring::dynamo::siblings::{Change, Mint, Siblings, Version};
 use slipring::dynamo::version::{Dot, ReplicaId, Span, VersionVector};
 use slipring::item::{Conflict, KeyAttribute, KeyKind, TableName, TableSchema};
 use slipring::messages::admin::{
-    AdminError, DescribeNodes, DescribeRing, DescribeStatus, NodeRow, ReadMetrics, RingDescription, Status,
+    AdminError, DescribeHints, DescribeNodes, DescribeRing, DescribeStatus, HintState, HintsRow, NodeRow, ReadMetrics,
+    RingDescription, Status,
 };
 use slipring::messages::client::{
     Delete, FailureReason, Get, GetError, GetReply, ListTables, Put, PutError, PutReply, ReplicaFailure, Scan,
@@ -264,6 +265,17 @@ pub fn admin_operations(records: &mut Records) {
     let ring = RingDescription { epoch: 3, owners: vec![node("n1"), node("n2")], balance: 0.98 };
     records.operation(&DescribeRing, &ring, &[AdminError::Stopping]);
     records.operation(&ReadMetrics, &"# EOF\n".to_owned(), &[AdminError::Stopping]);
+    let states =
+        [HintState::TargetDown, HintState::HandingOver, HintState::Throttled, HintState::Failing, HintState::OnlyDirty];
+    let row = |state| HintsRow {
+        pending: HintsPending { target: node("n3"), keys: 4, bytes: 400 },
+        oldest_s: 90,
+        state,
+        per_s: 2,
+        eta_s: Some(2),
+        dirty_ranges: 7,
+    };
+    records.operation(&DescribeHints, &states.map(row).to_vec(), &[AdminError::Stopping]);
 }
 
 fn member(name: &str, port: u16) -> MemberAddress {

@@ -91,7 +91,8 @@ impl Load {
         killed
     }
 
-    fn wait_for_writes(&self, cluster: &Cluster, more: u64) {
+    /// Waits until so many more writes have been acknowledged.
+    pub fn wait_for_writes(&self, cluster: &Cluster, more: u64) {
         let moment = self.history.acknowledged() + more;
         cluster.nodes[0].wait_until("and the others acknowledge writes", || self.history.acknowledged() >= moment);
     }

@@ -11,10 +11,14 @@ use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext as _, Context, Handler, Recipient};
 use slipring::actors::coordination::{ReplicaRecipients, Replicas};
+use slipring::actors::hand_over::HintShard;
+use slipring::actors::hinted_handoff::{HandoffParts, HintedHandoff};
 use slipring::actors::node::{Committed, Node, NodeLimits, NodeParts, WallClock};
 use slipring::actors::replication_coordinator::{CoordinatorParts, ReplicationCoordinator};
 use slipring::dynamo::claim::claim;
 use slipring::dynamo::context::Context as Seen;
+use slipring::dynamo::handoff_rate::RateBounds;
+use slipring::dynamo::hint::HintBounds;
 use slipring::dynamo::node_id::NodeId;
 use slipring::dynamo::quorum::Quorum;
 use slipring::dynamo::ring::{Member, Ring};
@@ -22,6 +26,8 @@ use slipring::dynamo::version::ReplicaId;
 use slipring::item::{AttributeValue, Item, TableSchema};
 use slipring::messages::client::{Get, GetError, GetReply, Put, PutError, PutReply, Where, WhereReply};
 use slipring::messages::cluster::{View, ViewChanged};
+use slipring::messages::hints::{HintSurvey, SurveyHints};
+use slipring::messages::repair::MarkDirty;
 use slipring::messages::storage::StorageFailed;
 use slipring::messages::together::Together;
 use slipring::messages::{LinkError, TraceId};
@@ -35,6 +41,9 @@ pub const LINK_DELAY: Duration = Duration::from_millis(2);
 
 /// The longest a request may take.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Hints are bounded by this, unless a test says otherwise.
+pub const HINT_BOUNDS: HintBounds = HintBounds { max_bytes: 1 << 20, max_age_ms: 3_600_000 };
 
 /// How a directed link treats messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,8 +67,10 @@ pub struct VirtualCluster {
     pub links: BTreeMap<(usize, usize), Rc<Cell<Link>>>,
     pub clock: Arc<AtomicU64>,
     pub metrics: Metrics,
+    pub handoffs: BTreeMap<usize, Addr<HintedHandoff>>,
     view: View,
     inflight_max: usize,
+    hints: HintBounds,
     lives: Vec<u64>,
 }
 
@@ -70,6 +81,15 @@ impl VirtualCluster {
 
     /// With another bound of the requests that a coordinator has under way.
     pub fn start_with_inflight_max(count: usize, quorum: (u8, u8, u8), sloppy: bool, inflight_max: usize) -> Self {
+        Self::start_bounded(count, quorum, sloppy, inflight_max, HINT_BOUNDS)
+    }
+
+    /// With other bounds of the hints that a node keeps for another one.
+    pub fn start_with_hints(count: usize, quorum: (u8, u8, u8), sloppy: bool, hints: HintBounds) -> Self {
+        Self::start_bounded(count, quorum, sloppy, 1_000, hints)
+    }
+
+    fn start_bounded(count: usize, quorum: (u8, u8, u8), sloppy: bool, inflight_max: usize, hints: HintBounds) -> Self {
         let names: Vec<NodeId> = (0..count).map(|at| NodeId::new(&format!("n{at}")).expect("a name")).collect();
         let members: Vec<Member> = names.iter().map(|id| Member { id: id.clone(), zone: None, weight: 1 }).collect();
         let ring: Ring = claim(None, &members, 64, quorum.0.into()).expect("a ring");
@@ -90,9 +110,11 @@ impl VirtualCluster {
             lives: vec![0; count],
             nodes: Vec::new(),
             coordinators: Vec::new(),
+            handoffs: BTreeMap::new(),
             names,
             view,
             inflight_max,
+            hints,
         };
         cluster.nodes = (0..count).map(|at| cluster.open_node(at)).collect();
         cluster.coordinators = (0..count).map(|at| cluster.start_coordinator(at)).collect();
@@ -117,7 +139,7 @@ impl VirtualCluster {
                 siblings_max: 100,
                 siblings_max_bytes: 8 << 20,
                 max_clock_skew_ms: 500,
-                hints_max_bytes: 1 << 20,
+                hints: self.hints,
                 cache_bytes: 1 << 16,
             },
             metrics: self.metrics.clone(),
@@ -149,6 +171,44 @@ impl VirtualCluster {
         .start()
     }
 
+    /// Starts hinted handoff on this node; `repair` hears what is dirty.
+    pub fn start_handoff(&mut self, at: usize, repair: Option<Recipient<MarkDirty>>) {
+        let peers = (0..self.names.len()).filter(|to| *to != at).map(|to| {
+            let relay = Relay { link: Rc::clone(&self.links[&(at, to)]), to: ReplicaRecipients::of(&self.nodes[to]) };
+            (self.names[to].clone(), relay.start().recipient())
+        });
+        let (node, clock) = (&self.nodes[at], Arc::clone(&self.clock));
+        let shard = HintShard {
+            next: node.clone().recipient(),
+            settle: node.clone().recipient(),
+            count: node.clone().recipient(),
+            survey: node.clone().recipient(),
+            forget: node.clone().recipient(),
+            write: node.clone().recipient(),
+        };
+        let parts = HandoffParts {
+            shards: vec![shard],
+            peers: peers.collect(),
+            view: Arc::new(View { local: self.names[at].clone(), ..self.view.clone() }),
+            wall: Arc::new(move || clock.load(Ordering::Relaxed)),
+            bounds: self.hints,
+            rate: RateBounds::new(100, 20_000),
+            repair,
+            metrics: self.metrics.clone(),
+        };
+        self.handoffs.insert(at, HintedHandoff::new(parts).start());
+    }
+
+    /// What waits on a node, and what it knows to be missing elsewhere.
+    pub async fn hint_survey(&self, at: usize) -> HintSurvey {
+        self.nodes[at].send(SurveyHints).await.expect("the node lives")
+    }
+
+    /// How many hints a node keeps.
+    pub async fn hints_kept(&self, at: usize) -> u64 {
+        self.hint_survey(at).await.waiting.iter().map(|waiting| waiting.pending.keys).sum()
+    }
+
     /// The node loses what was not synced, and starts again on the same disk under a new epoch. Its peers' links lead to the new process.
     pub fn crash(&mut self, at: usize) {
         self.disks[at].crash(7, true);
@@ -171,6 +231,18 @@ impl VirtualCluster {
             view.local = self.names[at].clone();
             coordinator.send(ViewChanged(Arc::new(view))).await.expect("the coordinator lives");
         }
+        for (at, handoff) in &self.handoffs {
+            let view = View { local: self.names[*at].clone(), ..self.view.clone() };
+            handoff.send(ViewChanged(Arc::new(view))).await.expect("hinted handoff lives");
+        }
+    }
+
+    /// Everybody learns of another ring.
+    pub async fn change_ring(&mut self, ring: Ring) {
+        let reachable = (0..self.names.len()).filter(|at| self.view.reachable.contains(&self.names[*at])).collect();
+        self.view.ring = Arc::new(ring);
+        let reachable: Vec<usize> = reachable;
+        self.see(&reachable).await;
     }
 
     pub fn link(&self, from: usize, to: usize, link: Link) {

@@ -2,6 +2,7 @@
 
 pub mod cluster;
 mod grid;
+pub mod hints;
 pub mod item;
 pub mod metrics;
 pub mod place;

@@ -1,8 +1,7 @@
-//! `status` and `hints`.
+//! `status`.
 
 use serde::Serialize;
 
-use super::grid::{Grid, number};
 use super::units::{bytes, count, duration};
 use crate::admin::answer::{Paint, View};
 use crate::messages::admin::Status;
@@ -157,23 +156,5 @@ pub struct HintsRow {
 impl From<HintsPending> for HintsRow {
     fn from(hints: HintsPending) -> Self {
         Self { target: hints.target.to_string(), keys: hints.keys, bytes: hints.bytes }
-    }
-}
-
-/// What waits for whom on the node that answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct HintsView(pub Vec<HintsRow>);
-
-impl View for HintsView {
-    fn text(&self, paint: Paint) -> String {
-        if self.0.is_empty() {
-            return "no hints: every write has reached the nodes it belongs to, as far as this node knows\n".to_owned();
-        }
-        let mut grid = Grid::new(&["FOR", "KEYS", "SIZE"], paint).numbers(&[1, 2]);
-        for row in &self.0 {
-            grid.row([number(&row.target), number(row.keys), number(bytes(row.bytes))]);
-        }
-        grid.text()
     }
 }

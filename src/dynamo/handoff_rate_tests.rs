@@ -1,0 +1,112 @@
+//! Laws of the controller: bounded, quick to yield, certain to come back, and certain to make progress.
+
+use proptest::prelude::*;
+
+use super::{HandoffRate, Pace, RateBounds, TOLERATED};
+
+/// Any measurement, also those that nobody should make.
+fn measurement() -> impl Strategy<Value = Option<f64>> {
+    prop_oneof![
+        3 => (0.000_1_f64..10.0).prop_map(Some),
+        1 => Just(None),
+        1 => prop_oneof![Just(f64::NAN), Just(f64::INFINITY), Just(0.0), Just(-1.0)].prop_map(Some),
+    ]
+}
+
+fn bounds() -> impl Strategy<Value = (u32, u32)> {
+    (1_u32..1_000, 1_000_u32..100_000)
+}
+
+/// How many halvings lead from the cap to the floor.
+fn halvings(floor: u32, cap: u32) -> usize {
+    std::iter::successors(Some(f64::from(cap)), |rate| Some(rate / 2.0))
+        .take_while(|rate| *rate > f64::from(floor))
+        .count()
+}
+
+/// A controller that has seen requests of this p99 before hints are handed over.
+fn knowing(floor: u32, cap: u32, base_s: f64) -> HandoffRate {
+    let mut rate = HandoffRate::new(RateBounds::new(floor, cap));
+    (0..10).for_each(|_| rate.observe(Some(base_s), false));
+    rate
+}
+
+proptest! {
+    #[test]
+    fn the_rate_keeps_its_bounds_whatever_is_measured(
+        (floor, cap) in (any::<u32>(), any::<u32>()),
+        seen in prop::collection::vec((measurement(), any::<bool>()), 0..200),
+    ) {
+        let mut rate = HandoffRate::new(RateBounds::new(floor, cap));
+        let least = f64::from(floor.max(1));
+        for (p99, handing_over) in seen {
+            rate.observe(p99, handing_over);
+            prop_assert!(rate.rate() >= least && rate.rate() <= f64::from(cap).max(least), "{}", rate.rate());
+            prop_assert!(rate.baseline_s().is_none_or(|base| base.is_finite() && base > 0.0));
+            prop_assert!((1..=64).contains(&rate.batch(64)));
+        }
+    }
+
+    #[test]
+    fn calm_requests_let_it_rise_to_the_cap((floor, cap) in bounds(), base in 0.001_f64..1.0, above in 0.5_f64..1.4) {
+        let mut rate = knowing(floor, cap, base);
+        (0..51).for_each(|_| rate.observe(Some(base * above.min(1.0)), true));
+        prop_assert!(rate.rate() >= f64::from(cap) * 0.999);
+        prop_assert!(!rate.is_throttled());
+    }
+
+    #[test]
+    fn nobody_served_lets_it_rise_at_once((floor, cap) in bounds()) {
+        let mut rate = HandoffRate::new(RateBounds::new(floor, cap));
+        let ticks = halvings(floor, cap);
+        (0..ticks).for_each(|_| rate.observe(None, true));
+        prop_assert!(rate.rate() >= f64::from(cap) * 0.999);
+    }
+
+    #[test]
+    fn it_yields_at_the_first_measurement_above_and_is_soon_at_the_floor((floor, cap) in bounds(), base in 0.001_f64..1.0, times in 1.51_f64..20.0) {
+        let mut rate = knowing(floor, cap, base);
+        (0..51).for_each(|_| rate.observe(Some(base), true));
+        let before = rate.rate();
+        rate.observe(Some(base * times), true);
+        prop_assert!(rate.is_throttled());
+        prop_assert!(rate.rate() <= (before / 2.0).max(f64::from(floor)));
+        let ticks = halvings(floor, cap);
+        (0..ticks).for_each(|_| rate.observe(Some(base * times), true));
+        prop_assert_eq!(rate.rate(), f64::from(floor));
+    }
+
+    #[test]
+    fn the_baseline_never_rises_from_what_is_measured_while_handing_over_above_the_floor(
+        (floor, cap) in bounds(), base in 0.001_f64..1.0, seen in prop::collection::vec(0.000_1_f64..10.0, 1..50),
+    ) {
+        let mut rate = knowing(floor, cap, base);
+        rate.observe(Some(base), true);
+        for p99 in seen {
+            let (known, at_floor) = (rate.baseline_s().expect("learned"), rate.rate() <= f64::from(floor));
+            rate.observe(Some(p99), true);
+            prop_assert!(at_floor || rate.baseline_s().expect("learned") <= known);
+        }
+    }
+
+    #[test]
+    fn requests_that_are_slow_for_another_reason_do_not_hold_it_down_for_ever((floor, cap) in bounds(), base in 0.001_f64..1.0, times in 2.0_f64..20.0) {
+        let mut rate = knowing(floor, cap, base);
+        (0..200).for_each(|_| rate.observe(Some(base * times), true));
+        prop_assert!(rate.baseline_s().expect("learned") * TOLERATED >= base * times);
+        (0..60).for_each(|_| rate.observe(Some(base * times), true));
+        prop_assert!(rate.rate() >= f64::from(cap) * 0.999);
+    }
+
+    #[test]
+    fn what_goes_keeps_to_the_rate(rate in 1.0_f64..10_000.0, counts in prop::collection::vec(1_usize..64, 1..50), late_s in prop::collection::vec(0.0_f64..0.1, 50)) {
+        let (mut pace, mut now_s, mut sent) = (Pace::default(), 5.0, 0);
+        let begin_s = now_s;
+        for (count, late_s) in counts.into_iter().zip(late_s) {
+            now_s += pace.reserve(count, rate, now_s);
+            prop_assert!(sent as f64 <= (now_s - begin_s) * rate + 1e-6, "{sent} after {} s", now_s - begin_s);
+            now_s += late_s;
+            sent += count;
+        }
+    }
+}
