@@ -7,6 +7,7 @@ use std::time::Duration;
 use slipring::dynamo::preference_list::Role;
 use slipring::messages::client::{GetError, PutError, WriteOutcome};
 use slipring::messages::hints::CountHints;
+use slipring::storage::Space;
 use tokio::time::{Instant, sleep};
 use virtual_cluster::{LINK_DELAY, Link, REQUEST_TIMEOUT, VirtualCluster, on_one_thread, values};
 
@@ -211,6 +212,26 @@ async fn a_hint_that_the_disk_refused_is_not_counted() {
         cluster.put(0, "k", "w", None).await.unwrap();
         sleep(Duration::from_millis(50)).await;
         assert_eq!(cluster.nodes[0].send(CountHints).await.unwrap().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_copy_is_repaired_by_the_reads_that_meet_it() {
+    on_one_thread(async {
+        for r in [2, 3] {
+            let mut cluster = VirtualCluster::start(3, (3, 2, 3), true);
+            cluster.put(0, "k", "v", None).await.unwrap();
+            let first = cluster.primaries("k")[0];
+            let record = cluster.record("k");
+            assert!(cluster.disks[first].corrupt(Space::Records, record.as_bytes()));
+            // Its memory is gone, and it reads what lies on its disk.
+            cluster.crash(first);
+            let found = cluster.get(first, "k", r).await;
+            assert_eq!(found.is_ok(), r == 2, "two others are sound: {found:?}");
+            sleep(REQUEST_TIMEOUT).await;
+            assert_eq!(values(&cluster.get(first, "k", 3).await.unwrap()), ["v"], "repaired after R = {r}");
+        }
     })
     .await;
 }

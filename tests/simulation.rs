@@ -1,31 +1,64 @@
-//! Whole clusters in virtual time: some seeds hold every invariant, a seed repeats itself exactly, and a built-in defect is found.
+//! Whole clusters in virtual time: some seeds hold every invariant, and a seed repeats itself exactly.
+//!
+//! `SLIPRING_SIM_FIRST_SEED` chooses the seeds that are otherwise drawn from the date.
 
-use slipring::sim::{Defect, Plan, Violation, run, run_plan};
+use std::ops::{ControlFlow, Range};
+use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Enough to break the build, few enough for every build. `slipring-sim fuzz` runs as many as one likes.
-const SEEDS: u64 = 12;
+use slipring::sim::{Plan, run, run_plan, sweep};
 
-/// A built-in defect has to show within so many seeds.
-const FOUND_WITHIN: u64 = 200;
+/// The same in every build.
+const FIXED: Range<u64> = 0..32;
 
-#[test]
-fn invariants_hold() {
-    let mut acknowledged = 0;
-    for seed in 0..SEEDS {
-        let report = run(seed, None).expect("a run");
-        assert_eq!(report.violations, [], "slipring-sim replay --seed {seed}");
+/// As many others, new on each day. `slipring-sim fuzz` runs as many as one likes.
+const FRESH: u64 = 32;
+
+const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
+
+fn first_fresh_seed() -> u64 {
+    let chosen = std::env::var("SLIPRING_SIM_FIRST_SEED").ok();
+    let today = || SystemTime::now().duration_since(UNIX_EPOCH).expect("a date").as_secs() / SECONDS_PER_DAY;
+    chosen.map_or_else(|| today() * 1_000, |seed| seed.parse().expect("SLIPRING_SIM_FIRST_SEED is a number"))
+}
+
+fn all_hold(seeds: Range<u64>) {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let (mut acknowledged, mut simulated_ms) = (0, 0);
+    let swept = sweep(seeds.clone(), threads, None, |_, report| {
+        assert_eq!(report.violations, [], "{}", report.explain());
         acknowledged += report.acknowledged;
-    }
-    assert!(acknowledged > 1_000, "only {acknowledged} writes were acknowledged: the runs prove little");
+        simulated_ms += report.simulated_ms;
+        ControlFlow::Continue(())
+    });
+    swept.expect("every run can be made");
+    let seeds = seeds.end - seeds.start;
+    assert!(acknowledged as u64 > seeds * 100, "only {acknowledged} writes were acknowledged: the runs prove little");
+    assert!(simulated_ms > seeds * 270_000, "only {simulated_ms} ms were simulated");
 }
 
 #[test]
-fn a_seed_repeats_itself() {
+fn every_invariant_holds_for_the_fixed_seeds() {
+    all_hold(FIXED);
+}
+
+#[test]
+fn every_invariant_holds_for_the_seeds_of_the_day() {
+    let first = first_fresh_seed();
+    println!("the first seed is {first}: SLIPRING_SIM_FIRST_SEED={first} runs them again");
+    all_hold(first..first + FRESH);
+}
+
+#[test]
+fn a_seed_repeats_itself_also_on_another_thread() {
     let hashes = |seed| {
         let report = run(seed, None).expect("a run");
         (report.trace_hash, report.events, report.lines)
     };
-    assert_eq!(hashes(7), hashes(7));
+    for seed in [7, 20, 33] {
+        let other = thread::spawn(move || hashes(seed));
+        assert!(hashes(seed) == other.join().expect("a run"), "seed {seed} did not repeat itself");
+    }
     assert_ne!(hashes(7).0, hashes(8).0);
 }
 
@@ -33,21 +66,6 @@ fn a_seed_repeats_itself() {
 fn a_run_without_faults_acknowledges_everything() {
     let plan = Plan { faults: Vec::new(), n: 3, r: 2, w: 2, ..Plan::drawn_from(1) };
     let report = run_plan(1, &plan).expect("a run");
-    assert_eq!(report.violations, []);
+    assert_eq!(report.violations, [], "{}", report.explain());
     assert_eq!(report.writes, report.acknowledged);
-}
-
-/// The first seed that shows the defect, with what it showed.
-fn first_violation(defect: Defect) -> Option<(u64, Violation)> {
-    (0..FOUND_WITHIN).find_map(|seed| {
-        let report = run(seed, Some(defect)).expect("a run");
-        report.violations.into_iter().next().map(|violation| (seed, violation))
-    })
-}
-
-#[test]
-fn a_hint_that_goes_before_its_acknowledgement_is_found() {
-    let (seed, violation) = first_violation(Defect::HintGoneBeforeItsAcknowledgement).expect("found");
-    println!("seed {seed}: {violation:?}");
-    assert!(run(seed, None).expect("a run").violations.is_empty(), "without the defect the seed is good");
 }

@@ -51,14 +51,16 @@ pub(super) async fn coordinate_get(cx: Rc<Coordination>, read: KeyRead) -> Resul
             Err(_) => hedge_at = hedge(&cx, &read, &order, &mut tally, &replies),
         }
     }
-    if tally.verdict() != Verdict::Reached {
-        return Err(not_reached(&list, &order, &tally, read.quorum));
-    }
     let merged = tally.merged();
-    if !replies.is_empty() || !tally.stale_replicas(&merged).is_empty() {
+    let outcome = match tally.verdict() {
+        Verdict::Reached => Ok(merged.clone()),
+        Verdict::Pending | Verdict::Failed => Err(not_reached(&list, &order, &tally, read.quorum)),
+    };
+    // Also after a failure: where a copy is damaged, the next read finds what the others hold.
+    if !replies.is_empty() || !to_repair(&tally, &merged).is_empty() {
         actix::spawn(hear_out_and_repair(cx, read, order, tally, replies));
     }
-    Ok(merged)
+    outcome
 }
 
 /// The replicas in the order in which they are asked: this node first, for its answer costs least.
@@ -110,10 +112,18 @@ async fn hear_out_and_repair(
     repair(&cx, &read, &order, &tally).await;
 }
 
-/// Brings every primary whose answer lacked something up to what all answers know together.
+/// Who lacks something of what all answers know together, or holds a damaged copy.
+pub(super) fn to_repair(tally: &Tally, merged: &Siblings) -> Vec<usize> {
+    let damaged = tally.failures().filter(|(_, error)| matches!(error, ReadReplicaError::Corrupt)).map(|(at, _)| at);
+    let mut replicas = tally.stale_replicas(merged);
+    replicas.extend(damaged.filter(|_| tally.answered() > 0));
+    replicas
+}
+
+/// Brings every primary whose copy is behind or damaged up to what all answers know together.
 pub(super) async fn repair(cx: &Coordination, read: &KeyRead, order: &[Replica], tally: &Tally) {
     let merged = tally.merged();
-    for at in tally.stale_replicas(&merged) {
+    for at in to_repair(tally, &merged) {
         let replica = &order[at];
         if !matches!(replica.role, Role::Primary) {
             continue;

@@ -224,7 +224,8 @@ fn answer_all(cx: &Rc<Coordination>, group: ReadGroup, tallies: Tallies, answers
             continue;
         }
         let key = one.read.key.as_bytes();
-        match tally.unanimous() {
+        let is_sound = tally.failures().next().is_none();
+        match if is_sound { tally.unanimous() } else { Err(tally) } {
             Ok(siblings) => answers.give(one.place, Ok(reply(siblings, key, now_ms))),
             Err(tally) => {
                 answers.give(one.place, Ok(reply(tally.merged(), key, now_ms)));

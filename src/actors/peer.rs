@@ -25,7 +25,7 @@ use crate::wire::operation::BridgeRequest;
 use crate::wire::outbox::Outbox;
 use crate::wire::transport::Connector;
 
-/// How often overdue requests are looked for.
+/// How often overdue requests are looked for, while there are requests at all.
 const DEADLINE_TICK: Duration = Duration::from_millis(20);
 
 /// What a [`Peer`] is told.
@@ -76,13 +76,16 @@ pub struct Peer {
     outbox: Option<Outbox>,
     next_id: u64,
     waiting: BTreeMap<u64, Waiting>,
+    /// Whether a look for overdue requests is due. An idle link has none.
+    looks: bool,
     stopped: Rc<Cell<bool>>,
 }
 
 impl Peer {
     /// A link that dials once the actor starts.
     pub fn new(parts: PeerParts) -> Self {
-        Self { parts, outbox: None, next_id: 0, waiting: BTreeMap::new(), stopped: Rc::new(Cell::new(false)) }
+        let stopped = Rc::new(Cell::new(false));
+        Self { parts, outbox: None, next_id: 0, waiting: BTreeMap::new(), looks: false, stopped }
     }
 
     /// Encodes one request; its answer is given when the reply comes, or will not come any more.
@@ -118,6 +121,17 @@ impl Peer {
         }
     }
 
+    /// One look at a time, as long as anybody waits.
+    fn look_for_overdue(&mut self, ctx: &mut Context<Self>) {
+        if !self.waiting.is_empty() && !std::mem::replace(&mut self.looks, true) {
+            ctx.run_later(DEADLINE_TICK, |peer, ctx| {
+                peer.looks = false;
+                peer.expire();
+                peer.look_for_overdue(ctx);
+            });
+        }
+    }
+
     fn expire(&mut self) {
         // Numbers rise with time and every request has the same time-out, so the overdue ones come first.
         let now = Instant::now();
@@ -135,7 +149,6 @@ impl Actor for Peer {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(0);
-        ctx.run_interval(DEADLINE_TICK, |peer, _| peer.expire());
         let parts = &self.parts;
         let link = Link {
             peer: parts.peer.clone(),
@@ -170,7 +183,7 @@ where
 {
     type Result = ();
 
-    fn handle(&mut self, Together { requests, answers }: Together<M>, _: &mut Self::Context) {
+    fn handle(&mut self, Together { requests, answers }: Together<M>, ctx: &mut Self::Context) {
         let overdue_at = Instant::now() + self.parts.request_timeout;
         let answer: Answer = Rc::new(move |at, reply| {
             let reply = reply.and_then(|frame| frame.decode::<M::Result>().map_err(|_| LinkError::BadAnswer));
@@ -182,6 +195,7 @@ where
                 answer(at, Err(error));
             }
         }
+        self.look_for_overdue(ctx);
     }
 }
 

@@ -1,9 +1,12 @@
 //! `slipring-sim`: runs simulated clusters, seed after seed, and shows what led to a violation.
 
+use std::ops::ControlFlow;
 use std::process::ExitCode;
+use std::thread::available_parallelism;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
-use slipring::sim::{Report, SimError, Violation, run};
+use slipring::sim::{Defect, SimError, run, sweep};
 
 /// What the program returns when an invariant was violated.
 const VIOLATED: u8 = 9;
@@ -29,6 +32,12 @@ enum Command {
         /// Run the remaining seeds after a violation, too
         #[arg(long)]
         keep_going: bool,
+        /// How many seeds run at the same time; without it as many as there are cores
+        #[arg(long)]
+        threads: Option<usize>,
+        /// Test the tester: build a mistake into the cluster
+        #[arg(long, value_parser = PossibleValuesParser::new(Defect::ALL.map(Defect::name)))]
+        defect: Option<String>,
     },
     /// Run one seed and print what happened
     Replay {
@@ -38,13 +47,20 @@ enum Command {
         /// Print the whole timeline, also without a violation
         #[arg(long)]
         timeline: bool,
+        /// Build a mistake into the cluster
+        #[arg(long, value_parser = PossibleValuesParser::new(Defect::ALL.map(Defect::name)))]
+        defect: Option<String>,
     },
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Command::Fuzz { seeds, first_seed, keep_going } => fuzz(first_seed, seeds, keep_going),
-        Command::Replay { seed, timeline } => replay(seed, timeline),
+        Command::Fuzz { seeds, first_seed, keep_going, threads, defect } => {
+            let threads = threads.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
+            let fuzz = Fuzz { first_seed, seeds, keep_going, threads, defect: named(defect.as_deref()) };
+            fuzz.run()
+        }
+        Command::Replay { seed, timeline, defect } => replay(seed, timeline, named(defect.as_deref())),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -56,58 +72,57 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether every invariant held.
-fn fuzz(first_seed: u64, seeds: u64, keep_going: bool) -> Result<bool, SimError> {
-    let (mut writes, mut acknowledged, mut reads, mut violated) = (0, 0, 0, 0);
-    for seed in first_seed..first_seed.saturating_add(seeds) {
-        let report = run(seed, None)?;
-        writes += report.writes;
-        acknowledged += report.acknowledged;
-        reads += report.reads;
-        if !report.violations.is_empty() {
-            violated += 1;
-            if keep_going {
-                println!("seed {seed}: {}", report.violations[0].what);
-            } else {
-                explain(seed, &report);
-                return Ok(false);
-            }
-        }
-    }
-    println!(
-        "{seeds} seeds from {first_seed}: {violated} with violations; {writes} writes, {acknowledged} acknowledged, {reads} reads"
-    );
-    Ok(violated == 0)
+fn named(defect: Option<&str>) -> Option<Defect> {
+    Defect::ALL.into_iter().find(|known| Some(known.name()) == defect)
 }
 
-fn replay(seed: u64, timeline: bool) -> Result<bool, SimError> {
-    let report = run(seed, None)?;
+struct Fuzz {
+    first_seed: u64,
+    seeds: u64,
+    keep_going: bool,
+    threads: usize,
+    defect: Option<Defect>,
+}
+
+impl Fuzz {
+    /// Whether every invariant held.
+    fn run(&self) -> Result<bool, SimError> {
+        let (mut run, mut violated) = (0_u64, 0_u64);
+        let (mut writes, mut acknowledged, mut reads, mut simulated_ms) = (0, 0, 0, 0);
+        let seeds = self.first_seed..self.first_seed.saturating_add(self.seeds);
+        sweep(seeds, self.threads, self.defect, |seed, report| {
+            run += 1;
+            writes += report.writes;
+            acknowledged += report.acknowledged;
+            reads += report.reads;
+            simulated_ms += report.simulated_ms;
+            let Some(first) = report.violations.first() else { return ControlFlow::Continue(()) };
+            violated += 1;
+            if self.keep_going {
+                println!("seed {seed}: {}", first.what);
+                return ControlFlow::Continue(());
+            }
+            print!("{}", report.explain());
+            ControlFlow::Break(())
+        })?;
+        let hours = simulated_ms as f64 / 3_600_000.0;
+        println!(
+            "{run} seeds from {}: {violated} with violations; {hours:.1} simulated hours; {writes} writes, {acknowledged} acknowledged, \
+             {reads} reads",
+            self.first_seed
+        );
+        Ok(violated == 0)
+    }
+}
+
+fn replay(seed: u64, timeline: bool, defect: Option<Defect>) -> Result<bool, SimError> {
+    let report = run(seed, defect)?;
     println!("{:?}", report.plan);
     println!("{} writes, {} acknowledged, {} reads", report.writes, report.acknowledged, report.reads);
     if timeline {
-        print_lines(&report, |_| true);
+        report.lines.iter().for_each(|line| println!("{line}"));
     }
-    if !report.violations.is_empty() {
-        explain(seed, &report);
-    }
+    print!("{}", report.explain());
     println!("{} events, trace hash: {:016x}", report.events, report.trace_hash);
     Ok(report.violations.is_empty())
-}
-
-/// The violations, how to see them again, and what happened to the first key concerned.
-fn explain(seed: u64, report: &Report) {
-    println!("seed {seed} violates {} invariants:", report.violations.len());
-    for Violation { key, what } in report.violations.iter().take(10) {
-        println!("  {}: {what}", key.as_deref().unwrap_or("cluster"));
-    }
-    println!("what led to it:");
-    let key = report.violations.first().and_then(|violation| violation.key.clone());
-    print_lines(report, |of| of.is_none() || of == key.as_deref());
-    println!("again: slipring-sim replay --seed {seed}");
-}
-
-fn print_lines(report: &Report, wanted: impl Fn(Option<&str>) -> bool) {
-    for line in report.lines.iter().filter(|line| wanted(line.key.as_deref())) {
-        println!("{:>8} ms  {:<7} {}", line.at_ms, line.key.as_deref().unwrap_or("-"), line.what);
-    }
 }

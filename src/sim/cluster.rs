@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use actix::Recipient;
+use bytes::Bytes;
 use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 
 use super::clock::NodeClock;
+use super::defect::Defect;
 use super::disk::Disk;
 use super::network::Network;
 use super::process::Process;
@@ -19,7 +22,7 @@ use crate::config::Config;
 use crate::dynamo::claim::claim;
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::record_key::RecordKey;
-use crate::dynamo::ring::{Member, Ring};
+use crate::dynamo::ring::{Member, PartitionId, Ring};
 use crate::dynamo::siblings::Siblings;
 use crate::dynamo::version::ReplicaId;
 use crate::item::TableSchema;
@@ -27,7 +30,7 @@ use crate::messages::cluster::{ClusterIdentity, FoundedCluster, MemberAddress};
 use crate::messages::replica::StoredRecord;
 use crate::messages::storage::StorageFailed;
 use crate::metrics::Metrics;
-use crate::storage::{CommitterSource, Space, Storage};
+use crate::storage::{Batch, CommitterSource, MemoryStorage, Persist, ScanRange, Space, Storage};
 
 /// The ring's partitions: few, so that every one is met.
 const PARTITIONS: u32 = 64;
@@ -59,6 +62,10 @@ struct SimNode {
     clock: NodeClock,
     life: u64,
     process: Option<Process>,
+    /// How often it has forgotten something that it had acknowledged.
+    forgettings: u64,
+    /// A copy of its disk, and the life in which it was made.
+    copy: Option<(MemoryStorage, u64)>,
 }
 
 /// All nodes.
@@ -95,7 +102,7 @@ impl Cluster {
         let identity = ClusterIdentity { uuid, name: NAME.to_owned() };
         let mut node = |member: MemberAddress| SimNode {
             member,
-            disk: Disk::empty(plan.disk),
+            disk: Disk::empty(plan.disk, plan.defect),
             directory: rng.random(),
             clock: NodeClock::new(
                 rng.random_range(-plan.clock_error_max_ms..=plan.clock_error_max_ms),
@@ -103,6 +110,8 @@ impl Cluster {
             ),
             life: 0,
             process: None,
+            forgettings: 0,
+            copy: None,
         };
         let nodes = members.iter().cloned().map(&mut node).collect();
         let founded = FoundedCluster { identity, members, partitions: PARTITIONS, owners };
@@ -141,7 +150,10 @@ impl Cluster {
         node.disk.crash(&mut self.rng);
         let (commit, writer) = node.disk.open(self.rng.random());
         let storage = node.disk.reader();
-        let epoch = (node.life << 32) | u64::from(self.rng.random::<u32>());
+        let epoch = match self.plan.defect {
+            Some(Defect::EpochNotDurable) => 1 << 32,
+            _ => (node.life << 32) | u64::from(self.rng.random::<u32>()),
+        };
         let replica = ReplicaId { directory: node.directory, epoch };
         let blueprint = self.blueprint(node, replica, Arc::clone(&storage), Arc::new(commit));
         let process = Process::start(blueprint, &storage, writer, self.network.clone(), self.rng.random());
@@ -211,9 +223,76 @@ impl Cluster {
     /// Gives a node that does not run an empty disk under a new id.
     pub fn wipe(&mut self, at: usize) {
         self.trace.tell(None, format!("n{at} has lost its disk"));
-        self.nodes[at].disk = Disk::empty(self.plan.disk);
-        self.nodes[at].directory = self.rng.random();
-        self.nodes[at].life = 0;
+        let node = &mut self.nodes[at];
+        node.disk = Disk::empty(self.plan.disk, self.plan.defect);
+        node.directory = self.rng.random();
+        node.life = 0;
+        node.copy = None;
+        node.forgettings += 1;
+    }
+
+    /// Whether a copy of this node's disk has been made and not been used.
+    #[must_use]
+    pub fn has_copy(&self, at: usize) -> bool {
+        self.nodes[at].copy.is_some()
+    }
+
+    /// Makes a copy of a node's disk.
+    pub fn copy_disk(&mut self, at: usize) {
+        self.trace.tell(None, format!("n{at}'s disk is copied"));
+        let node = &mut self.nodes[at];
+        node.copy = Some((node.disk.storage.copy(), node.life));
+    }
+
+    /// Sets the disk of a node that does not run back to its copy. Its epoch goes back, too, but for the part that is drawn.
+    pub fn set_back(&mut self, at: usize) {
+        let node = &mut self.nodes[at];
+        if let Some((storage, life)) = node.copy.take() {
+            self.trace.tell(None, format!("n{at}'s disk is set back to life {life}"));
+            node.disk.replace(storage);
+            node.life = life;
+            node.forgettings += 1;
+        }
+    }
+
+    /// Damages one of the values that a node stores: a bit flips, or another value lies in its place.
+    pub fn rot(&mut self, at: usize, misdirected: bool) {
+        let node = &mut self.nodes[at];
+        let disk = &node.disk.storage;
+        let spaces = [Space::Records, Space::Hints];
+        let stored =
+            |space| disk.scan(space, ScanRange::all(), usize::MAX).map(|page| page.entries).unwrap_or_default();
+        let keys: Vec<(Space, Bytes)> =
+            spaces.iter().flat_map(|space| stored(*space).into_iter().map(|(key, _)| (*space, key))).collect();
+        let Some((space, key)) = keys.choose(&mut self.rng).cloned() else { return };
+        let others: Vec<&Bytes> =
+            keys.iter().filter(|(of, other)| *of == space && *other != key).map(|(_, other)| other).collect();
+        let damaged = match others.choose(&mut self.rng).filter(|_| misdirected) {
+            Some(other) => disk.misdirect(space, &key, other),
+            None => disk.corrupt(space, &key),
+        };
+        if damaged {
+            node.forgettings += 1;
+            self.trace.tell(None, format!("n{at}'s {} lies damaged on its disk", describe(space, &key)));
+        }
+    }
+
+    /// A node's copy of a key is gone from its disk.
+    pub fn forget(&mut self, at: usize, key: &str) {
+        let Some(record) = self.record_key(key) else { return };
+        let mut gone = Batch::default();
+        gone.delete(Space::Records, record.as_bytes().clone());
+        // A disk that refuses this keeps it: nothing was forgotten then.
+        if self.nodes[at].disk.storage.commit(&gone, Persist::Sync).is_ok() {
+            self.trace.tell(Some(key), format!("n{at}'s copy is gone"));
+            self.nodes[at].forgettings += 1;
+        }
+    }
+
+    /// How often a node has forgotten something that it had acknowledged.
+    #[must_use]
+    pub fn forgettings(&self, at: usize) -> u64 {
+        self.nodes[at].forgettings
     }
 
     /// Stops a node without ending it, or lets it go on.
@@ -241,23 +320,56 @@ impl Cluster {
         &self.broken
     }
 
+    /// The id of a node's data directory.
+    #[must_use]
+    pub fn directory(&self, at: usize) -> u64 {
+        self.nodes[at].directory
+    }
+
+    /// The ring.
+    #[must_use]
+    pub fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    /// The storage key of a key of the built-in table.
+    #[must_use]
+    pub fn record_key(&self, key: &str) -> Option<RecordKey> {
+        record_key(&self.ring, key)
+    }
+
+    /// The places of the nodes that are the primaries of a partition.
+    #[must_use]
+    pub fn primaries(&self, partition: PartitionId) -> BTreeSet<usize> {
+        let primaries: BTreeSet<&NodeId> = self.ring.primaries(partition, self.plan.n.into()).collect();
+        let nodes = self.nodes.iter().enumerate();
+        nodes.filter(|(_, node)| primaries.contains(&node.member.member.id)).map(|(at, _)| at).collect()
+    }
+
     /// What each primary of a key holds on its disk.
     #[must_use]
     pub fn copies(&self, key: &str) -> Vec<(usize, Option<Siblings>)> {
-        let Ok(key) = TableSchema::kv().key_from_text(key, None) else { return Vec::new() };
-        let partition = self.ring.partition_of(&key.partition_bytes());
-        let record = RecordKey::new(partition, TableSchema::kv().name.as_str(), &key.to_bytes());
-        let primaries: BTreeSet<&NodeId> = self.ring.primaries(partition, self.plan.n.into()).collect();
+        let Some(record) = self.record_key(key) else { return Vec::new() };
         let holds = |node: &SimNode| {
             let bytes = node.disk.storage.get(Space::Records, record.as_bytes()).ok().flatten()?;
             StoredRecord::from_bytes(&bytes).map(|stored| stored.siblings)
         };
-        let nodes = self.nodes.iter().enumerate();
-        nodes
-            .filter(|(_, node)| primaries.contains(&node.member.member.id))
-            .map(|(at, node)| (at, holds(node)))
-            .collect()
+        self.primaries(record.partition()).into_iter().map(|at| (at, holds(&self.nodes[at]))).collect()
     }
+}
+
+/// The storage key of a key of the built-in table.
+pub(super) fn record_key(ring: &Ring, key: &str) -> Option<RecordKey> {
+    let table = TableSchema::kv();
+    let key = table.key_from_text(key, None).ok()?;
+    let partition = ring.partition_of(&key.partition_bytes());
+    Some(RecordKey::new(partition, table.name.as_str(), &key.to_bytes()))
+}
+
+/// A stored value, for the timeline.
+fn describe(space: Space, key: &Bytes) -> String {
+    let text: String = key.iter().map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { ' ' }).collect();
+    format!("{space:?} {}", text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// Seeds a source of its own for a part of the run.
@@ -270,7 +382,7 @@ fn config(plan: &Plan) -> Config {
     config.replication.n = plan.n.into();
     config.replication.r = plan.r.into();
     config.replication.w = plan.w.into();
-    config.replication.sloppy = plan.sloppy;
+    config.replication.sloppy = plan.sloppy || plan.defect == Some(Defect::FallbacksCountInStrictMode);
     config.cluster.name = NAME.to_owned();
     config.storage.cache_bytes = plan.cache_bytes;
     config.limits.hints_max_bytes = plan.hints_max_bytes;

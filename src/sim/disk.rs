@@ -5,30 +5,42 @@
 //!                                                        └── a crash here: the group is kept whole, or not at all
 //! ```
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::sleep;
 
+use super::defect::Defect;
+use super::device::Device;
 use crate::storage::{
-    Batch, CommitError, CommitOutcome, Committer, CommitterSource, MemoryStorage, OutcomeSink, Persist, ReadError,
-    ScanPage, ScanRange, Space, Storage, Usage,
+    Batch, CommitError, CommitOutcome, Committer, CommitterSource, MemoryStorage, OutcomeSink, Persist, Storage,
 };
+
+/// How many times longer a slow disk takes.
+const SLOWNESS: u64 = 100;
 
 /// How a disk writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DiskHabits {
     /// The longest that a group takes to be written, in milliseconds.
     pub latency_max_ms: u64,
-    /// A defect: a commit is reported before it is synced.
-    pub reports_before_sync: bool,
-    /// A defect: a hint that is read is gone.
-    pub drops_hints_when_read: bool,
+}
+
+/// What is wrong with a disk for a while.
+#[derive(Default)]
+pub(super) struct Ailments {
+    slow: AtomicBool,
+    unreadable: AtomicBool,
+}
+
+impl Ailments {
+    pub(super) fn is_unreadable(&self) -> bool {
+        self.unreadable.load(Ordering::Relaxed)
+    }
 }
 
 /// One node's disk. It outlives the processes that write to it.
@@ -37,14 +49,16 @@ pub struct Disk {
     pub storage: MemoryStorage,
     /// The group that is being written.
     writing: Arc<Mutex<Option<Batch>>>,
+    ailments: Arc<Ailments>,
     habits: DiskHabits,
+    defect: Option<Defect>,
 }
 
 impl Disk {
     /// An empty disk.
     #[must_use]
-    pub fn empty(habits: DiskHabits) -> Self {
-        Self { storage: MemoryStorage::new(), writing: Arc::default(), habits }
+    pub fn empty(habits: DiskHabits, defect: Option<Defect>) -> Self {
+        Self { storage: MemoryStorage::new(), writing: Arc::default(), ailments: Arc::default(), habits, defect }
     }
 
     /// The committer of a process that starts, and its writer, which has to be run in that process.
@@ -53,7 +67,9 @@ impl Disk {
         let writer = DiskWriter {
             storage: self.storage.clone(),
             writing: Arc::clone(&self.writing),
+            ailments: Arc::clone(&self.ailments),
             habits: self.habits,
+            reports_before_sync: self.defect == Some(Defect::AcknowledgedBeforeSync),
             waiting,
             rng: StdRng::seed_from_u64(seed),
         };
@@ -62,10 +78,22 @@ impl Disk {
 
     /// As a process reads it.
     pub(super) fn reader(&self) -> Arc<dyn Storage> {
-        match self.habits.drops_hints_when_read {
-            true => Arc::new(Forgetful(self.storage.clone())),
-            false => Arc::new(self.storage.clone()),
-        }
+        Arc::new(Device { storage: self.storage.clone(), ailments: Arc::clone(&self.ailments), defect: self.defect })
+    }
+
+    /// Writes take a hundred times as long, or no more.
+    pub fn set_slow(&self, slow: bool) {
+        self.ailments.slow.store(slow, Ordering::Relaxed);
+    }
+
+    /// Reads fail, or no more.
+    pub fn set_unreadable(&self, unreadable: bool) {
+        self.ailments.unreadable.store(unreadable, Ordering::Relaxed);
+    }
+
+    /// Puts another disk's contents in the place of its own.
+    pub fn replace(&mut self, storage: MemoryStorage) {
+        self.storage = storage;
     }
 
     /// The power fails. What was being written may be there, whole; what was reported before a sync may not.
@@ -76,38 +104,6 @@ impl Disk {
             let _ = self.storage.commit(&batch, Persist::Buffer);
         }
         self.storage.crash(rng.random(), true);
-    }
-}
-
-/// A disk from which a hint is gone once it has been read.
-struct Forgetful(MemoryStorage);
-
-impl Storage for Forgetful {
-    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, ReadError> {
-        let found = self.0.get(space, key)?;
-        if space == Space::Hints && found.is_some() {
-            let mut forgotten = Batch::default();
-            forgotten.delete(space, Bytes::copy_from_slice(key));
-            // A disk that refuses this keeps the hint, which is no harm.
-            let _ = self.0.commit(&forgotten, Persist::Sync);
-        }
-        Ok(found)
-    }
-
-    fn scan(&self, space: Space, range: ScanRange<'_>, limit: usize) -> Result<ScanPage, ReadError> {
-        self.0.scan(space, range, limit)
-    }
-
-    fn commit(&self, batch: &Batch, persist: Persist) -> Result<(), CommitError> {
-        self.0.commit(batch, persist)
-    }
-
-    fn sync(&self) -> Result<(), CommitError> {
-        self.0.sync()
-    }
-
-    fn usage(&self) -> Usage {
-        self.0.usage()
     }
 }
 
@@ -155,7 +151,9 @@ impl Committer for SimulatedCommitter {
 pub(super) struct DiskWriter {
     storage: MemoryStorage,
     writing: Arc<Mutex<Option<Batch>>>,
+    ailments: Arc<Ailments>,
     habits: DiskHabits,
+    reports_before_sync: bool,
     waiting: UnboundedReceiver<Waiting>,
     rng: StdRng,
 }
@@ -170,7 +168,7 @@ impl DiskWriter {
             }
             let mut batch = Batch::default();
             group.iter().for_each(|one| batch.append(one.batch.clone()));
-            if self.habits.reports_before_sync {
+            if self.reports_before_sync {
                 let result = self.storage.commit(&batch, Persist::Buffer);
                 report(group, &result);
                 self.rest().await;
@@ -185,7 +183,9 @@ impl DiskWriter {
     }
 
     async fn rest(&mut self) {
-        sleep(Duration::from_millis(self.rng.random_range(0..=self.habits.latency_max_ms))).await;
+        let usual_ms = self.rng.random_range(0..=self.habits.latency_max_ms);
+        let slowness = if self.ailments.slow.load(Ordering::Relaxed) { SLOWNESS } else { 1 };
+        sleep(Duration::from_millis(usual_ms * slowness)).await;
     }
 }
 

@@ -1,17 +1,16 @@
-//! What clients did with one key after another, and what must follow from it.
+//! What clients did with one key after another. What must follow from it is in `rules`.
 //!
 //! ```text
-//!   a write supersedes what its context covers, and what that superseded
-//!
-//!   at any time   nothing is shown beside what supersedes it, nothing is shown twice, nothing is shown that was never written or that
-//!                 was answered with "nothing was written"
-//!   in the end    every acknowledged write is shown, or superseded by something shown or by a delete; nothing is shown that an
-//!                 acknowledged delete has superseded
+//!   a write supersedes what its context covers, and what that superseded: its past
 //! ```
 //!
-//! A write without an answer may be shown or not.
+//! Every write has a name of its own; the name of a delete is never shown. A write without an answer may be shown or not.
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use super::bits::Bits;
+use super::rules;
+use crate::dynamo::version::Dot;
 
 /// What became of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,55 +28,193 @@ pub enum Outcome {
 pub struct Violation {
     /// The key concerned; none: the cluster as a whole.
     pub key: Option<String>,
+    /// The write concerned, if it is one.
+    pub write: Option<String>,
     /// What happened.
     pub what: String,
 }
 
-struct Write {
-    deletes: bool,
-    covers: BTreeSet<String>,
-    outcome: Outcome,
+/// A write as its author describes it.
+#[derive(Clone, Debug, Default)]
+pub struct Intent {
+    /// Its name.
+    pub name: String,
+    /// Who writes.
+    pub author: String,
+    /// Whether it is a delete.
+    pub deletes: bool,
+    /// The names that its context covers.
+    pub covers: BTreeSet<String>,
+    /// Hidden after so many milliseconds.
+    pub ttl_ms: Option<u64>,
+    /// What the value contains, where it is a set.
+    pub elements: BTreeSet<String>,
+    /// What its author took out of the set.
+    pub removes: Option<String>,
 }
 
-/// The writes of all keys, and the violations that reads have shown. Names of writes are unique.
+/// A version that a read has shown.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// The name of the write.
+    pub name: String,
+    /// Its dot.
+    pub dot: Dot,
+    /// What the value contains, where it is a set.
+    pub elements: BTreeSet<String>,
+}
+
+/// What a run promises its clients.
+#[derive(Clone, Copy, Debug)]
+pub struct Promises {
+    /// R + W > N among primaries, and nobody forgets: a read sees every write that was acknowledged before it began.
+    pub reads_see_acknowledged: bool,
+    /// How far the clocks of two nodes may be apart, in ms; none: too far to say when a value expires.
+    pub clock_error_max_ms: Option<u64>,
+    /// Nobody writes without having read.
+    pub nobody_writes_blindly: bool,
+}
+
+pub(super) struct Write {
+    pub(super) intent: Intent,
+    pub(super) past: Bits,
+    pub(super) outcome: Outcome,
+    pub(super) began_ms: u64,
+    pub(super) acknowledged_ms: Option<u64>,
+    /// It was sent a second time, and may be there twice.
+    pub(super) is_resent: bool,
+}
+
+/// The writes of one key, in the order in which they began.
 #[derive(Default)]
+pub(super) struct KeyHistory {
+    pub(super) writes: Vec<Write>,
+    pub(super) places: BTreeMap<String, usize>,
+    /// Whose dot each one is.
+    pub(super) dots: BTreeMap<Dot, usize>,
+    acknowledged: Bits,
+}
+
+impl KeyHistory {
+    /// What these writes have superseded, directly or not.
+    pub(super) fn past_of(&self, writes: impl IntoIterator<Item = usize>) -> Bits {
+        let mut past = Bits::default();
+        writes.into_iter().for_each(|at| past.extend(&self.writes[at].past));
+        past
+    }
+}
+
+/// What was known when a read began.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    pub(super) began_ms: u64,
+    pub(super) acknowledged: Bits,
+    /// What acknowledged deletes have superseded.
+    pub(super) deleted: Bits,
+}
+
+/// The writes of all keys, and the violations that have shown.
 pub struct History {
-    keys: BTreeMap<String, BTreeMap<String, Write>>,
+    promises: Promises,
+    keys: BTreeMap<String, KeyHistory>,
     reads: u64,
+    most_siblings: usize,
     violations: Vec<Violation>,
 }
 
 impl History {
-    /// Before a write is sent: from here on it may be seen. A delete has a name, too, which is never shown.
-    pub fn begin_write(&mut self, key: &str, name: &str, deletes: bool, covers: BTreeSet<String>) {
-        let write = Write { deletes, covers, outcome: Outcome::Unknown };
-        self.keys.entry(key.to_owned()).or_default().insert(name.to_owned(), write);
+    /// Nothing has happened.
+    #[must_use]
+    pub fn new(promises: Promises) -> Self {
+        Self { promises, keys: BTreeMap::new(), reads: 0, most_siblings: 0, violations: Vec::new() }
     }
 
-    /// Its answer.
-    pub fn end_write(&mut self, key: &str, name: &str, outcome: Outcome) {
-        if let Some(write) = self.keys.get_mut(key).and_then(|writes| writes.get_mut(name)) {
-            write.outcome = outcome;
+    /// Before a write is sent: from here on it may be seen.
+    pub fn begin_write(&mut self, key: &str, intent: Intent, now_ms: u64) {
+        let history = self.keys.entry(key.to_owned()).or_default();
+        let covered: Vec<usize> = intent.covers.iter().filter_map(|name| history.places.get(name).copied()).collect();
+        let mut past = history.past_of(covered.iter().copied());
+        covered.into_iter().for_each(|at| past.insert(at));
+        history.places.insert(intent.name.clone(), history.writes.len());
+        history.writes.push(Write {
+            intent,
+            past,
+            outcome: Outcome::Unknown,
+            began_ms: now_ms,
+            acknowledged_ms: None,
+            is_resent: false,
+        });
+    }
+
+    /// The same write is sent once more.
+    pub fn resend(&mut self, key: &str, name: &str) {
+        if let Some(write) = self.write_mut(key, name) {
+            write.is_resent = true;
         }
     }
 
+    /// Its answer. Of a write that was sent twice nobody can say that it was not done.
+    pub fn end_write(&mut self, key: &str, name: &str, outcome: Outcome, now_ms: u64) {
+        let Some(history) = self.keys.get_mut(key) else { return };
+        let Some(at) = history.places.get(name).copied() else { return };
+        let write = &mut history.writes[at];
+        match outcome {
+            Outcome::Acknowledged => {
+                write.outcome = outcome;
+                write.acknowledged_ms = Some(now_ms);
+                history.acknowledged.insert(at);
+            }
+            Outcome::NotApplied if write.is_resent => {}
+            Outcome::NotApplied | Outcome::Unknown => write.outcome = outcome,
+        }
+    }
+
+    fn write_mut(&mut self, key: &str, name: &str) -> Option<&mut Write> {
+        let history = self.keys.get_mut(key)?;
+        let at = *history.places.get(name)?;
+        Some(&mut history.writes[at])
+    }
+
+    /// When a write began, in ms.
+    #[must_use]
+    pub fn began_ms(&self, key: &str, name: &str) -> Option<u64> {
+        let history = self.keys.get(key)?;
+        history.places.get(name).map(|at| history.writes[*at].began_ms)
+    }
+
+    /// Before a read is sent.
+    #[must_use]
+    pub fn begin_read(&self, key: &str, now_ms: u64) -> Reading {
+        let Some(history) = self.keys.get(key) else { return Reading { began_ms: now_ms, ..Reading::default() } };
+        let is_gone = |write: &Write| write.intent.deletes && write.outcome == Outcome::Acknowledged;
+        let deletes = (0..history.writes.len()).filter(|at| is_gone(&history.writes[*at]));
+        Reading { began_ms: now_ms, acknowledged: history.acknowledged.clone(), deleted: history.past_of(deletes) }
+    }
+
     /// What a read has shown.
-    pub fn read(&mut self, key: &str, shown: &[String]) {
+    pub fn read(&mut self, key: &str, shown: &[Shown], reading: &Reading, now_ms: u64) {
         self.reads += 1;
-        let none = BTreeMap::new();
-        let found = contradictions(self.keys.get(key).unwrap_or(&none), shown);
-        self.report(key, found);
+        self.most_siblings = self.most_siblings.max(shown.len());
+        let history = self.keys.entry(key.to_owned()).or_default();
+        let mut found = rules::contradictions(history, &self.promises, shown, reading);
+        if self.promises.reads_see_acknowledged {
+            found.extend(rules::staleness(history, &self.promises, shown, reading, now_ms));
+        }
+        self.report_all(key, found);
     }
 
-    /// What a read of all replicas has shown after everything was healed and quiet.
-    pub fn last_read(&mut self, key: &str, shown: &[String]) {
-        self.read(key, shown);
-        let none = BTreeMap::new();
-        let found = losses(self.keys.get(key).unwrap_or(&none), shown);
-        self.report(key, found);
+    /// What a read of all replicas has shown after everything was healed and quiet: nothing may be missing.
+    pub fn last_read(&mut self, key: &str, shown: &[Shown], now_ms: u64) {
+        let reading = self.begin_read(key, now_ms);
+        self.reads += 1;
+        let history = self.keys.entry(key.to_owned()).or_default();
+        let mut found = rules::contradictions(history, &self.promises, shown, &reading);
+        found.extend(rules::staleness(history, &self.promises, shown, &reading, now_ms));
+        found.extend(rules::lost_elements(history, shown));
+        self.report_all(key, found);
     }
 
-    /// The keys that were written.
+    /// The keys that were written or read.
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
         self.keys.keys().cloned().collect()
@@ -90,97 +227,24 @@ impl History {
     }
 
     /// Adds what somebody else has found.
-    pub fn report(&mut self, key: &str, found: Vec<String>) {
-        self.violations.extend(found.into_iter().map(|what| Violation { key: Some(key.to_owned()), what }));
+    pub fn report(&mut self, key: Option<&str>, write: Option<&str>, what: String) {
+        let (key, write) = (key.map(str::to_owned), write.map(str::to_owned));
+        self.violations.push(Violation { key, write, what });
+    }
+
+    fn report_all(&mut self, key: &str, found: Vec<(String, String)>) {
+        found.into_iter().for_each(|(write, what)| self.report(Some(key), Some(&write), what));
     }
 
     /// How many writes were begun, how many of them acknowledged, and how many reads were answered.
     #[must_use]
     pub fn counts(&self) -> (usize, usize, u64) {
-        let writes = || self.keys.values().flat_map(BTreeMap::values);
+        let writes = || self.keys.values().flat_map(|history| &history.writes);
         let acknowledged = writes().filter(|write| write.outcome == Outcome::Acknowledged).count();
         (writes().count(), acknowledged, self.reads)
     }
 }
 
-fn contradictions(writes: &BTreeMap<String, Write>, shown: &[String]) -> Vec<String> {
-    let superseded = superseded_by(writes, shown.iter());
-    let mut met = BTreeSet::new();
-    let mut found = Vec::new();
-    for value in shown {
-        if superseded.contains(value) {
-            found.push(format!("{value} is shown beside what supersedes it: {shown:?}"));
-        }
-        if !met.insert(value) {
-            found.push(format!("{value} is shown twice: {shown:?}"));
-        }
-        match writes.get(value).map(|write| write.outcome) {
-            None => found.push(format!("{value} was never written, and is shown: {shown:?}")),
-            Some(Outcome::NotApplied) => {
-                found.push(format!("{value} was answered with \"nothing was written\", and is shown: {shown:?}"));
-            }
-            Some(Outcome::Acknowledged | Outcome::Unknown) => {}
-        }
-    }
-    found
-}
-
-fn losses(writes: &BTreeMap<String, Write>, shown: &[String]) -> Vec<String> {
-    let names =
-        |wanted: fn(&Write) -> bool| writes.iter().filter(move |(_, write)| wanted(write)).map(|(name, _)| name);
-    let deletes = names(|write| write.deletes && write.outcome != Outcome::NotApplied);
-    let seen = superseded_by(writes, shown.iter().chain(deletes));
-    let lost = names(|write| write.outcome == Outcome::Acknowledged && !write.deletes)
-        .filter(|name| !shown.contains(name) && !seen.contains(*name))
-        .map(|name| format!("{name} was acknowledged, and is lost: {shown:?}"));
-    let deleted = superseded_by(writes, names(|write| write.deletes && write.outcome == Outcome::Acknowledged));
-    let returned = shown.iter().filter(|value| deleted.contains(*value));
-    lost.chain(returned.map(|value| format!("{value} was deleted, and has come back: {shown:?}"))).collect()
-}
-
-/// All that these writes have superseded, directly or not.
-fn superseded_by<'a>(writes: &'a BTreeMap<String, Write>, names: impl Iterator<Item = &'a String>) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let mut open: Vec<&String> = names.collect();
-    while let Some(name) = open.pop() {
-        let covers = writes.get(name).map(|write| &write.covers);
-        open.extend(covers.into_iter().flatten().filter(|covered| found.insert((*covered).clone())));
-    }
-    found
-}
-
 #[cfg(test)]
-mod tests {
-    use super::{History, Outcome};
-
-    fn history(writes: &[(&str, bool, &[&str], Outcome)]) -> History {
-        let mut history = History::default();
-        for (name, deletes, covers, outcome) in writes {
-            history.begin_write("k", name, *deletes, covers.iter().map(|value| (*value).to_owned()).collect());
-            history.end_write("k", name, *outcome);
-        }
-        history
-    }
-
-    fn found(mut history: History, shown: &[&str]) -> usize {
-        history.last_read("k", &shown.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>());
-        history.violations().len()
-    }
-
-    #[test]
-    fn each_rule_can_be_kept_and_broken() {
-        use Outcome::{Acknowledged, NotApplied, Unknown};
-        let chain: &[(&str, bool, &[&str], Outcome)] =
-            &[("a", false, &[], Acknowledged), ("b", false, &["a"], Unknown), ("c", false, &["b"], Acknowledged)];
-        assert_eq!(found(history(chain), &["c"]), 0);
-        assert_eq!(found(history(chain), &["b"]), 1, "c is lost");
-        assert_eq!(found(history(chain), &["a", "c"]), 1, "a has returned");
-        assert_eq!(found(history(chain), &["c", "c"]), 1, "c is there twice");
-        assert_eq!(found(history(chain), &["c", "x"]), 1, "x was never written");
-        let deleted: &[(&str, bool, &[&str], Outcome)] =
-            &[("a", false, &[], Acknowledged), ("d", true, &["a"], Acknowledged), ("n", false, &[], NotApplied)];
-        assert_eq!(found(history(deleted), &[]), 0);
-        assert_eq!(found(history(deleted), &["a"]), 1, "a has come back");
-        assert_eq!(found(history(deleted), &["n"]), 1, "n was never applied");
-    }
-}
+#[path = "history_tests.rs"]
+mod tests;

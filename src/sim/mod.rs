@@ -9,22 +9,40 @@
 //!
 //! One runtime, one thread, no other clock and no other source of chance than the seed: the same seed gives the same trace.
 
+mod bits;
 mod clock;
 mod cluster;
+mod defect;
+mod delay;
+mod device;
 mod disk;
+mod explain;
+mod fault;
+mod frames;
 mod history;
 mod nemesis;
 mod network;
 mod process;
+mod rules;
 mod run;
+mod scene;
+mod session;
 mod stream;
 mod swarm;
+mod sweep;
 mod trace;
+mod watch;
 mod workload;
 
 pub use cluster::SimError;
+pub use defect::Defect;
+pub use delay::{Delay, Spread};
+pub use fault::Fault;
 pub use history::Violation;
-pub use network::Delay;
-pub use run::{Defect, Report, run, run_plan};
-pub use swarm::{Fault, Plan};
+pub use run::{Report, run, run_plan};
+pub use scene::{Ending, Scene, Visitor, play};
+pub use session::Seen;
+pub use swarm::Plan;
+pub use sweep::sweep;
 pub use trace::Line;
+pub use workload::Workload;

@@ -18,6 +18,8 @@ use rand::rngs::StdRng;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep};
 
+use super::delay::{Delay, Spread};
+use super::frames::{FrameFaults, Framer};
 use super::stream::VirtualStream;
 use super::trace::Trace;
 
@@ -30,20 +32,12 @@ const SLOWNESS: u64 = 100;
 /// One write in this many arrives in two pieces.
 const PIECES_ONE_IN: u32 = 8;
 
-/// How long bytes take, one way, in milliseconds: anything between the bounds, now and then ten times as long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Delay {
-    /// The shortest.
-    pub min_ms: u64,
-    /// The longest, but for the stragglers.
-    pub max_ms: u64,
-}
-
 /// The state of one directed link.
 #[derive(Clone, Copy, Debug, Default)]
 struct Link {
     cut: bool,
     slow: bool,
+    frames: FrameFaults,
 }
 
 /// One direction of a connection.
@@ -55,6 +49,7 @@ struct Pipe {
     /// The writer has closed it; the reader learns so at this instant.
     closed: Option<Instant>,
     reader: Option<Waker>,
+    framer: Framer,
 }
 
 struct Connection {
@@ -72,6 +67,9 @@ pub(super) type Incoming = (VirtualStream, String);
 struct State {
     rng: StdRng,
     delay: Delay,
+    spread: Spread,
+    /// A defect: read repair overwrites.
+    repairs_badly: bool,
     links: BTreeMap<(String, String), Link>,
     listeners: BTreeMap<String, UnboundedSender<Incoming>>,
     connections: BTreeMap<u64, Connection>,
@@ -103,12 +101,24 @@ impl Network {
         let state = State {
             rng,
             delay,
+            spread: Spread::Even,
+            repairs_badly: false,
             links: BTreeMap::new(),
             listeners: BTreeMap::new(),
             connections: BTreeMap::new(),
             next_id: 0,
         };
         Self { state: Arc::new(Mutex::new(state)), trace }
+    }
+
+    /// How the delays are spread between their bounds, and beyond.
+    pub fn spread(&self, spread: Spread) {
+        self.lock().spread = spread;
+    }
+
+    /// Builds in a defect: what repairs a replica after a read is the newest value alone.
+    pub(super) fn repair_badly(&self) {
+        self.lock().repairs_badly = true;
     }
 
     /// Connections to `address` arrive here from now on, until the receiver is dropped.
@@ -171,6 +181,11 @@ impl Network {
         self.lock().link(from, to).slow = true;
     }
 
+    /// Frames from `from` to `to` get lost, doubled and late until the link is healed.
+    pub fn garble(&self, from: &str, to: &str, faults: FrameFaults) {
+        self.lock().link(from, to).frames = faults;
+    }
+
     /// The link from `from` to `to` works again; what has stalled arrives.
     pub fn heal(&self, from: &str, to: &str) {
         let mut state = self.lock();
@@ -228,6 +243,8 @@ impl Network {
 
     pub(super) fn write(&self, id: u64, side: usize, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.lock();
+        let framed = state.framed(id, side, bytes);
+        let bytes = framed.as_deref().unwrap_or(bytes);
         let at = state.rng.random_range(0..=bytes.len());
         let pieces = if state.rng.random_ratio(1, PIECES_ONE_IN) { bytes.split_at(at) } else { (bytes, &bytes[..0]) };
         let reader = state.write(id, side, [pieces.0, pieces.1]);
@@ -293,11 +310,20 @@ impl State {
     }
 
     fn delay(&mut self, from: &str, to: &str) -> Duration {
-        let Delay { min_ms, max_ms } = self.delay;
-        let usual_ms = self.rng.random_range(min_ms..=max_ms);
-        let straggling_ms = if self.rng.random_ratio(1, 50) { usual_ms * 10 } else { usual_ms };
         let slowness = if self.link(from, to).slow { SLOWNESS } else { 1 };
-        Duration::from_millis(straggling_ms * slowness)
+        Duration::from_millis(self.spread.draw(self.delay, &mut self.rng) * slowness)
+    }
+
+    /// What goes out instead of what is written, where both ends are nodes.
+    fn framed(&mut self, id: u64, side: usize, bytes: &[u8]) -> Option<Bytes> {
+        let connection = self.connections.get_mut(&id)?;
+        let [from, to] = connection.direction(side);
+        if !(self.listeners.contains_key(&from) && self.listeners.contains_key(&to)) {
+            return None;
+        }
+        let faults = self.links.get(&(from, to)).map(|link| link.frames).unwrap_or_default();
+        let framer = &mut connection.pipes[side].framer;
+        Some(framer.pass(bytes, faults, self.repairs_badly, &mut self.rng).freeze())
     }
 
     fn readers(&mut self, concerns: impl Fn(&Connection, usize) -> bool) -> Vec<Waker> {

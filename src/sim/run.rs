@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -10,12 +11,16 @@ use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep};
 
 use super::cluster::{Cluster, SimError, part_of};
+use super::defect::Defect;
+use super::fault::Fault;
 use super::history::{History, Violation};
 use super::nemesis::Nemesis;
 use super::network::Network;
+use super::session::{Session, Stage, Value};
 use super::swarm::Plan;
 use super::trace::{Line, Trace};
-use super::workload::{Seen, Session, Stage};
+use super::watch::{self, Watch};
+use super::workload::Player;
 use crate::dynamo::siblings::Siblings;
 
 /// Before the first fault the nodes have this long to find each other.
@@ -24,28 +29,26 @@ const SETTLING: Duration = Duration::from_secs(2);
 /// After everything is healed, operations succeed through every node within this time.
 const RECOVERY_MAX: Duration = Duration::from_secs(10);
 
+/// A node that comes back under a new id has to wait for as long as its old connections may be silent before they are given up.
+const RENAMING: Duration = Duration::from_secs(10);
+
 /// After the last write, hints are handed over and stragglers heard within this time.
 const QUIET: Duration = Duration::from_secs(20);
 
 /// Read repair has this long after each round of reads from all replicas.
 const REPAIR: Duration = Duration::from_secs(3);
 
-/// A defect that is built into a run, to see whether it is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Defect {
-    /// Disks report what they have not synced.
-    ReportBeforeSync,
-    /// Hints leave the disk when they are read to be handed over, before their owner has acknowledged them.
-    HintGoneBeforeItsAcknowledgement,
-}
-
 /// What a run has shown.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// What the seed decided.
+    /// The seed.
+    pub seed: u64,
+    /// What it decided.
     pub plan: Plan,
     /// Stands for all that happened, in order.
     pub trace_hash: u64,
+    /// How much virtual time has passed, in ms.
+    pub simulated_ms: u64,
     /// How much happened: chunks of bytes delivered and lines told.
     pub events: u64,
     /// How many writes were begun.
@@ -67,14 +70,8 @@ pub struct Report {
 /// The run could not be made, which says nothing about the product.
 pub fn run(seed: u64, defect: Option<Defect>) -> Result<Report, SimError> {
     let mut plan = Plan::drawn_from(seed);
-    match defect {
-        Some(Defect::ReportBeforeSync) => plan.disk.reports_before_sync = true,
-        Some(Defect::HintGoneBeforeItsAcknowledgement) => {
-            plan.disk.drops_hints_when_read = true;
-            // Or the hints would not be read from the disk.
-            plan.cache_bytes = 0;
-        }
-        None => {}
+    if let Some(defect) = defect {
+        defect.prepare(&mut plan);
     }
     run_plan(seed, &plan)
 }
@@ -86,57 +83,75 @@ pub fn run(seed: u64, defect: Option<Defect>) -> Result<Report, SimError> {
 /// The run could not be made, which says nothing about the product.
 pub fn run_plan(seed: u64, plan: &Plan) -> Result<Report, SimError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
-    LocalSet::new().block_on(&runtime, story(StdRng::seed_from_u64(!seed), plan))
+    LocalSet::new().block_on(&runtime, story(seed, plan))
 }
 
-async fn story(mut rng: StdRng, plan: &Plan) -> Result<Report, SimError> {
+async fn story(seed: u64, plan: &Plan) -> Result<Report, SimError> {
+    // Not the numbers that the plan was drawn from.
+    let mut rng = StdRng::seed_from_u64(!seed);
     let trace = Trace::begin();
     let network = Network::new(part_of(&mut rng), plan.delay, trace.clone());
+    network.spread(plan.spread);
+    if plan.defect == Some(Defect::ReadRepairWithoutMerge) {
+        network.repair_badly();
+    }
     let mut cluster = Cluster::found(plan, &network, &trace, part_of(&mut rng))?;
     (0..cluster.count()).for_each(|at| cluster.start(at));
     sleep(SETTLING).await;
     let stage = Stage {
         network: network.clone(),
         addresses: cluster.addresses(),
-        history: Rc::new(RefCell::new(History::default())),
+        ring: Arc::new(cluster.ring().clone()),
+        history: Rc::new(RefCell::new(History::new(plan.promises()))),
         trace: trace.clone(),
         over: Rc::new(Cell::new(false)),
     };
     let clients: Vec<_> = (0..plan.clients)
         .map(|at| Session::new(stage.clone(), format!("c{at}"), part_of(&mut rng)))
-        .map(|client| tokio::task::spawn_local(client.play(plan.keys, plan.think_max_ms)))
+        .map(|session| tokio::task::spawn_local(Player::new(session, plan).play(plan.clone())))
         .collect();
+    let mut watch = Watch::new(plan, Rc::clone(&stage.history), trace.clone());
     let end = Instant::now() + Duration::from_millis(plan.faulty_ms);
-    Nemesis::new(plan, &mut cluster, network, trace.clone(), part_of(&mut rng)).strike_until(end).await;
-    recover(&stage, &mut rng).await;
+    Nemesis::new(plan, &mut cluster, &mut watch, network, trace, part_of(&mut rng)).strike_until(end).await;
+    sleep(until_clocks_agree(plan)).await;
+    recover(plan, &stage, &mut rng).await;
     stage.over.set(true);
     for client in clients {
-        // A client that has panicked has nothing more to say.
-        let _ = client.await;
+        if let Err(error) = client.await {
+            stage.history.borrow_mut().report(None, None, format!("a client has ended early: {error}"));
+        }
     }
     sleep(QUIET).await;
-    compare(plan, &cluster, &stage, &mut rng).await;
+    watch.look(&cluster);
+    watch.expect_no_hints(&cluster);
+    compare(plan, &cluster, &mut watch, &stage, &mut rng).await;
     let nodes: Vec<usize> = (0..cluster.count()).collect();
     cluster.crash(&nodes, false).await;
-    Ok(report(plan, &cluster, &stage))
+    Ok(report(seed, plan, &cluster, &stage))
+}
+
+/// A clock that was ahead has left time stamps that are refused until the other clocks have come near them.
+fn until_clocks_agree(plan: &Plan) -> Duration {
+    match plan.faults.contains(&Fault::ClockBeyondLimit) {
+        true => Duration::from_millis(plan.clock_excess_ms.unsigned_abs()),
+        false => Duration::ZERO,
+    }
 }
 
 /// Every node must serve reads and writes soon.
-async fn recover(stage: &Stage, rng: &mut StdRng) {
+async fn recover(plan: &Plan, stage: &Stage, rng: &mut StdRng) {
     let healed = Instant::now();
+    let most = RECOVERY_MAX + if plan.faults.contains(&Fault::LostDisk) { RENAMING } else { Duration::ZERO };
     for at in 0..stage.addresses.len() {
         let mut session = Session::new(stage.clone(), format!("probe{at}"), part_of(rng));
         let key = format!("probe{at}");
         loop {
-            let works = session.connect(at).await.is_some()
-                && session.put(&key, Seen::default()).await
-                && session.get(&key, None).await.is_some();
-            if works {
+            if session.connect(at).await.is_some() && serves(&mut session, &key).await.is_some() {
                 break;
             }
-            if healed.elapsed() > RECOVERY_MAX {
-                let what = format!("n{at} did not serve within {} ms of the healing", RECOVERY_MAX.as_millis());
-                stage.history.borrow_mut().report(&key, vec![what]);
+            if healed.elapsed() > most {
+                let what = format!("n{at} did not serve within {} ms of the healing", most.as_millis());
+                stage.history.borrow_mut().report(Some(&key), None, what);
                 break;
             }
             sleep(Duration::from_millis(rng.random_range(50..150))).await;
@@ -144,45 +159,53 @@ async fn recover(stage: &Stage, rng: &mut StdRng) {
     }
 }
 
-/// Reads everything from all replicas, twice, and compares what they hold then.
-async fn compare(plan: &Plan, cluster: &Cluster, stage: &Stage, rng: &mut StdRng) {
+async fn serves(session: &mut Session, key: &str) -> Option<()> {
+    let seen = session.get(key, None).await?;
+    session.put(key, &seen, Value::default()).await?;
+    session.get(key, None).await.map(drop)
+}
+
+/// Reads everything from all replicas, twice, and compares what they hold then. The first time a damaged copy may stand in the way.
+pub(super) async fn compare(plan: &Plan, cluster: &Cluster, watch: &mut Watch, stage: &Stage, rng: &mut StdRng) {
     let mut session = Session::new(stage.clone(), "reader".to_owned(), part_of(rng));
     let keys = stage.history.borrow().keys();
-    for _ in 0..2 {
+    for is_last in [false, true] {
         for key in &keys {
             let read = session.connect(0).await.is_some() && session.get_finally(key, plan.n).await;
-            if !read {
-                stage.history.borrow_mut().report(key, vec!["cannot be read from all replicas in the end".to_owned()]);
+            if !read && is_last {
+                let what = "cannot be read from all replicas in the end".to_owned();
+                stage.history.borrow_mut().report(Some(key), None, what);
             }
         }
         sleep(REPAIR).await;
+        watch.look(cluster);
     }
     for key in &keys {
         let copies = cluster.copies(key);
         if copies.windows(2).any(|pair| pair[0].1 != pair[1].1) {
-            stage.history.borrow_mut().report(key, vec![format!("the replicas differ: {}", describe(&copies))]);
+            let what = format!("the replicas differ: {}", compared(&copies));
+            stage.history.borrow_mut().report(Some(key), None, what);
         }
     }
 }
 
-fn describe(copies: &[(usize, Option<Siblings>)]) -> String {
-    let describe = |(at, held): &(usize, Option<Siblings>)| match held {
+fn compared(copies: &[(usize, Option<Siblings>)]) -> String {
+    let one = |(at, held): &(usize, Option<Siblings>)| match held {
         None => format!("n{at} holds nothing"),
-        Some(held) => {
-            let dots: Vec<_> = held.versions().iter().map(|version| version.dot).collect();
-            format!("n{at} holds {:?}, {:?}", held.fingerprint(), dots)
-        }
+        Some(held) => format!("n{at} holds {} ({:?})", watch::describe(held), held.fingerprint()),
     };
-    copies.iter().map(describe).collect::<Vec<_>>().join("; ")
+    copies.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-fn report(plan: &Plan, cluster: &Cluster, stage: &Stage) -> Report {
+fn report(seed: u64, plan: &Plan, cluster: &Cluster, stage: &Stage) -> Report {
     let history = stage.history.borrow();
     let (writes, acknowledged, reads) = history.counts();
-    let broken = cluster.broken().iter().map(|what| Violation { key: None, what: what.clone() });
+    let broken = cluster.broken().iter().map(|what| Violation { key: None, write: None, what: what.clone() });
     Report {
+        seed,
         plan: plan.clone(),
         trace_hash: stage.trace.hash(),
+        simulated_ms: stage.trace.now_ms(),
         events: stage.trace.events(),
         writes,
         acknowledged,

@@ -1,4 +1,4 @@
-//! What a seed decides before a run begins: the cluster, the quorum, the faults and how often they strike.
+//! What a seed decides before a run begins: the cluster, the quorum, the faults and how often they strike, what clients do.
 //!
 //! Every seed leaves most kinds of fault out. A run with all of them would hardly ever acknowledge anything, and find little.
 
@@ -6,59 +6,22 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 
+use super::defect::Defect;
+use super::delay::{Delay, Spread};
 use super::disk::DiskHabits;
-use super::network::Delay;
+use super::fault::Fault;
+use super::history::Promises;
+use super::workload::Workload;
 
 /// The shapes of quorum that are drawn: N, R, W.
 const QUORUMS: &[(u8, u8, u8)] =
-    &[(3, 2, 2), (3, 2, 2), (3, 2, 2), (3, 1, 1), (3, 1, 2), (3, 1, 3), (3, 3, 1), (2, 1, 2), (1, 1, 1)];
+    &[(3, 2, 2), (3, 2, 2), (3, 2, 2), (3, 1, 1), (3, 1, 2), (3, 1, 3), (3, 3, 1), (3, 2, 3), (2, 1, 2), (1, 1, 1)];
 
-/// A way in which things go wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// A process dies; its connections close.
-    Crash,
-    /// A machine dies; its connections say nothing any more.
-    SilentCrash,
-    /// All machines die at once.
-    PowerFailure,
-    /// Some nodes and the others cannot hear each other.
-    Partition,
-    /// One node does not hear another.
-    OneWay,
-    /// The connections between two nodes break.
-    Reset,
-    /// A link takes a hundred times as long.
-    Slow,
-    /// A process stops for a while without dying.
-    Pause,
-    /// A clock jumps.
-    ClockJump,
-    /// A disk has no room for a while.
-    FullDisk,
-    /// A write fails, and with it the process.
-    FailingDisk,
-    /// A node comes back without its disk: once in a run, and only where W promises a second copy.
-    LostDisk,
-}
+/// How long faults strike in a run, in ms.
+const FAULTY_MS: u64 = 240_000;
 
-impl Fault {
-    /// All kinds.
-    pub const ALL: [Self; 12] = [
-        Self::Crash,
-        Self::SilentCrash,
-        Self::PowerFailure,
-        Self::Partition,
-        Self::OneWay,
-        Self::Reset,
-        Self::Slow,
-        Self::Pause,
-        Self::ClockJump,
-        Self::FullDisk,
-        Self::FailingDisk,
-        Self::LostDisk,
-    ];
-}
+/// What all clients of a run may do in a second, roughly. More would not find more: what finds is the number of faults.
+const OPERATIONS_PER_SECOND: std::ops::RangeInclusive<u64> = 4..=20;
 
 /// Everything that is fixed for a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,30 +40,40 @@ pub struct Plan {
     pub sloppy: bool,
     /// How long bytes take.
     pub delay: Delay,
+    /// How that is spread.
+    pub spread: Spread,
     /// How disks write.
     pub disk: DiskHabits,
     /// Bound of the records that a node keeps in memory, in bytes.
     pub cache_bytes: u64,
+    /// Bound of the hints for one node, in bytes.
+    pub hints_max_bytes: u64,
     /// How wrong a clock may be, in ms.
     pub clock_error_max_ms: i64,
-    /// What goes wrong in this run.
+    /// How wrong a clock is that is wrong by more than that, in ms.
+    pub clock_excess_ms: i64,
+    /// What goes wrong in this run. What is there several times strikes more often.
     pub faults: Vec<Fault>,
     /// The longest time between two faults, in ms.
     pub strike_interval_max_ms: u64,
     /// The longest time until a fault is over, in ms.
     pub fault_max_ms: u64,
+    /// What clients do.
+    pub workload: Workload,
     /// How many clients there are.
     pub clients: usize,
     /// How many keys they share.
     pub keys: usize,
+    /// How much more often the first of them are used: the exponent of Zipf's law.
+    pub skew: f64,
     /// The longest time that a client waits between two operations, in ms.
     pub think_max_ms: u64,
     /// How long faults strike, in ms.
     pub faulty_ms: u64,
-    /// Bound of the hints that a node keeps for another one, in bytes.
-    pub hints_max_bytes: u64,
     /// The age from which a hint may be given up, in seconds.
     pub hints_max_age_s: u64,
+    /// What is built in, to see whether it is found.
+    pub defect: Option<Defect>,
 }
 
 impl Plan {
@@ -110,33 +83,57 @@ impl Plan {
         let rng = &mut StdRng::seed_from_u64(seed);
         let (n, r, w) = QUORUMS.choose(rng).copied().unwrap_or((3, 2, 2));
         let min_ms = rng.random_range(0..=5);
-        let chance = rng.random_range(0.1..0.6);
-        let mut faults: Vec<Fault> = Fault::ALL.into_iter().filter(|_| rng.random_bool(chance)).collect();
-        faults.retain(|fault| *fault != Fault::LostDisk || w > 1);
+        let clients = rng.random_range(2..=6);
+        let per_second = rng.random_range(OPERATIONS_PER_SECOND);
         Self {
             nodes: rng.random_range(3..=6),
             workers: rng.random_range(1..=2),
             n,
             r,
             w,
-            sloppy: rng.random_bool(0.6),
+            sloppy: rng.random_bool(0.5),
             delay: Delay { min_ms, max_ms: min_ms + rng.random_range(1..=20) },
-            disk: DiskHabits {
-                latency_max_ms: rng.random_range(1..=30),
-                reports_before_sync: false,
-                drops_hints_when_read: false,
-            },
-            cache_bytes: 1 << 20,
+            spread: Spread::ALL.choose(rng).copied().unwrap_or(Spread::Even),
+            disk: DiskHabits { latency_max_ms: rng.random_range(1..=30) },
+            cache_bytes: if rng.random_bool(0.5) { 1 << 20 } else { 0 },
+            hints_max_bytes: if rng.random_bool(0.3) { 16 << 10 } else { 64 << 20 },
+            hints_max_age_s: if rng.random_bool(0.3) { rng.random_range(1..60) } else { 3_600 },
             clock_error_max_ms: rng.random_range(0..=150),
-            faults,
-            strike_interval_max_ms: rng.random_range(400..=4_000),
-            fault_max_ms: rng.random_range(500..=6_000),
-            clients: rng.random_range(2..=5),
-            keys: rng.random_range(1..=6),
-            think_max_ms: rng.random_range(20..=400),
-            faulty_ms: 15_000,
-            hints_max_bytes: if rng.random_bool(0.3) { rng.random_range(0..4_000) } else { 1 << 30 },
-            hints_max_age_s: if rng.random_bool(0.3) { rng.random_range(1..6) } else { 3_600 },
+            clock_excess_ms: rng.random_range(600..=20_000),
+            faults: faults(rng, w),
+            strike_interval_max_ms: rng.random_range(500..=10_000),
+            fault_max_ms: rng.random_range(500..=10_000),
+            workload: Workload::ALL.choose(rng).copied().unwrap_or(Workload::Mixed),
+            clients: clients as usize,
+            keys: rng.random_range(1..=8),
+            skew: if rng.random_bool(0.3) { rng.random_range(0.8..1.5) } else { 0.0 },
+            // Each time a client mostly reads and writes.
+            think_max_ms: 4_000 * clients / per_second,
+            faulty_ms: FAULTY_MS,
+            defect: None,
         }
     }
+
+    /// What clients may rely on.
+    #[must_use]
+    pub fn promises(&self) -> Promises {
+        let one_forgets = self.faults.iter().any(|fault| fault.makes_forget());
+        let in_both = (self.r + self.w).saturating_sub(self.n);
+        let clocks_break = self.faults.iter().any(|fault| fault.breaks_clocks());
+        // Two clocks, each with its error and what it has drifted in the whole run; and a millisecond for rounding.
+        let clock_error_max_ms = 2 * self.clock_error_max_ms.unsigned_abs() + self.faulty_ms / 2_000 + 1;
+        Promises {
+            reads_see_acknowledged: !self.sloppy && in_both > u8::from(one_forgets),
+            clock_error_max_ms: (!clocks_break).then_some(clock_error_max_ms),
+            nobody_writes_blindly: self.workload.reads_first(),
+        }
+    }
+}
+
+/// A few kinds, some more often than others.
+fn faults(rng: &mut StdRng, w: u8) -> Vec<Fault> {
+    let chance = rng.random_range(0.05..0.4);
+    let possible = Fault::ALL.into_iter().filter(|fault| w > 1 || !fault.makes_forget());
+    let drawn: Vec<Fault> = possible.filter(|_| rng.random_bool(chance)).collect();
+    drawn.into_iter().flat_map(|fault| vec![fault; rng.random_range(1..=4)]).collect()
 }

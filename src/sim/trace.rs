@@ -1,5 +1,6 @@
 //! What happened, in order: a hash of all of it, and lines for whoever has to understand a failure.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
@@ -14,6 +15,12 @@ pub struct Line {
     pub key: Option<String>,
     /// What happened.
     pub what: String,
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>8} ms  {:<7} {}", self.at_ms, self.key.as_deref().unwrap_or("-"), self.what)
+    }
 }
 
 /// The record of one run. Clones write into the same one.
@@ -52,6 +59,12 @@ impl Trace {
         record.lines.push(Line { at_ms, key: key.map(str::to_owned), what });
     }
 
+    /// Virtual milliseconds since the run began.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.lock().now_ms()
+    }
+
     /// Stands for everything that has happened so far, in order.
     #[must_use]
     pub fn hash(&self) -> u64 {
@@ -76,8 +89,12 @@ impl Trace {
 }
 
 impl Record {
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     fn stamp(&mut self) -> u64 {
-        let at_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let at_ms = self.now_ms();
         self.events += 1;
         self.hasher.update(&at_ms.to_le_bytes());
         at_ms

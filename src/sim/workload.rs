@@ -1,234 +1,183 @@
-//! Clients: each speaks the bridge protocol to one node at a time, writes values that nobody else writes, and notes what it saw.
+//! What clients do.
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
-use std::rc::Rc;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rand::RngExt as _;
-use rand::rngs::StdRng;
-use tokio::time::{sleep, timeout};
+use rand::seq::IteratorRandom as _;
+use tokio::time::sleep;
 
-use super::history::{History, Outcome};
-use super::network::Network;
-use super::trace::Trace;
-use crate::client::{CallError, Client, ConnectOptions};
-use crate::dynamo::context::Context;
-use crate::item::{AttributeValue, Item, TableSchema};
-use crate::messages::TraceId;
-use crate::messages::client::{Delete, Get, GetReply, Put, PutError, PutReply, WriteOutcome};
+use super::session::{Seen, Session, Value};
+use super::swarm::Plan;
 
-/// A client waits this long for a connection, and for an answer.
-const PATIENCE: Duration = Duration::from_secs(6);
+/// The longest life of a value that expires, in ms.
+const TTL_MAX_MS: u64 = 20_000;
 
-/// What all clients share.
-#[derive(Clone)]
-pub struct Stage {
-    /// The network.
-    pub network: Network,
-    /// The nodes' addresses.
-    pub addresses: Vec<String>,
-    /// What is done and seen.
-    pub history: Rc<RefCell<History>>,
-    /// Where it is told.
-    pub trace: Trace,
-    /// Set when it is time to leave.
-    pub over: Rc<Cell<bool>>,
+/// What the clients of a run do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Workload {
+    /// They read, put over what they have read, put blindly, go on from their last put, and delete.
+    Mixed,
+    /// A register: they write with the context of what they last read or wrote, and never blindly.
+    Register,
+    /// A set: they read, unite the siblings, add an element, and write with the context.
+    Set,
+    /// A shopping cart: the same, and they also take elements out.
+    Cart,
+    /// They delete a key and write it anew, over and over.
+    Recreate,
+    /// Values that expire, among others.
+    Expiring,
 }
 
-/// One client.
-pub struct Session {
-    stage: Stage,
-    name: String,
-    rng: StdRng,
-    connected: Option<(usize, Client)>,
-    /// How many writes it has begun: names them.
-    writes: u64,
-    /// What the last put's reply covers: its key, the values and the context.
-    last_put: Option<(String, Seen)>,
-}
+impl Workload {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Mixed, Self::Register, Self::Set, Self::Cart, Self::Recreate, Self::Expiring];
 
-/// What a client has seen of a key.
-#[derive(Clone, Default)]
-pub struct Seen {
-    /// The values that its context covers, as far as they are not superseded by each other.
-    pub covers: BTreeSet<String>,
-    /// The context.
-    pub context: Option<Context>,
-}
-
-impl Session {
-    /// A client that has not connected yet.
+    /// Whether nobody writes without having read.
     #[must_use]
-    pub fn new(stage: Stage, name: String, rng: StdRng) -> Self {
-        Self { stage, name, rng, connected: None, writes: 0, last_put: None }
+    pub const fn reads_first(self) -> bool {
+        matches!(self, Self::Register | Self::Set | Self::Cart)
+    }
+}
+
+/// A client at work.
+pub struct Player {
+    session: Session,
+    workload: Workload,
+    /// By key, what its last put or read has left it.
+    tokens: BTreeMap<String, Seen>,
+}
+
+impl Player {
+    /// A client that does what the plan says.
+    #[must_use]
+    pub fn new(session: Session, plan: &Plan) -> Self {
+        Self { session, workload: plan.workload, tokens: BTreeMap::new() }
     }
 
     /// Does one thing after another until it is time to leave.
-    pub async fn play(mut self, keys: usize, think_max_ms: u64) {
-        while !self.stage.over.get() {
-            sleep(Duration::from_millis(self.rng.random_range(1..=think_max_ms))).await;
-            if self.rng.random_ratio(1, 10) {
-                self.connected = None;
+    pub async fn play(mut self, plan: Plan) {
+        while !self.session.stage.over.get() {
+            sleep(Duration::from_millis(self.session.rng.random_range(1..=plan.think_max_ms))).await;
+            if self.session.rng.random_ratio(1, 10) {
+                self.session.leave();
             }
-            let node = self.rng.random_range(0..self.stage.addresses.len());
-            let key = format!("k{}", self.rng.random_range(0..keys));
-            if self.connect(node).await.is_some() {
+            let node = self.session.rng.random_range(0..self.session.stage.addresses.len());
+            let key = format!("k{}", self.key(plan.keys, plan.skew));
+            if self.session.connect(node).await.is_some() {
                 self.act(&key).await;
             }
         }
     }
 
-    async fn act(&mut self, key: &str) {
-        match self.rng.random_range(0..20) {
-            0..3 => drop(self.get(key, None).await),
-            3..5 => drop(self.put(key, Seen::default()).await),
+    /// By Zipf's law: the key at place i is used in proportion to (i + 1)^-skew.
+    fn key(&mut self, keys: usize, skew: f64) -> usize {
+        let weight = |at: usize| ((at + 1) as f64).powf(-skew);
+        let mut left = self.session.rng.random::<f64>() * (0..keys).map(weight).sum::<f64>();
+        (0..keys)
+            .find(|at| {
+                left -= weight(*at);
+                left <= 0.0
+            })
+            .unwrap_or_default()
+    }
+
+    async fn act(&mut self, key: &str) -> Option<()> {
+        match self.workload {
+            Workload::Mixed => self.mix(key).await,
+            Workload::Register => self.register(key).await,
+            Workload::Set => self.add(key).await,
+            Workload::Cart if self.session.rng.random_ratio(1, 3) => self.take_out(key).await,
+            Workload::Cart => self.add(key).await,
+            Workload::Recreate => self.recreate(key).await,
+            Workload::Expiring => self.expire(key).await,
+        }
+    }
+
+    async fn read(&mut self, key: &str) -> Option<Seen> {
+        self.session.get(key, None).await
+    }
+
+    async fn put_over(&mut self, key: &str, seen: &Seen, value: Value) -> Option<()> {
+        let left = self.session.put(key, seen, value).await;
+        match left {
+            Some(left) => drop(self.tokens.insert(key.to_owned(), left)),
+            None => drop(self.tokens.remove(key)),
+        }
+        Some(())
+    }
+
+    async fn mix(&mut self, key: &str) -> Option<()> {
+        match self.session.rng.random_range(0..20) {
+            0..3 => self.read(key).await.map(drop),
+            3..5 => self.put_over(key, &Seen::default(), Value::default()).await,
             5..8 => {
-                if let Some((key, seen)) = self.last_put.take() {
-                    self.put(&key, seen).await;
-                }
+                let token = self.tokens.remove(key)?;
+                self.put_over(key, &token, Value::default()).await
             }
             8..11 => {
-                if let Some(seen) = self.get(key, None).await {
-                    self.delete(key, seen).await;
-                }
+                let seen = self.read(key).await?;
+                self.session.delete(key, &seen).await
             }
             _ => {
-                if let Some(seen) = self.get(key, None).await {
-                    self.put(key, seen).await;
-                }
+                let seen = self.read(key).await?;
+                self.put_over(key, &seen, Value::default()).await
             }
         }
     }
 
-    /// The connection that there is, or one to this node.
-    pub async fn connect(&mut self, node: usize) -> Option<&Client> {
-        if self.connected.as_ref().is_none_or(|(_, client)| client.is_closed()) {
-            self.connected = None;
-            let address = &self.stage.addresses[node];
-            let nonce = self.rng.random();
-            let dial = async {
-                let stream = self.stage.network.connect(&self.name, address).await.ok()?;
-                let options = ConnectOptions { timeout: PATIENCE, ..ConnectOptions::default() };
-                Client::introduce(stream, address, options, nonce).await.ok()
-            };
-            self.connected = timeout(PATIENCE, dial).await.ok().flatten().map(|client| (node, client));
-        }
-        self.connected.as_ref().map(|(_, client)| client)
-    }
-
-    /// Reads a key and notes what is shown.
-    pub async fn get(&mut self, key: &str, r: Option<u8>) -> Option<Seen> {
-        let reply = self.ask(key, r).await?;
-        let shown = values(&reply);
-        self.stage.history.borrow_mut().read(key, &shown);
-        Some(Seen { covers: shown.into_iter().collect(), context: Some(reply.context) })
-    }
-
-    /// Reads a key from all replicas, and expects nothing to be missing.
-    pub async fn get_finally(&mut self, key: &str, r: u8) -> bool {
-        let Some(reply) = self.ask(key, Some(r)).await else { return false };
-        self.stage.history.borrow_mut().last_read(key, &values(&reply));
-        true
-    }
-
-    async fn ask(&mut self, key: &str, r: Option<u8>) -> Option<GetReply> {
-        let encoded = TableSchema::kv().key_from_text(key, None).ok()?.to_bytes();
-        let get = Get { trace: TraceId::default(), table: "kv".to_owned(), key: encoded, r, timeout_ms: None };
-        let (node, client) = self.connected.as_ref()?;
-        let answer = client.request(&get).await;
-        let said = answer.as_ref().map_or_else(|error| error.to_string(), |reply| format!("{:?}", values(reply)));
-        self.stage.trace.tell(Some(key), format!("{} get via n{node}: {said}", self.name));
-        if answer.as_ref().is_err_and(is_hopeless) {
-            self.connected = None;
-        }
-        answer.ok()
-    }
-
-    /// Writes a new value over what has been seen. Whether it was acknowledged.
-    pub async fn put(&mut self, key: &str, seen: Seen) -> bool {
-        let value = self.next_name("");
-        let attributes = [("key", key), ("value", value.as_str())];
-        let item: Item =
-            attributes.into_iter().map(|(name, text)| (name.to_owned(), AttributeValue::S(text.to_owned()))).collect();
-        let put = Put {
-            trace: TraceId(self.rng.random()),
-            table: "kv".to_owned(),
-            item: item.to_bytes(),
-            context: seen.context,
-            ttl_ms: None,
-            w: None,
-            timeout_ms: None,
+    async fn register(&mut self, key: &str) -> Option<()> {
+        let token = self.tokens.remove(key).filter(|_| self.session.rng.random_ratio(2, 3));
+        let seen = match token {
+            Some(token) => token,
+            None => self.read(key).await?,
         };
-        let Some((node, client)) = self.connected.clone() else { return false };
-        self.begin(key, &value, false, seen.covers, node);
-        let reply = self.end(key, &value, client.request(&put).await);
-        let Some(PutReply { context, .. }) = reply else { return false };
-        self.last_put = Some((key.to_owned(), Seen { covers: [value].into(), context: Some(context) }));
-        true
-    }
-
-    async fn delete(&mut self, key: &str, seen: Seen) {
-        let Ok(encoded) = TableSchema::kv().key_from_text(key, None) else { return };
-        let name = self.next_name("delete-");
-        let delete = Delete {
-            trace: TraceId(self.rng.random()),
-            table: "kv".to_owned(),
-            key: encoded.to_bytes(),
-            context: seen.context,
-            w: None,
-            timeout_ms: None,
-        };
-        let Some((node, client)) = self.connected.clone() else { return };
-        self.begin(key, &name, true, seen.covers, node);
-        self.end(key, &name, client.request(&delete).await);
-    }
-
-    fn next_name(&mut self, prefix: &str) -> String {
-        self.writes += 1;
-        format!("{prefix}{}-{}", self.name, self.writes)
-    }
-
-    fn begin(&self, key: &str, name: &str, deletes: bool, covers: BTreeSet<String>, node: usize) {
-        self.stage.trace.tell(Some(key), format!("{} writes {name} via n{node} over {covers:?}", self.name));
-        self.stage.history.borrow_mut().begin_write(key, name, deletes, covers);
-    }
-
-    fn end(&mut self, key: &str, name: &str, answer: Result<PutReply, CallError<PutError>>) -> Option<PutReply> {
-        let (outcome, said) = match &answer {
-            Ok(_) => (Outcome::Acknowledged, "acknowledged".to_owned()),
-            Err(error) => (outcome(error), error.to_string()),
-        };
-        self.stage.trace.tell(Some(key), format!("{name}: {said}"));
-        self.stage.history.borrow_mut().end_write(key, name, outcome);
-        if answer.as_ref().is_err_and(is_hopeless) {
-            self.connected = None;
+        if self.session.rng.random_ratio(1, 4) {
+            self.tokens.insert(key.to_owned(), seen);
+            return Some(());
         }
-        answer.ok()
+        self.put_over(key, &seen, Value::default()).await
     }
-}
 
-/// The answer will not come: this connection has to be given up.
-fn is_hopeless<E>(error: &CallError<E>) -> bool {
-    !matches!(error, CallError::Refused(_))
-}
-
-/// What an error promises.
-fn outcome(error: &CallError<PutError>) -> Outcome {
-    match error {
-        CallError::Refused(PutError::QuorumNotReached { outcome: WriteOutcome::Unknown, .. })
-        | CallError::ConnectionLost
-        | CallError::TimedOut { .. }
-        | CallError::BadAnswer { .. } => Outcome::Unknown,
-        CallError::Refused(_) | CallError::NotSent { .. } => Outcome::NotApplied,
+    async fn add(&mut self, key: &str) -> Option<()> {
+        let seen = self.read(key).await?;
+        let value = Value { elements: seen.elements.clone(), adds_its_name: true, ..Value::default() };
+        self.put_over(key, &seen, value).await
     }
-}
 
-/// The values of all siblings, in their order.
-fn values(reply: &GetReply) -> Vec<String> {
-    let text = |bytes: &bytes::Bytes| match Item::from_bytes(bytes).ok()?.get("value") {
-        Some(AttributeValue::S(text)) => Some(text.clone()),
-        _ => None,
-    };
-    reply.versions.iter().filter_map(|version| version.value.as_ref().and_then(text)).collect()
+    async fn take_out(&mut self, key: &str) -> Option<()> {
+        let seen = self.read(key).await?;
+        let mut elements = seen.elements.clone();
+        let removed = elements.iter().choose(&mut self.session.rng).cloned()?;
+        elements.remove(&removed);
+        self.put_over(key, &seen, Value { elements, removes: Some(removed), ..Value::default() }).await
+    }
+
+    async fn recreate(&mut self, key: &str) -> Option<()> {
+        match self.session.rng.random_range(0..8) {
+            0..4 => {
+                let seen = self.read(key).await?;
+                self.session.delete(key, &seen).await
+            }
+            4..6 => self.put_over(key, &Seen::default(), Value::default()).await,
+            _ => {
+                let seen = self.read(key).await?;
+                self.put_over(key, &seen, Value::default()).await
+            }
+        }
+    }
+
+    async fn expire(&mut self, key: &str) -> Option<()> {
+        let ttl_ms = self.session.rng.random_range(1..=TTL_MAX_MS);
+        let value = Value { ttl_ms: Some(ttl_ms).filter(|ttl_ms| ttl_ms % 2 == 0), ..Value::default() };
+        match self.session.rng.random_range(0..6) {
+            0..2 => self.read(key).await.map(drop),
+            2 => self.put_over(key, &Seen::default(), value).await,
+            _ => {
+                let seen = self.read(key).await?;
+                self.put_over(key, &seen, value).await
+            }
+        }
+    }
 }

@@ -70,6 +70,14 @@ impl MemoryStorage {
         disk.read_only = false;
     }
 
+    /// Another disk with the same contents: what a crash at this instant could not take away.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let durable = self.lock().durable.clone();
+        let disk = Disk { current: durable.clone(), durable, ..Disk::default() };
+        Self { disk: Arc::new(Mutex::new(disk)) }
+    }
+
     /// Flips one bit of the stored value of `key`, wherever it is stored. Returns whether there was
     /// one.
     pub fn corrupt(&self, space: Space, key: &[u8]) -> bool {

@@ -21,6 +21,7 @@ use slipring::dynamo::handoff_rate::RateBounds;
 use slipring::dynamo::hint::HintBounds;
 use slipring::dynamo::node_id::NodeId;
 use slipring::dynamo::quorum::Quorum;
+use slipring::dynamo::record_key::RecordKey;
 use slipring::dynamo::ring::{Member, Ring};
 use slipring::dynamo::version::ReplicaId;
 use slipring::item::{AttributeValue, Item, TableSchema};
@@ -255,6 +256,13 @@ impl VirtualCluster {
         let partition = self.view.ring.partition_of(&key.partition_bytes());
         let place = |node: &NodeId| self.names.iter().position(|name| name == node).expect("a member");
         self.view.ring.primaries(partition, self.view.quorum.n()).map(place).collect()
+    }
+
+    /// Where a key lies on disk.
+    pub fn record(&self, key: &str) -> RecordKey {
+        let table = TableSchema::kv();
+        let key = table.key_from_text(key, None).expect("a key");
+        RecordKey::new(self.view.ring.partition_of(&key.partition_bytes()), table.name.as_str(), &key.to_bytes())
     }
 
     pub async fn put(&self, at: usize, key: &str, value: &str, context: Option<Seen>) -> Result<PutReply, PutError> {

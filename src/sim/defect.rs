@@ -1,0 +1,61 @@
+//! Mistakes that a database could make, built into a simulated cluster to see whether the simulator finds them.
+//!
+//! None of them is a switch in the product: each is put in at a seam that a simulation replaces anyway (the disk, the network, the configuration, the
+//! identity of a process).
+
+use super::swarm::Plan;
+
+/// A mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Defect {
+    /// A write is acknowledged before it is synced.
+    AcknowledgedBeforeSync,
+    /// The epoch is not durable: every life of a data directory mints under the same id.
+    EpochNotDurable,
+    /// Hints leave the disk when they are read to be handed over, before their owner has acknowledged them.
+    HintGoneBeforeItsAcknowledgement,
+    /// Tombstones are dropped once they have a certain age, whoever may still hold what they delete.
+    TombstoneDroppedByAge,
+    /// Read repair writes the newest value, and not the merge of all.
+    ReadRepairWithoutMerge,
+    /// The ceiling of the hybrid logical clock does not survive a restart.
+    ClockNotPersisted,
+    /// Fallbacks count toward W although the quorum is strict.
+    FallbacksCountInStrictMode,
+}
+
+impl Defect {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::AcknowledgedBeforeSync,
+        Self::EpochNotDurable,
+        Self::HintGoneBeforeItsAcknowledgement,
+        Self::TombstoneDroppedByAge,
+        Self::ReadRepairWithoutMerge,
+        Self::ClockNotPersisted,
+        Self::FallbacksCountInStrictMode,
+    ];
+
+    /// As it is called on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AcknowledgedBeforeSync => "acknowledged-before-sync",
+            Self::EpochNotDurable => "epoch-not-durable",
+            Self::HintGoneBeforeItsAcknowledgement => "hint-gone-before-its-acknowledgement",
+            Self::TombstoneDroppedByAge => "tombstone-dropped-by-age",
+            Self::ReadRepairWithoutMerge => "read-repair-without-merge",
+            Self::ClockNotPersisted => "clock-not-persisted",
+            Self::FallbacksCountInStrictMode => "fallbacks-count-in-strict-mode",
+        }
+    }
+
+    /// Makes room for the mistake in a plan: what a cache would hide is read from the disk.
+    pub(super) fn prepare(self, plan: &mut Plan) {
+        let reads_from_disk = matches!(self, Self::HintGoneBeforeItsAcknowledgement | Self::TombstoneDroppedByAge);
+        if reads_from_disk {
+            plan.cache_bytes = 0;
+        }
+        plan.defect = Some(self);
+    }
+}

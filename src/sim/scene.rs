@@ -1,0 +1,186 @@
+//! A run whose course is written down instead of drawn: the same cluster, clients and invariants, and a script that says what happens when.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use tokio::task::LocalSet;
+use tokio::time::sleep;
+
+use super::cluster::{Cluster, SimError, part_of};
+use super::history::{History, Violation};
+use super::network::Network;
+use super::run::compare;
+use super::session::{Seen, Session, Stage, Value};
+use super::swarm::Plan;
+use super::trace::{Line, Trace};
+use super::watch::Watch;
+
+/// After a cut, nodes have this long to notice; after a healing, to find each other and to hand over hints.
+const SETTLING: Duration = Duration::from_secs(15);
+
+/// A cluster and what a script may do to it.
+pub struct Scene {
+    plan: Plan,
+    network: Network,
+    cluster: Cluster,
+    watch: Watch,
+    stage: Stage,
+    rng: StdRng,
+}
+
+/// What a script has shown.
+pub struct Ending {
+    /// What must not happen, and did.
+    pub violations: Vec<Violation>,
+    /// What happened, to be read.
+    pub lines: Vec<Line>,
+}
+
+/// Plays a script on a cluster whose nodes have found each other. Then everything is healed, read from all replicas, and compared.
+///
+/// # Errors
+///
+/// The run could not be made, which says nothing about the product.
+pub fn play(plan: &Plan, script: impl AsyncFnOnce(&mut Scene)) -> Result<Ending, SimError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+    LocalSet::new().block_on(&runtime, async {
+        let mut scene = Scene::set(plan)?;
+        scene.settle().await;
+        script(&mut scene).await;
+        Ok(scene.end().await)
+    })
+}
+
+impl Scene {
+    fn set(plan: &Plan) -> Result<Self, SimError> {
+        let mut rng = StdRng::seed_from_u64(1);
+        let trace = Trace::begin();
+        let network = Network::new(part_of(&mut rng), plan.delay, trace.clone());
+        let mut cluster = Cluster::found(plan, &network, &trace, part_of(&mut rng))?;
+        (0..cluster.count()).for_each(|at| cluster.start(at));
+        let history = Rc::new(RefCell::new(History::new(plan.promises())));
+        let stage = Stage {
+            network: network.clone(),
+            addresses: cluster.addresses(),
+            ring: Arc::new(cluster.ring().clone()),
+            history: Rc::clone(&history),
+            trace: trace.clone(),
+            over: Rc::new(Cell::new(false)),
+        };
+        let watch = Watch::new(plan, history, trace);
+        Ok(Self { plan: plan.clone(), network, cluster, watch, stage, rng })
+    }
+
+    /// Lets time pass until nodes have noticed what has changed and have done what follows from it.
+    pub async fn settle(&mut self) {
+        sleep(SETTLING).await;
+        self.watch.look(&self.cluster);
+    }
+
+    /// The nodes that store a key, and the others.
+    #[must_use]
+    pub fn primaries_and_others(&self, key: &str) -> (Vec<usize>, Vec<usize>) {
+        let record = self.cluster.record_key(key);
+        let primaries = record.map(|record| self.cluster.primaries(record.partition())).unwrap_or_default();
+        (0..self.cluster.count()).partition(|at| primaries.contains(at))
+    }
+
+    /// A client of one node.
+    pub fn client(&mut self, name: &str, node: usize) -> Visitor {
+        let session = Session::new(self.stage.clone(), name.to_owned(), part_of(&mut self.rng));
+        Visitor { session, node }
+    }
+
+    /// These nodes and those cannot hear each other.
+    pub fn part(&self, some: &[usize], others: &[usize]) {
+        for (one, other) in some.iter().flat_map(|one| others.iter().map(move |other| (*one, *other))) {
+            for (from, to) in [(one, other), (other, one)] {
+                self.network.cut(&self.stage.addresses[from], &self.stage.addresses[to]);
+            }
+        }
+    }
+
+    /// Everybody hears everybody.
+    pub fn heal(&self) {
+        self.network.heal_all();
+    }
+
+    /// A process dies.
+    pub async fn crash(&mut self, node: usize) {
+        self.cluster.crash(&[node], false).await;
+    }
+
+    /// A process starts.
+    pub fn start(&mut self, node: usize) {
+        self.cluster.start(node);
+    }
+
+    /// The running node's copy of a key is gone from its disk.
+    pub fn forget(&mut self, node: usize, key: &str) {
+        self.cluster.forget(node, key);
+    }
+
+    /// Makes a copy of a node's disk.
+    pub fn copy_disk(&mut self, node: usize) {
+        self.cluster.copy_disk(node);
+    }
+
+    /// A node that does not run gets that copy in the place of its disk.
+    pub fn set_back(&mut self, node: usize) {
+        self.cluster.set_back(node);
+    }
+
+    /// A node's clock is so far ahead now, in ms.
+    pub fn set_clock(&self, node: usize, ahead_ms: i64) {
+        self.cluster.clock(node).jump(ahead_ms);
+    }
+
+    async fn end(mut self) -> Ending {
+        self.heal();
+        for at in 0..self.cluster.count() {
+            self.set_clock(at, 0);
+            self.cluster.start(at);
+        }
+        self.settle().await;
+        compare(&self.plan, &self.cluster, &mut self.watch, &self.stage, &mut self.rng).await;
+        let nodes: Vec<usize> = (0..self.cluster.count()).collect();
+        self.cluster.crash(&nodes, false).await;
+        let mut violations = self.stage.history.borrow().violations().to_vec();
+        violations.extend(self.cluster.broken().iter().map(|what| Violation {
+            key: None,
+            write: None,
+            what: what.clone(),
+        }));
+        Ending { violations, lines: self.stage.trace.lines() }
+    }
+}
+
+/// A client in a script.
+pub struct Visitor {
+    session: Session,
+    node: usize,
+}
+
+impl Visitor {
+    /// Reads a key; `None`: there was no answer.
+    pub async fn get(&mut self, key: &str, r: Option<u8>) -> Option<Seen> {
+        self.session.connect(self.node).await?;
+        self.session.get(key, r).await
+    }
+
+    /// Writes a new value over what has been seen. What that leaves it with; `None`: it was not acknowledged.
+    pub async fn put(&mut self, key: &str, seen: &Seen) -> Option<Seen> {
+        self.session.connect(self.node).await?;
+        self.session.put(key, seen, Value::default()).await
+    }
+
+    /// Deletes what has been seen; `None`: it was not acknowledged.
+    pub async fn delete(&mut self, key: &str, seen: &Seen) -> Option<()> {
+        self.session.connect(self.node).await?;
+        self.session.delete(key, seen).await
+    }
+}
