@@ -129,7 +129,7 @@ impl ReadGroup {
 }
 
 pub(super) async fn coordinate_gets(cx: Rc<Coordination>, group: ReadGroup, answers: GetAnswers) {
-    if group.needed() == 1 && group.begins_here(&cx) {
+    if group.reads[0].read.quorum.r() == 1 && group.begins_here(&cx) {
         answer_from_here(cx, group, answers).await;
     } else {
         hear_others(cx, group, answers).await;
