@@ -27,7 +27,7 @@ use crate::messages::cluster::{ClusterIdentity, FoundedCluster, MemberAddress};
 use crate::messages::replica::StoredRecord;
 use crate::messages::storage::StorageFailed;
 use crate::metrics::Metrics;
-use crate::storage::{CommitterSource, Space, Storage};
+use crate::storage::{CommitterSource, ScanRange, Space, Storage};
 
 /// The ring's partitions: few, so that every one is met.
 const PARTITIONS: u32 = 64;
@@ -239,6 +239,13 @@ impl Cluster {
     #[must_use]
     pub fn broken(&self) -> &[String] {
         &self.broken
+    }
+
+    /// How many hints each node has on its disk.
+    #[must_use]
+    pub fn hints(&self) -> Vec<usize> {
+        let kept = |node: &SimNode| node.disk.storage.scan(Space::Hints, ScanRange::all(), usize::MAX);
+        self.nodes.iter().map(|node| kept(node).map_or(0, |page| page.entries.len())).collect()
     }
 
     /// What each primary of a key holds on its disk.

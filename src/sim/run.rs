@@ -146,6 +146,9 @@ async fn recover(stage: &Stage, rng: &mut StdRng) {
 
 /// Reads everything from all replicas, twice, and compares what they hold then.
 async fn compare(plan: &Plan, cluster: &Cluster, stage: &Stage, rng: &mut StdRng) {
+    for (node, hints) in cluster.hints().into_iter().enumerate().filter(|(_, hints)| *hints > 0) {
+        stage.history.borrow_mut().report("hints", vec![format!("n{node} still keeps {hints} hints")]);
+    }
     let mut session = Session::new(stage.clone(), "reader".to_owned(), part_of(rng));
     let keys = stage.history.borrow().keys();
     for _ in 0..2 {
