@@ -28,6 +28,14 @@ async fn wait_for_row(node: &Node, what: &str, holds: impl Fn(&HintsRow) -> bool
     found.expect("found")
 }
 
+/// What the admin program prints.
+fn admin(node: &Node, arguments: &[&str]) -> String {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_slipring-admin"));
+    let output = command.arg("--connect").arg(&node.bridge).args(arguments).output().expect("slipring-admin starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
 #[tokio::test]
 async fn writes_go_on_past_the_bound_and_what_is_missing_is_remembered() {
     let mut cluster = Cluster::start_with(3, &[("limits.hints_max_bytes", &MAX_BYTES.to_string())]);
@@ -46,6 +54,14 @@ async fn writes_go_on_past_the_bound_and_what_is_missing_is_remembered() {
         assert!(node.log_text().contains("their ranges are marked for repair"));
         dirty.push(row.dirty_ranges);
     }
+
+    let said = admin(&cluster.nodes[0], &["hints"]);
+    for part in ["FOR", "target down", "n2 misses writes of ", "that no hint will bring"] {
+        assert!(said.contains(part), "`{part}` is not in:\n{said}");
+    }
+    let said: serde_json::Value = serde_json::from_str(&admin(&cluster.nodes[0], &["hints", "--json"])).expect("JSON");
+    assert_eq!(said[0]["target"], "n2");
+    assert_eq!((&said[0]["state"], &said[0]["eta_s"]), (&"target_down".into(), &serde_json::Value::Null));
 
     cluster.nodes[0].restart();
     cluster.start_all();

@@ -157,13 +157,19 @@ impl Node {
         if let Some(record) = self.cache.get(at) {
             return Ok(Some(record));
         }
-        let bytes = self.storage.get(at.space, &at.key).map_err(|error| self.unreadable(&error))?;
-        let Some(bytes) = bytes else { return Ok(None) };
-        let record = StoredRecord::from_bytes(&bytes).map(Rc::new).ok_or_else(|| self.corrupt())?;
-        if !self.pending.contains(at) {
-            self.cache.insert(at.clone(), Rc::clone(&record));
+        let record = self.stored(at)?;
+        if let Some(record) = &record
+            && !self.pending.contains(at)
+        {
+            self.cache.insert(at.clone(), Rc::clone(record));
         }
-        Ok(Some(record))
+        Ok(record)
+    }
+
+    /// The same, past the cache.
+    fn stored(&self, at: &StorageKey) -> Result<Option<Rc<StoredRecord>>, ReadReplicaError> {
+        let bytes = self.storage.get(at.space, &at.key).map_err(|error| self.unreadable(&error))?;
+        bytes.map(|bytes| StoredRecord::from_bytes(&bytes).map(Rc::new).ok_or_else(|| self.corrupt())).transpose()
     }
 
     /// What a write starts from. A copy that cannot be read counts as forgotten: the record is born anew, so that

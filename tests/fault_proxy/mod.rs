@@ -13,6 +13,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -35,6 +36,9 @@ const HELLO_MAX_BYTES: usize = 64 * 1024;
 /// How much is carried at once.
 const CHUNK_BYTES: usize = 16 * 1024;
 
+/// How the end of a connection is called that was broken off on purpose.
+const BROKEN_OFF: io::ErrorKind = io::ErrorKind::ConnectionAborted;
+
 /// How a directed link treats bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Condition {
@@ -56,7 +60,11 @@ pub struct FaultProxy {
 }
 
 #[derive(Default)]
-struct Links(Mutex<BTreeMap<LinkName, watch::Sender<Condition>>>);
+struct Links {
+    conditions: Mutex<BTreeMap<LinkName, watch::Sender<Condition>>>,
+    /// How many connections were broken off.
+    broken: AtomicUsize,
+}
 
 impl Links {
     fn watch(&self, from: &str, to: &str) -> watch::Receiver<Condition> {
@@ -68,7 +76,7 @@ impl Links {
     }
 
     fn with<T>(&self, from: &str, to: &str, act: impl FnOnce(&watch::Sender<Condition>) -> T) -> T {
-        let mut links = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut links = self.conditions.lock().unwrap_or_else(PoisonError::into_inner);
         act(links.entry((from.to_owned(), to.to_owned())).or_insert_with(|| watch::Sender::new(Condition::default())))
     }
 }
@@ -154,6 +162,11 @@ impl FaultProxy {
         self.break_off(from, to, true);
     }
 
+    /// How many connections have been broken off.
+    pub fn broken(&self) -> usize {
+        self.links.broken.load(Ordering::SeqCst)
+    }
+
     fn break_off(&self, from: &str, to: &str, truncates: bool) {
         self.links.change(from, to, |link| (link.breaks, link.truncates) = (link.breaks + 1, truncates));
     }
@@ -175,7 +188,9 @@ async fn serve(listener: TcpListener, front: Front, links: Arc<Links>) {
         let (front, links) = (Arc::clone(&front), Arc::clone(&links));
         tokio::spawn(async move {
             // Whatever ends it, both ends notice.
-            let _ = carry(stream, &front, &links).await;
+            if carry(stream, &front, &links).await.is_err_and(|error| error.kind() == BROKEN_OFF) {
+                links.broken.fetch_add(1, Ordering::SeqCst);
+            }
         });
     }
 }
@@ -273,7 +288,7 @@ async fn give(
                 // Dropped then, it is reset.
                 to.as_ref().set_zero_linger()?;
             }
-            return Err(io::Error::other("broken off"));
+            return Err(io::Error::new(BROKEN_OFF, "broken off"));
         }
         to.write_all(&bytes).await?;
     }

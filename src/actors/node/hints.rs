@@ -99,7 +99,8 @@ impl Node {
         let mut hints = Vec::with_capacity(keys.len());
         for key in keys {
             let at = StorageKey::of(&key, &Slot::HintFor(next.target.clone()));
-            match self.committed(&at) {
+            // A hint is read once: it must not drive out of the cache what is read often.
+            match self.stored(&at) {
                 Ok(Some(record)) => hints.push(hint(key, &record)),
                 Err(ReadReplicaError::Corrupt) => {
                     // It helps nobody.
