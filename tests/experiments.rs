@@ -104,10 +104,16 @@ fn more_than_ten_nodes_serve() {
 
 #[test]
 fn a_seed_repeats_itself() {
-    for name in ["quorums.toml", "faults.toml", "hotspot.toml", "balance.toml"] {
-        let json = |seed| load(name).shortened(FEW).run(seed).expect("a run").to_json();
-        assert_eq!(json(5), json(5), "{name}");
-        assert_ne!(json(5), json(6), "{name}");
+    for name in ["quorums.toml", "faults.toml", "balance.toml"] {
+        let mut experiment = load(name).shortened(FEW);
+        if let Subject::Cluster { cases, .. } = &mut experiment.subject {
+            // The last one varies, or has a fault.
+            cases.drain(..cases.len() - 1);
+        }
+        let json = |seed| experiment.run(seed).expect("a run").to_json();
+        let first = json(5);
+        assert_eq!(first, json(5), "{name}");
+        assert_ne!(first, json(6), "{name}");
     }
 }
 
