@@ -34,6 +34,8 @@ pub use keys::{
     BridgeSection, ClusterSection, Config, HintedHandoffSection, HttpSection, LimitsSection, LogSection, NodeSection,
     ReplicationSection, RingSection, SECTIONS, StorageSection,
 };
+pub(crate) use load::Document;
+pub(crate) use nearest::nearest;
 pub use problem::{ConfigError, Fault, Origin, Problem, Suggestion};
 pub use rule::Rule;
 pub use secret::{SECRET_MAX_BYTES, SECRET_MIN_BYTES, Secret, SecretError};

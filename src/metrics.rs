@@ -200,6 +200,10 @@ pub struct Registered {
     pub hints_delivered: Counter,
     /// Reads that asked one replica more than R.
     pub hedged_reads: Counter,
+    /// Of these, those whose answer came from the replica that was asked in addition.
+    pub hedges_won: Counter,
+    /// Reads that would have asked one replica more, had there been fewer of them.
+    pub hedges_withheld: Counter,
     /// Requests refused for a limit before any work was done.
     pub shed: Counter,
     /// Expired values whose payload was reaped.
@@ -233,6 +237,9 @@ impl Metrics {
         let hints_kept = counter("hints_kept", "Hints kept by this node as a coordinator");
         let hints_delivered = counter("hints_delivered", "Hints that are durable where they belong, and deleted");
         let hedged_reads = counter("hedged_reads", "Reads that asked one replica more than R");
+        let hedges_won = counter("hedges_won", "Hedged reads that the additional replica was the first to complete");
+        let hedges_withheld =
+            counter("hedges_withheld", "Times that a slow read was not hedged, because too many were");
         let shed = counter("shed", "Requests refused for a limit before any work was done");
         let ttl_reaped = counter("ttl_reaped", "Expired values whose payload was reaped");
         let refused_connections =
@@ -288,6 +295,8 @@ impl Metrics {
             hints_kept,
             hints_delivered,
             hedged_reads,
+            hedges_won,
+            hedges_withheld,
             shed,
             ttl_reaped,
             connections,

@@ -123,6 +123,30 @@ async fn a_replica_that_was_asked_first_and_is_silent_is_passed_over() {
             cluster.metrics.hedged_reads.get() >= KEYS as u64,
             "one of the two was asked first, and did not answer"
         );
+        assert_eq!(cluster.metrics.hedges_won.get(), cluster.metrics.hedged_reads.get(), "the other one answered");
+        assert_eq!(cluster.metrics.hedges_withheld.get(), 0);
+    })
+    .await;
+}
+
+/// Hedges help against one slow replica. When all are slow they stay within their share of the reads, and what was saved up.
+#[tokio::test(start_paused = true)]
+async fn hedges_are_bounded_when_every_replica_is_slow() {
+    on_one_thread(async {
+        let cluster = VirtualCluster::start(3, (3, 2, 2), true);
+        cluster.link(0, 1, Link::Silent);
+        cluster.link(0, 2, Link::Silent);
+        let mut reads = 0;
+        while reads < 4_000 {
+            let together: Vec<Get> = std::iter::repeat_with(|| all_gets(2)).take(20).flatten().collect();
+            reads += together.len();
+            cluster.get_together(0, together).await.into_iter().for_each(|answer| drop(answer.unwrap_err()));
+        }
+        let (hedged, withheld) = (cluster.metrics.hedged_reads.get(), cluster.metrics.hedges_withheld.get());
+        let (saved, group_max) = (1_000, 20 * KEYS as u64);
+        let allowed = saved + reads as u64 / 20 + group_max;
+        assert!((saved..=allowed).contains(&hedged), "{hedged} of {reads} reads were hedged, {allowed} are allowed");
+        assert!(withheld > 0 && cluster.metrics.hedges_won.get() == 0, "{withheld}");
     })
     .await;
 }

@@ -1,7 +1,6 @@
 //! The story of a read: ask R replicas, one more if they are slow, answer with the merge, and repair those that were behind.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
@@ -37,6 +36,8 @@ pub(super) async fn coordinate_get(cx: Rc<Coordination>, read: KeyRead) -> Resul
     let order = nearest_first(&cx, &list);
     let mut tally = Tally::new(read.quorum.r(), order.len());
     let mut replies = Replies::new();
+    let mut hedges = Vec::new();
+    cx.hedges.borrow_mut().earn(1);
     let mut hedge_at = Instant::now() + cx.hedge_after();
     while tally.verdict() == Verdict::Pending {
         while let Some(at) = tally.ask() {
@@ -44,11 +45,22 @@ pub(super) async fn coordinate_get(cx: Rc<Coordination>, read: KeyRead) -> Resul
         }
         match timeout_at(hedge_at.min(cx.deadline), replies.next()).await {
             Ok(Some((at, outcome))) => {
-                tally.record(at, outcome);
+                if tally.record(at, outcome) == Verdict::Reached && hedges.contains(&at) {
+                    cx.metrics.hedges_won.inc();
+                }
             }
             Ok(None) => break,
             Err(_) if hedge_at >= cx.deadline => break,
-            Err(_) => hedge_at = hedge(&cx, &read, &order, &mut tally, &replies),
+            Err(_) if !tally.can_ask_another() => hedge_at = cx.deadline,
+            Err(_) => {
+                if cx.may_hedge(1)
+                    && let Some(at) = tally.ask_another()
+                {
+                    hedges.push(at);
+                    replies.push(ask_replica(&cx, &read, at, &order[at]));
+                }
+                hedge_at = Instant::now() + cx.hedge_after();
+            }
         }
     }
     let merged = tally.merged();
@@ -88,14 +100,6 @@ fn ask_replica(
         cx.read_latency.borrow_mut().record(asked.elapsed().as_secs_f64());
         (at, outcome)
     })
-}
-
-/// Somebody is slow: ask one replica more, if there is one. Returns when to look again.
-fn hedge(cx: &Rc<Coordination>, read: &KeyRead, order: &[Replica], tally: &mut Tally, replies: &Replies) -> Instant {
-    let Some(at) = tally.ask_another() else { return cx.deadline };
-    cx.metrics.hedged_reads.inc();
-    replies.push(ask_replica(cx, read, at, &order[at]));
-    Instant::now() + cx.hedge_after().max(Duration::from_millis(1))
 }
 
 /// After the client has its answer.

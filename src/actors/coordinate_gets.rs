@@ -151,6 +151,7 @@ async fn answer_from_here(cx: Rc<Coordination>, group: ReadGroup, answers: GetAn
 /// Asks as many replicas as it takes, this one first if it is one of them.
 async fn hear_others(cx: Rc<Coordination>, group: ReadGroup, answers: GetAnswers) {
     let asked_at = Instant::now();
+    cx.hedges.borrow_mut().earn(group.reads.len());
     let mut tallies = Tallies::of(&group);
     let mut own = None;
     if group.begins_here(&cx) {
@@ -171,17 +172,22 @@ async fn hear_others(cx: Rc<Coordination>, group: ReadGroup, answers: GetAnswers
         let replied = timeout_at(hedge_at.min(cx.deadline), replies.next()).await;
         cx.read_latency.borrow_mut().record(asked_at.elapsed().as_secs_f64());
         match replied {
-            Ok(Some((at, outcomes))) => tallies.record(at, outcomes),
+            Ok(Some((at, outcomes))) => {
+                let decided = tallies.record(at, outcomes);
+                // Whoever was not asked at first was asked because somebody was slow.
+                if at >= group.needed() {
+                    cx.metrics.hedges_won.inc_by(decided);
+                }
+            }
             Ok(None) => break,
             Err(_) if hedge_at >= cx.deadline => break,
-            Err(_) => match tallies.ask_another() {
-                Some(at) => {
-                    cx.metrics.hedged_reads.inc_by(group.reads.len() as u64);
-                    replies.push(ask(at));
-                    hedge_at = Instant::now() + cx.hedge_after();
+            Err(_) if !tallies.can_ask_another() => hedge_at = cx.deadline,
+            Err(_) => {
+                if cx.may_hedge(group.reads.len()) {
+                    replies.extend(tallies.ask_another().map(ask));
                 }
-                None => hedge_at = cx.deadline,
-            },
+                hedge_at = Instant::now() + cx.hedge_after();
+            }
         }
     }
     answer_all(&cx, group, tallies, &answers);
@@ -209,10 +215,19 @@ impl Tallies {
         self.0.iter_mut().filter_map(Tally::ask_another).max()
     }
 
-    fn record(&mut self, at: usize, outcomes: Outcomes) {
+    fn can_ask_another(&self) -> bool {
+        self.0.iter().any(Tally::can_ask_another)
+    }
+
+    /// How many reads have what they need now, and had not before.
+    fn record(&mut self, at: usize, outcomes: Outcomes) -> u64 {
+        let mut decided = 0;
         for (tally, outcome) in self.0.iter_mut().zip(outcomes) {
-            tally.record(at, outcome);
+            let was_pending = tally.verdict() == Verdict::Pending;
+            let is_reached = tally.record(at, outcome) == Verdict::Reached;
+            decided += u64::from(was_pending && is_reached);
         }
+        decided
     }
 }
 

@@ -11,6 +11,7 @@ use actix::{Actor, Addr, Handler, Message, Recipient};
 use tokio::time::Instant;
 
 use super::node::WallClock;
+use crate::dynamo::hedge_budget::HedgeBudget;
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::preference_list::{PreferenceList, preference_list};
 use crate::dynamo::quantile::Quantile;
@@ -103,6 +104,8 @@ pub struct Coordination {
     pub deadline: Instant,
     /// How long replicas take to answer a read.
     pub read_latency: Rc<RefCell<Quantile>>,
+    /// How many reads may ask one replica more.
+    pub hedges: Rc<RefCell<HedgeBudget>>,
     /// The wall clock.
     pub wall: WallClock,
     /// Where it counts.
@@ -135,6 +138,14 @@ impl Coordination {
     /// After this long a read asks one replica more.
     pub fn hedge_after(&self) -> Duration {
         Duration::from_secs_f64(self.read_latency.borrow().estimate())
+    }
+
+    /// Whether so many reads, which wait for somebody slow, may ask one replica more.
+    pub fn may_hedge(&self, reads: usize) -> bool {
+        let granted = self.hedges.borrow_mut().spend(reads);
+        let counter = if granted { &self.metrics.hedged_reads } else { &self.metrics.hedges_withheld };
+        counter.inc_by(reads as u64);
+        granted
     }
 
     /// The key's place in storage. Items with the same partition key share a partition.

@@ -20,6 +20,7 @@ use super::coordinate_where::coordinate_where;
 use super::coordination::{Coordination, Permit, Replicas, grouped};
 use super::node::WallClock;
 use crate::dynamo::context;
+use crate::dynamo::hedge_budget::HedgeBudget;
 use crate::dynamo::quantile::Quantile;
 use crate::dynamo::siblings::{Change, Siblings};
 use crate::dynamo::version::VersionVector;
@@ -43,6 +44,12 @@ const HEDGE_FIRST_S: f64 = 0.02;
 
 /// A hedge sooner than this costs more than it saves, in seconds.
 const HEDGE_LEAST_S: f64 = 0.002;
+
+/// Hedges for each read, in the long run: what hedging may add to the load of replicas.
+const HEDGE_SHARE: f64 = 0.05;
+
+/// Hedges that may be saved up. A replica that hangs is found after two seconds; this is for the reads that meet it until then.
+const HEDGES_SAVED_MAX: f64 = 1_000.0;
 
 /// What a [`ReplicationCoordinator`] is told.
 pub struct CoordinatorParts {
@@ -69,6 +76,7 @@ pub struct ReplicationCoordinator {
     inflight: Rc<Cell<usize>>,
     inflight_max: usize,
     read_latency: Rc<RefCell<Quantile>>,
+    hedges: Rc<RefCell<HedgeBudget>>,
     metrics: Metrics,
 }
 
@@ -83,6 +91,7 @@ impl ReplicationCoordinator {
             inflight: Rc::default(),
             inflight_max: parts.inflight_max,
             read_latency: Rc::new(RefCell::new(Quantile::new(HEDGE_QUANTILE, HEDGE_FIRST_S, HEDGE_LEAST_S))),
+            hedges: Rc::new(RefCell::new(HedgeBudget::new(HEDGE_SHARE, HEDGES_SAVED_MAX))),
             metrics: parts.metrics,
         }
     }
@@ -97,6 +106,7 @@ impl ReplicationCoordinator {
             replicas: Rc::clone(&self.replicas),
             deadline: Instant::now() + allowed,
             read_latency: Rc::clone(&self.read_latency),
+            hedges: Rc::clone(&self.hedges),
             wall: Arc::clone(&self.wall),
             metrics: self.metrics.clone(),
             permit,

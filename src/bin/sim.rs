@@ -1,15 +1,20 @@
-//! `slipring-sim`: runs simulated clusters, seed after seed, and shows what led to a violation.
+//! `slipring-sim`: runs simulated clusters, seed after seed, and shows what led to a violation; runs experiments.
 
 use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread::available_parallelism;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
+use slipring::sim::experiment::Experiment;
 use slipring::sim::{Defect, SimError, run, sweep};
 
 /// What the program returns when an invariant was violated.
 const VIOLATED: u8 = 9;
+
+/// What the program returns when it was called wrongly, or an experiment file is wrong.
+const USAGE: u8 = 2;
 
 /// The real actors of a whole cluster on one thread in virtual time. The same seed gives the same run.
 #[derive(Parser)]
@@ -51,6 +56,23 @@ enum Command {
         #[arg(long, value_parser = PossibleValuesParser::new(Defect::ALL.map(Defect::name)))]
         defect: Option<String>,
     },
+    /// Measure what a cluster costs, as a file describes it, and print a table
+    Experiment {
+        /// The file; examples are in config/experiments
+        file: PathBuf,
+        /// The seed: the same one gives the same outcome
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Print JSON instead of a table
+        #[arg(long)]
+        json: bool,
+        /// Draw the figure into this file, as SVG
+        #[arg(long, value_name = "FILE.svg")]
+        plot: Option<PathBuf>,
+        /// At most so many requests of each kind in each case, and small rings: a quick look
+        #[arg(long, value_name = "COUNT")]
+        requests_max: Option<usize>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -61,6 +83,9 @@ fn main() -> ExitCode {
             fuzz.run()
         }
         Command::Replay { seed, timeline, defect } => replay(seed, timeline, named(defect.as_deref())),
+        Command::Experiment { file, seed, json, plot, requests_max } => {
+            return experiment(&file, seed, json, plot.as_deref(), requests_max);
+        }
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -74,6 +99,41 @@ fn main() -> ExitCode {
 
 fn named(defect: Option<&str>) -> Option<Defect> {
     Defect::ALL.into_iter().find(|known| Some(known.name()) == defect)
+}
+
+/// Runs the experiment of a file.
+fn experiment(file: &Path, seed: u64, json: bool, plot: Option<&Path>, requests_max: Option<usize>) -> ExitCode {
+    let experiment = match Experiment::load(file) {
+        Ok(experiment) => experiment,
+        Err(problems) => {
+            eprintln!("{problems}");
+            return ExitCode::from(USAGE);
+        }
+    };
+    let experiment = match requests_max {
+        Some(most) => experiment.shortened(most),
+        None => experiment,
+    };
+    match show(&experiment, seed, json, plot) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn show(experiment: &Experiment, seed: u64, json: bool, plot: Option<&Path>) -> Result<(), Box<dyn std::error::Error>> {
+    let outcome = experiment.run(seed)?;
+    if let Some(file) = plot {
+        let svg = experiment.draw(&outcome)?;
+        std::fs::write(file, svg).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+    }
+    match json {
+        true => println!("{:#}", outcome.to_json()),
+        false => println!("{}", outcome.to_text()),
+    }
+    Ok(())
 }
 
 struct Fuzz {

@@ -27,20 +27,41 @@ pub(super) struct Loading {
     incomplete: bool,
 }
 
-/// The configuration file: what spans point into.
-struct Document<'a> {
-    path: &'a Path,
-    text: &'a str,
+/// A TOML file: what spans point into.
+pub(crate) struct Document<'a> {
+    /// As it was named.
+    pub(crate) path: &'a Path,
+    /// All of it.
+    pub(crate) text: &'a str,
 }
 
-impl Document<'_> {
-    fn origin(&self, offset: usize) -> Origin {
+impl<'a> Document<'a> {
+    /// All of it as a table, or why it is not TOML.
+    pub(crate) fn parse(&self) -> Result<DeTable<'a>, Vec<Problem>> {
+        let (table, errors) = DeTable::parse_recoverable(self.text);
+        if errors.is_empty() {
+            return Ok(table.into_inner());
+        }
+        // What the parser guesses after an error is not what was meant: no other problem is looked for.
+        let malformed = |error: &toml::de::Error| {
+            let offset = error.span().map_or(0, |span| span.start);
+            let fault = Fault::Malformed { reason: error.message().to_owned() };
+            Problem { origin: Some(self.origin(offset)), fault }
+        };
+        let mut problems: Vec<Problem> = errors.iter().map(malformed).collect();
+        // One mistake can lead the parser to several errors on its line; the first says it best.
+        problems.dedup_by(|later, first| later.origin == first.origin);
+        Err(problems)
+    }
+
+    /// The line of this byte.
+    pub(crate) fn origin(&self, offset: usize) -> Origin {
         let before = self.text.as_bytes().iter().take(offset);
         Origin::Line { path: self.path.to_owned(), line: 1 + before.filter(|byte| **byte == b'\n').count() }
     }
 
     /// The value as it is written.
-    fn quote(&self, value: &Spanned<DeValue<'_>>) -> String {
+    pub(crate) fn quote(&self, value: &Spanned<DeValue<'_>>) -> String {
         match value.get_ref() {
             // The span of a [section] is its header.
             DeValue::Table(_) => "{...}".to_owned(),
@@ -63,21 +84,16 @@ impl Loading {
     }
 
     fn read_document(&mut self, document: &Document<'_>) {
-        let (table, errors) = DeTable::parse_recoverable(document.text);
-        // What the parser guesses after an error is not what was meant: no other problem is looked for.
-        self.incomplete = !errors.is_empty();
-        for error in &errors {
-            let offset = error.span().map_or(0, |span| span.start);
-            let reason = error.message().to_owned();
-            self.report(document.origin(offset), Fault::Malformed { reason });
-        }
-        // One mistake can lead the parser to several errors on its line; the first says it best.
-        self.problems.dedup_by(|later, first| later.origin == first.origin);
-        if self.incomplete {
-            return;
-        }
-        for (name, value) in table.get_ref() {
-            self.read_top_level(document, name, value);
+        match document.parse() {
+            Ok(table) => {
+                for (name, value) in &table {
+                    self.read_top_level(document, name, value);
+                }
+            }
+            Err(problems) => {
+                self.incomplete = true;
+                self.problems.extend(problems);
+            }
         }
     }
 

@@ -66,7 +66,7 @@ fn nearest_path(section: Option<&str>, name: &str) -> Option<&'static str> {
 
 /// The known name with the fewest edits between, if they are few for the length. One that contains the other counts
 /// as one edit, so that `sync_interval` finds `sync_interval_ms`.
-fn nearest<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = wanted.to_lowercase();
     let edits = |name: &str| {
         let part = wanted.len().min(name.len()) >= PART_MIN_CHARS;

@@ -3,6 +3,7 @@
 pub mod claim;
 pub mod context;
 pub mod handoff_rate;
+pub mod hedge_budget;
 pub mod hint;
 pub mod hlc;
 pub mod latency;

@@ -210,6 +210,11 @@ impl<T: Clone, E: Clone> ReadTally<T, E> {
         self.ask_another()
     }
 
+    /// Whether some replica has not been asked.
+    pub fn can_ask_another(&self) -> bool {
+        self.asked.iter().any(|asked| matches!(asked, Asked::NotYet))
+    }
+
     /// One more replica than needed: a hedge against those that are slow.
     pub fn ask_another(&mut self) -> Option<usize> {
         let at = self.asked.iter().position(|asked| matches!(asked, Asked::NotYet))?;

@@ -32,9 +32,6 @@ use crate::messages::storage::StorageFailed;
 use crate::metrics::Metrics;
 use crate::storage::{Batch, CommitterSource, MemoryStorage, Persist, ScanRange, Space, Storage};
 
-/// The ring's partitions: few, so that every one is met.
-const PARTITIONS: u32 = 64;
-
 /// The cluster's name.
 const NAME: &str = "simulated";
 
@@ -61,6 +58,8 @@ struct SimNode {
     directory: u64,
     clock: NodeClock,
     life: u64,
+    /// What the process of this life has counted.
+    metrics: Metrics,
     process: Option<Process>,
     /// How often it has forgotten something that it had acknowledged.
     forgettings: u64,
@@ -94,8 +93,11 @@ impl Cluster {
             Ok(MemberAddress { member: Member { id, zone: None, weight: 1 }, address: format!("n{at}:7400") })
         };
         let members: Vec<MemberAddress> = (0..plan.nodes).map(member).collect::<Result<_, _>>()?;
-        let plain: Vec<Member> = members.iter().map(|known| known.member.clone()).collect();
-        let ring = claim(None, &plain, PARTITIONS, plan.n.into()).map_err(SimError::plan)?;
+        // A ring has its members in the order of their names: n10 comes before n2.
+        let mut sorted = members.clone();
+        sorted.sort_by(|a, b| a.member.id.cmp(&b.member.id));
+        let plain: Vec<Member> = sorted.iter().map(|known| known.member.clone()).collect();
+        let ring = claim(None, &plain, plan.partitions, plan.n.into()).map_err(SimError::plan)?;
         let place = |id: &NodeId| plain.iter().position(|member| member.id == *id).unwrap_or_default();
         let owners = ring.partition_ids().map(|at| u16::try_from(place(ring.owner(at))).unwrap_or_default()).collect();
         let uuid = uuid::Builder::from_random_bytes(rng.random()).into_uuid();
@@ -109,12 +111,13 @@ impl Cluster {
                 rng.random_range(-200..=200),
             ),
             life: 0,
+            metrics: Metrics::new(),
             process: None,
             forgettings: 0,
             copy: None,
         };
-        let nodes = members.iter().cloned().map(&mut node).collect();
-        let founded = FoundedCluster { identity, members, partitions: PARTITIONS, owners };
+        let nodes = members.into_iter().map(&mut node).collect();
+        let founded = FoundedCluster { identity, members: sorted, partitions: plan.partitions, owners };
         let (network, trace, plan) = (network.clone(), trace.clone(), plan.clone());
         let config = config(&plan);
         Ok(Self { config, network, trace, rng, plan, founded, ring, nodes, broken: Vec::new() })
@@ -144,6 +147,7 @@ impl Cluster {
             return;
         }
         self.nodes[at].life += 1;
+        self.nodes[at].metrics = Metrics::new();
         let node = &self.nodes[at];
         self.trace.tell(None, format!("n{at} starts, life {}", node.life));
         // The engine is opened again: a device that was to fail, or has failed, is taken as it is.
@@ -173,10 +177,10 @@ impl Cluster {
             directory: node.directory,
             cluster_name: NAME.to_owned(),
             seeds: self.addresses(),
-            partitions: PARTITIONS,
+            partitions: self.plan.partitions,
             n: self.plan.n.into(),
         };
-        let wall = node.clock.wall();
+        let (wall, metrics) = (node.clock.wall(), node.metrics.clone());
         move |storage_failed| Blueprint {
             config,
             workers,
@@ -187,7 +191,7 @@ impl Cluster {
             storage,
             commit,
             wall,
-            metrics: Metrics::new(),
+            metrics,
             storage_failed,
             connections: Arc::default(),
             connected: nobody_connected(),
@@ -312,6 +316,12 @@ impl Cluster {
     #[must_use]
     pub fn disk(&self, at: usize) -> &Disk {
         &self.nodes[at].disk
+    }
+
+    /// What the node has counted since its process started.
+    #[must_use]
+    pub fn metrics(&self, at: usize) -> &Metrics {
+        &self.nodes[at].metrics
     }
 
     /// What must never happen to a process and did.

@@ -26,7 +26,9 @@ const SLOWNESS: u64 = 100;
 /// How a disk writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DiskHabits {
-    /// The longest that a group takes to be written, in milliseconds.
+    /// The shortest that a group takes to be written, in milliseconds.
+    pub latency_min_ms: u64,
+    /// The longest, in milliseconds.
     pub latency_max_ms: u64,
 }
 
@@ -183,7 +185,8 @@ impl DiskWriter {
     }
 
     async fn rest(&mut self) {
-        let usual_ms = self.rng.random_range(0..=self.habits.latency_max_ms);
+        let DiskHabits { latency_min_ms, latency_max_ms } = self.habits;
+        let usual_ms = self.rng.random_range(latency_min_ms..=latency_max_ms);
         let slowness = if self.ailments.slow.load(Ordering::Relaxed) { SLOWNESS } else { 1 };
         sleep(Duration::from_millis(usual_ms * slowness)).await;
     }

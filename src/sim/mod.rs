@@ -16,6 +16,7 @@ mod defect;
 mod delay;
 mod device;
 mod disk;
+pub mod experiment;
 mod explain;
 mod fault;
 mod frames;

@@ -27,10 +27,19 @@ use super::trace::Trace;
 const CONNECT_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How many times longer the delays of a slow link are.
-const SLOWNESS: u64 = 100;
+const SLOWNESS: u32 = 100;
 
 /// One write in this many arrives in two pieces.
 const PIECES_ONE_IN: u32 = 8;
+
+/// What links and machines cost, where a run does not draw it from a [`Delay`].
+pub(super) trait Physics: Send {
+    /// How long bytes take from one address to another.
+    fn delay(&mut self, rng: &mut StdRng, from: &str, to: &str) -> Duration;
+
+    /// When the machine at `at` is done with bytes that arrived there at `arrived`.
+    fn done(&mut self, at: &str, arrived: Instant, bytes: &[u8]) -> Instant;
+}
 
 /// The state of one directed link.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,6 +55,8 @@ struct Pipe {
     /// With the instant at which each is due.
     chunks: VecDeque<(Instant, Bytes)>,
     last_due: Option<Instant>,
+    /// The machine that reads has been told of the front chunk, which is due when it is done with it.
+    front_is_known: bool,
     /// The writer has closed it; the reader learns so at this instant.
     closed: Option<Instant>,
     reader: Option<Waker>,
@@ -70,6 +81,7 @@ struct State {
     spread: Spread,
     /// A defect: read repair overwrites.
     repairs_badly: bool,
+    physics: Option<Box<dyn Physics>>,
     links: BTreeMap<(String, String), Link>,
     listeners: BTreeMap<String, UnboundedSender<Incoming>>,
     connections: BTreeMap<u64, Connection>,
@@ -103,6 +115,7 @@ impl Network {
             delay,
             spread: Spread::Even,
             repairs_badly: false,
+            physics: None,
             links: BTreeMap::new(),
             listeners: BTreeMap::new(),
             connections: BTreeMap::new(),
@@ -119,6 +132,11 @@ impl Network {
     /// Builds in a defect: what repairs a replica after a read is the newest value alone.
     pub(super) fn repair_badly(&self) {
         self.lock().repairs_badly = true;
+    }
+
+    /// From now on links and machines behave like this, and no write arrives in pieces.
+    pub(super) fn obey(&self, physics: impl Physics + 'static) {
+        self.lock().physics = Some(Box::new(physics));
     }
 
     /// Connections to `address` arrive here from now on, until the receiver is dropped.
@@ -246,7 +264,8 @@ impl Network {
         let framed = state.framed(id, side, bytes);
         let bytes = framed.as_deref().unwrap_or(bytes);
         let at = state.rng.random_range(0..=bytes.len());
-        let pieces = if state.rng.random_ratio(1, PIECES_ONE_IN) { bytes.split_at(at) } else { (bytes, &bytes[..0]) };
+        let in_pieces = state.rng.random_ratio(1, PIECES_ONE_IN) && state.physics.is_none();
+        let pieces = if in_pieces { bytes.split_at(at) } else { (bytes, &bytes[..0]) };
         let reader = state.write(id, side, [pieces.0, pieces.1]);
         reader.map(|reader| wake(state, reader))
     }
@@ -311,7 +330,10 @@ impl State {
 
     fn delay(&mut self, from: &str, to: &str) -> Duration {
         let slowness = if self.link(from, to).slow { SLOWNESS } else { 1 };
-        Duration::from_millis(self.spread.draw(self.delay, &mut self.rng) * slowness)
+        if let Some(physics) = &mut self.physics {
+            return physics.delay(&mut self.rng, from, to) * slowness;
+        }
+        Duration::from_millis(self.spread.draw(self.delay, &mut self.rng) * u64::from(slowness))
     }
 
     /// What goes out instead of what is written, where both ends are nodes.
@@ -375,7 +397,7 @@ impl State {
     fn read(&mut self, id: u64, side: usize, limit: usize, waker: &Waker) -> Found {
         let Some(connection) = self.connections.get_mut(&id) else { return Found::Reset };
         let [from, to] = connection.direction(1 - side);
-        let is_cut = self.links.get(&(from, to)).is_some_and(|link| link.cut) && !connection.reset;
+        let is_cut = self.links.get(&(from, to.clone())).is_some_and(|link| link.cut) && !connection.reset;
         let reset = connection.reset;
         let pipe = &mut connection.pipes[1 - side];
         pipe.reader = Some(waker.clone());
@@ -387,9 +409,17 @@ impl State {
             if *due > now {
                 return Found::Later(*due);
             }
+            if let Some(physics) = self.physics.as_mut().filter(|_| !pipe.front_is_known) {
+                pipe.front_is_known = true;
+                *due = physics.done(&to, *due, chunk);
+                if *due > now {
+                    return Found::Later(*due);
+                }
+            }
             let bytes = chunk.split_to(limit.min(chunk.len()));
             if chunk.is_empty() {
                 pipe.chunks.pop_front();
+                pipe.front_is_known = false;
             }
             if !bytes.is_empty() {
                 return Found::Bytes(bytes);

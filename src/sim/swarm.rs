@@ -13,6 +13,9 @@ use super::fault::Fault;
 use super::history::Promises;
 use super::workload::Workload;
 
+/// The ring's partitions: few, so that every one is met.
+const PARTITIONS: u32 = 64;
+
 /// The shapes of quorum that are drawn: N, R, W.
 const QUORUMS: &[(u8, u8, u8)] =
     &[(3, 2, 2), (3, 2, 2), (3, 2, 2), (3, 1, 1), (3, 1, 2), (3, 1, 3), (3, 3, 1), (3, 2, 3), (2, 1, 2), (1, 1, 1)];
@@ -28,6 +31,8 @@ const OPERATIONS_PER_SECOND: std::ops::RangeInclusive<u64> = 4..=20;
 pub struct Plan {
     /// How many nodes there are.
     pub nodes: usize,
+    /// The ring's partitions.
+    pub partitions: u32,
     /// Workers of each node.
     pub workers: usize,
     /// N.
@@ -87,6 +92,7 @@ impl Plan {
         let per_second = rng.random_range(OPERATIONS_PER_SECOND);
         Self {
             nodes: rng.random_range(3..=6),
+            partitions: PARTITIONS,
             workers: rng.random_range(1..=2),
             n,
             r,
@@ -94,7 +100,7 @@ impl Plan {
             sloppy: rng.random_bool(0.5),
             delay: Delay { min_ms, max_ms: min_ms + rng.random_range(1..=20) },
             spread: Spread::ALL.choose(rng).copied().unwrap_or(Spread::Even),
-            disk: DiskHabits { latency_max_ms: rng.random_range(1..=30) },
+            disk: DiskHabits { latency_min_ms: 0, latency_max_ms: rng.random_range(1..=30) },
             cache_bytes: if rng.random_bool(0.5) { 1 << 20 } else { 0 },
             hints_max_bytes: if rng.random_bool(0.3) { 16 << 10 } else { 64 << 20 },
             hints_max_age_s: if rng.random_bool(0.3) { rng.random_range(1..60) } else { 3_600 },

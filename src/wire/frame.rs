@@ -92,6 +92,18 @@ pub enum PayloadError {
     },
 }
 
+/// How many frames these bytes are; `None`: they do not begin and end with one.
+pub fn count_frames(mut bytes: &[u8]) -> Option<u64> {
+    let mut count = 0;
+    while !bytes.is_empty() {
+        let (prefix, rest) = bytes.split_first_chunk::<LENGTH_BYTES>()?;
+        let length = u32::from_le_bytes(*prefix) as usize;
+        bytes = rest.get(length..).filter(|_| length >= HEADER_BYTES)?;
+        count += 1;
+    }
+    Some(count)
+}
+
 impl Frame {
     /// Takes the next whole frame off the front of `buffer`; `None`: more bytes are needed.
     pub fn take(buffer: &mut BytesMut, max: usize) -> Result<Option<Self>, FrameError> {
@@ -173,7 +185,7 @@ mod tests {
     use bytes::BytesMut;
     use proptest::prelude::*;
 
-    use super::{Frame, FrameError, FrameKind, PayloadError, encode};
+    use super::{Frame, FrameError, FrameKind, PayloadError, count_frames, encode};
 
     const MAX: usize = 1024;
 
@@ -186,6 +198,8 @@ mod tests {
             for (id, body) in bodies.iter().enumerate() {
                 encode(&mut stream, FrameKind::Request, 7, id as u64, body, MAX).unwrap();
             }
+            prop_assert_eq!(count_frames(&stream), Some(bodies.len() as u64));
+            prop_assert_eq!(count_frames(&stream[..stream.len() - 1]), None);
             let mut arrived = BytesMut::new();
             let mut frames = Vec::new();
             for piece in stream.chunks(cut) {
