@@ -222,7 +222,7 @@ mod tests {
         assert_eq!(range_of(&at.key), Some((PartitionId(5), node("n2"))));
         assert!(dirty.mark(PartitionId(5), &node("n2")).is_none(), "it is on its way");
         dirty.refused(&at);
-        assert_eq!(dirty.take_unsaved(), [at.clone()]);
+        assert_eq!(dirty.take_unsaved(), std::slice::from_ref(&at));
         assert_eq!(dirty.take_unsaved(), []);
 
         let mut batch = Batch::default();
