@@ -6,12 +6,14 @@ use slipring::admin::import::ImportView;
 use slipring::admin::view::cluster::{NodesView, RingView};
 use slipring::admin::view::hints::HintsView;
 use slipring::admin::view::item::{ItemView, WrittenView};
+use slipring::admin::view::links::LinksView;
 use slipring::admin::view::metrics::MetricsView;
 use slipring::admin::view::place::PlaceView;
 use slipring::admin::view::status::StatusView;
 use slipring::admin::view::table::{TableView, TablesView};
 use slipring::dynamo::context::Context;
 use slipring::dynamo::hlc::HlcTime;
+use slipring::dynamo::link_matrix::LinkCell;
 use slipring::dynamo::node_id::NodeId;
 use slipring::dynamo::preference_list::Role;
 use slipring::dynamo::ring::PartitionId;
@@ -216,6 +218,35 @@ fn hints() {
 }
 
 #[test]
+fn links_as_a_matrix() {
+    let cell = |from, to, up: Option<bool>, round_trip_us, loss, asymmetric| LinkCell {
+        from: node(from),
+        to: node(to),
+        up,
+        round_trip_us,
+        loss_percent: up.map(|_| loss),
+        asymmetric,
+    };
+    let links = LinksView::from(vec![
+        cell("a", "b", Some(true), Some(412), 0, true),
+        cell("a", "c", Some(true), Some(12_345), 15, false),
+        cell("b", "a", Some(false), None, 100, true),
+        cell("b", "c", None, None, 0, false),
+        cell("c", "a", Some(true), None, 0, false),
+        cell("c", "b", Some(false), None, 40, false),
+    ]);
+    insta::assert_snapshot!(text(&links), @r#"
+    FROM / TO  a       b         c
+    a          -       0.4 ms !  12.3 ms, 15 % lost
+    b          down !  -         unknown
+    c          up      down      -
+
+    ! works in one direction and not in the other
+    "#);
+    insta::assert_snapshot!(json(&links).split_once("},").expect("two").0, @r#"[{"from":"a","to":"b","state":"up","round_trip_ms":0.412,"loss_percent":0,"asymmetric":true"#);
+}
+
+#[test]
 fn nodes_and_ring() {
     let row = |name, state: &str, this_node: bool| NodeRow {
         name: node(name),
@@ -226,14 +257,15 @@ fn nodes_and_ring() {
         partitions: 2,
         share_percent: 33.333_333,
         this_node,
+        reachable: this_node,
     };
-    let nodes = NodesView::from(vec![row("a", "up", true), row("b", "down", false)]);
+    let nodes = NodesView::from(vec![row("a", "up", true), row("b", "suspect", false)]);
     insta::assert_snapshot!(text(&nodes), @r#"
-    NODE         STATE  ADDRESS        ZONE   WEIGHT  PARTITIONS   SHARE
-    a (answers)  up     10.0.0.1:7400  rack1       1           2  33.3 %
-    b            down   10.0.0.1:7400  -           1           2  33.3 %
+    NODE         STATE    REACHABLE  ADDRESS        ZONE   WEIGHT  PARTITIONS   SHARE
+    a (answers)  up       yes        10.0.0.1:7400  rack1       1           2  33.3 %
+    b            suspect  no         10.0.0.1:7400  -           1           2  33.3 %
     "#);
-    insta::assert_snapshot!(json(&nodes), @r#"[{"name":"a","address":"10.0.0.1:7400","state":"up","zone":"rack1","weight":1,"partitions":2,"share_percent":33.33,"this_node":true},{"name":"b","address":"10.0.0.1:7400","state":"down","zone":null,"weight":1,"partitions":2,"share_percent":33.33,"this_node":false}]"#);
+    insta::assert_snapshot!(json(&nodes), @r#"[{"name":"a","address":"10.0.0.1:7400","state":"up","zone":"rack1","weight":1,"partitions":2,"share_percent":33.33,"this_node":true,"reachable":true},{"name":"b","address":"10.0.0.1:7400","state":"suspect","zone":null,"weight":1,"partitions":2,"share_percent":33.33,"this_node":false,"reachable":false}]"#);
     let owners = ["a", "a", "b", "c", "c", "a"].map(node).to_vec();
     let ring = RingDescription { epoch: 4, owners, balance: 2.0 / 3.0 };
     insta::assert_snapshot!(text(&RingView::new(&ring, true)), @r#"

@@ -14,6 +14,7 @@ use slipring::dynamo::record_key::RecordKey;
 use slipring::dynamo::ring::PartitionId;
 use slipring::messages::TraceId;
 use slipring::messages::admin::DescribeStatus;
+use slipring::messages::detection::DescribeLinks;
 use slipring::messages::replica::{ReadReplica, Slot};
 use slipring::wire::frame::{Frame, FrameKind, encode};
 use slipring::wire::handshake::{HandshakeError, Hello, PROTOCOL_VERSION, Refusal, Role, Secret, Welcome, dial};
@@ -244,6 +245,7 @@ async fn a_peer_may_not_do_what_clients_and_admins_do() {
     let victim = Victim::start(3, &[]).await;
     let table = [
         ("Put", frame(1, Operation::Put.number(), &packed(&put("kept", "by a peer", None)))),
+        ("DescribeLinks", frame(1, Operation::DescribeLinks.number(), &packed(&DescribeLinks))),
         ("DescribeStatus", frame(1, Operation::DescribeStatus.number(), &packed(&DescribeStatus))),
     ];
     for (operation, bytes) in table {

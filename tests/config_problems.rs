@@ -63,7 +63,7 @@ fn unknown_names_get_a_suggestion() {
         (
             "[xyzzy]",
             "node.toml:1: unknown section [xyzzy]: the sections are node, cluster, bridge, http, ring, replication, \
-             storage, limits, log",
+             storage, limits, hinted_handoff, failure_detection, log",
         ),
     ]);
 }
@@ -158,6 +158,11 @@ fn numbers_that_clash_name_each_other() {
         (
             "[limits]\nsiblings_max = 10",
             "node.toml:2: limits.siblings_warn = 25 (default) is out of range: must be 1..=10 (limits.siblings_max = 10)",
+        ),
+        (
+            "[failure_detection]\nprobe_interval_ms = 300",
+            "node.toml:2: failure_detection.probe_timeout_ms = 150 (default) is out of range: must be 1..=100 (a third of \
+             failure_detection.probe_interval_ms = 300)",
         ),
         // A key that is broken by itself is not compared with others.
         ("[replication]\nn = 99\nr = 9", "node.toml:2: replication.n = 99 is out of range: must be 1..=9"),

@@ -31,6 +31,8 @@ const NUMBERS: &[(&str, u16)] = &[
     ("ReadReplica", 22),
     ("ScanReplica", 23),
     ("CompareReplica", 24),
+    ("Gossip", 25),
+    ("DescribeLinks", 26),
     ("DescribeStatus", 40),
     ("DescribeNodes", 41),
     ("DescribeRing", 42),
@@ -138,6 +140,7 @@ fn record_operations() -> Records {
     let mut records = Records::default();
     samples::client_operations(&mut records);
     samples::replica_operations(&mut records);
+    samples::detection_operations(&mut records);
     samples::admin_operations(&mut records);
     records
 }

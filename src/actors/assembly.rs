@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  worker 0..W (the HTTP threads)     Node shard, ReplicationCoordinator, Peer per member, BridgeListener, BridgeSession per connection
-//!  control thread                     RingManager, HintedHandoff, TtlReaper, AdminSession
+//!  control thread                     RingManager, FailureDetector, HintedHandoff, TtlReaper, AdminSession
 //!  commit thread                      GroupCommit
 //! ```
 //!
@@ -22,6 +22,7 @@ use super::admin_session::{AdminParts, AdminSession};
 use super::bridge_listener::{BridgeListener, ConnectedPeers, ListenerParts, Nonces};
 use super::bridge_session::SessionRecipients;
 use super::coordination::{ReplicaRecipients, Replicas};
+use super::failure_detector::{DetectorParts, FailureDetector};
 use super::founding::LocalIdentity;
 use super::hand_over::HintShard;
 use super::hinted_handoff::{HandoffParts, HintedHandoff};
@@ -36,9 +37,11 @@ use crate::dynamo::hint::HintBounds;
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::quorum::{Quorum, QuorumError};
 use crate::dynamo::ring::{Ring, RingError};
+use crate::dynamo::swim::{DetectionSpeed, Life};
 use crate::dynamo::version::ReplicaId;
 use crate::item::TableSchema;
 use crate::messages::cluster::{FoundedCluster, MemberAddress, PeerDown, PeerUp, Subscribe, View};
+use crate::messages::detection::LinkMeasured;
 use crate::messages::storage::StorageFailed;
 use crate::metrics::Metrics;
 use crate::storage::{CommitterSource, ReadError, Storage};
@@ -113,6 +116,15 @@ impl Blueprint {
         HintBounds { max_bytes: self.config.limits.hints_max_bytes, max_age_ms }
     }
 
+    fn detection_speed(&self) -> DetectionSpeed {
+        let detection = &self.config.failure_detection;
+        DetectionSpeed {
+            probe_interval: Duration::from_millis(detection.probe_interval_ms),
+            probe_timeout: Duration::from_millis(detection.probe_timeout_ms),
+            suspicion: Duration::from_millis(detection.suspicion_ms),
+        }
+    }
+
     fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.config.limits.request_timeout_ms)
     }
@@ -152,6 +164,7 @@ pub fn start_shard(blueprint: &Blueprint, shard: usize) -> Result<Shard, ReadErr
 pub struct Control {
     ring: Addr<RingManager>,
     handoff: Addr<HintedHandoff>,
+    detector: Addr<FailureDetector>,
     admin: Addr<AdminSession>,
 }
 
@@ -164,10 +177,8 @@ pub fn start_control(
     rng: &mut StdRng,
 ) -> Control {
     let metrics = blueprint.metrics.clone();
-    // The worker number behind the last one stands for the control thread.
-    let links_per_peer = blueprint.workers + 1;
-    let ring = RingManager::new(Arc::clone(view), blueprint.founded.clone(), links_per_peer, metrics.clone()).start();
-    let peers = start_peers(blueprint, blueprint.workers, &ring, connector, rng);
+    let ring = RingManager::new(Arc::clone(view), blueprint.founded.clone(), metrics.clone()).start();
+    let (detector, peers) = start_detector(blueprint, &ring, connector, rng);
     let handoff = start_handoff(blueprint, view, shards, peers);
     ring.do_send(Subscribe(handoff.clone().recipient()));
     TtlReaper::new(shards.iter().map(|shard| shard.clone().recipient()).collect()).start();
@@ -183,7 +194,7 @@ pub fn start_control(
         },
         metrics,
     });
-    Control { ring, handoff, admin: admin.start() }
+    Control { ring, detector, handoff, admin: admin.start() }
 }
 
 fn start_handoff(
@@ -214,6 +225,31 @@ fn start_handoff(
     HintedHandoff::new(parts).start()
 }
 
+/// Starts the detector and its links: they report to it, and carry what it says.
+fn start_detector(
+    blueprint: &Blueprint,
+    ring: &Addr<RingManager>,
+    connector: &Rc<dyn Connector>,
+    rng: &mut StdRng,
+) -> (Addr<FailureDetector>, BTreeMap<NodeId, Addr<Peer>>) {
+    // The number behind the last worker's stands for the control thread.
+    let control_thread = blueprint.workers;
+    let context = Context::<FailureDetector>::new();
+    let peers = start_peers(blueprint, control_thread, &context.address(), connector, rng);
+    let node = blueprint.local.member.member.id.clone();
+    let detector = FailureDetector::new(DetectorParts {
+        own: Life { node, generation: blueprint.replica.epoch },
+        members: blueprint.founded.members.iter().map(|known| known.member.id.clone()).collect(),
+        speed: blueprint.detection_speed(),
+        peers: peers.iter().map(|(node, peer)| (node.clone(), peer.clone().recipient())).collect(),
+        control_thread,
+        standing: ring.clone().recipient(),
+        seed: rng.random(),
+        metrics: blueprint.metrics.clone(),
+    });
+    (context.run(detector), peers)
+}
+
 /// What every worker stands on once all shards and the control actors run.
 #[derive(Clone)]
 pub struct Foundation {
@@ -236,7 +272,7 @@ pub fn start_worker(
     rng: &mut StdRng,
 ) {
     let Foundation { blueprint, view, shards, control } = foundation;
-    let peers = start_peers(blueprint, worker, &control.ring, connector, rng);
+    let peers = start_peers(blueprint, worker, &control.detector, connector, rng);
     let shards: Vec<ReplicaRecipients> = shards.iter().map(ReplicaRecipients::of).collect();
     let coordinator = ReplicationCoordinator::new(CoordinatorParts {
         view: Arc::clone(view),
@@ -281,6 +317,8 @@ fn session_recipients(
         place: coordinator.clone().recipient(),
         tables: coordinator.clone().recipient(),
         shards,
+        gossip: control.detector.clone().recipient(),
+        links: control.detector.clone().recipient(),
         status: control.admin.clone().recipient(),
         nodes: control.ring.clone().recipient(),
         ring: control.ring.clone().recipient(),
@@ -292,7 +330,7 @@ fn session_recipients(
 fn start_peers(
     blueprint: &Blueprint,
     worker: usize,
-    ring: &Addr<RingManager>,
+    detector: &Addr<FailureDetector>,
     connector: &Rc<dyn Connector>,
     rng: &mut StdRng,
 ) -> BTreeMap<NodeId, Addr<Peer>> {
@@ -309,8 +347,9 @@ fn start_peers(
             request_timeout: blueprint.request_timeout(),
             connector: Rc::clone(connector),
             seed: rng.random(),
-            up: ring.clone().recipient::<PeerUp>(),
-            down: ring.clone().recipient::<PeerDown>(),
+            up: detector.clone().recipient::<PeerUp>(),
+            down: detector.clone().recipient::<PeerDown>(),
+            measured: detector.clone().recipient::<LinkMeasured>(),
             metrics: blueprint.metrics.clone(),
         })
         .start()

@@ -17,6 +17,7 @@ use super::link::FramesArrived;
 use crate::dynamo::ring::PartitionId;
 use crate::messages::admin::{DescribeHints, DescribeNodes, DescribeRing, DescribeStatus, ReadMetrics};
 use crate::messages::client::{Delete, Get, ListTables, Put, Scan, Where};
+use crate::messages::detection::{DescribeLinks, Gossip};
 use crate::messages::replica::{CompareReplica, CoordinateWrite, ReadReplica, ScanReplica, WriteReplica};
 use crate::messages::together::{Answers, Together};
 use crate::wire::frame::{Frame, FrameKind, PayloadError};
@@ -41,6 +42,10 @@ pub struct SessionRecipients {
     pub tables: Recipient<ListTables>,
     /// This node's shards, for its peers.
     pub shards: Vec<ReplicaRecipients>,
+    /// Hears rumours.
+    pub gossip: Recipient<Together<Gossip>>,
+    /// Who reaches whom.
+    pub links: Recipient<DescribeLinks>,
     /// The node's status.
     pub status: Recipient<DescribeStatus>,
     /// The members.
@@ -99,10 +104,12 @@ impl BridgeSession {
             Operation::ReadReplica => gathered.reads.take(frame, |m| shard(m.key.partition())),
             Operation::CompareReplica => gathered.compares.take(frame, |m| shard(m.key.partition())),
             Operation::ScanReplica => gathered.scans.take(frame, |m| shard(m.partition)),
+            Operation::Gossip => gathered.gossips.take(frame, |_| 0),
             Operation::Delete => self.serve(frame, &to.delete),
             Operation::Scan => self.serve(frame, &to.scan),
             Operation::Where => self.serve(frame, &to.place),
             Operation::ListTables => self.serve(frame, &to.tables),
+            Operation::DescribeLinks => self.serve(frame, &to.links),
             Operation::DescribeStatus => self.serve(frame, &to.status),
             Operation::DescribeNodes => self.serve(frame, &to.nodes),
             Operation::DescribeRing => self.serve(frame, &to.ring),
@@ -112,13 +119,14 @@ impl BridgeSession {
     }
 
     fn check_role(&self, operation: Operation) -> Result<(), Misbehaviour> {
+        let number = operation.number();
+        let is_admins = matches!(number, 40..=59) || operation == Operation::DescribeLinks;
         let (role, allowed) = match self.role {
-            Role::Peer { .. } => ("peer", 20..=39),
-            Role::Client => ("client", 1..=19),
-            Role::Admin if operation.number() <= 19 => return Ok(()),
-            Role::Admin => ("admin", 40..=59),
+            Role::Peer { .. } => ("peer", matches!(number, 20..=39) && !is_admins),
+            Role::Client => ("client", number <= 19),
+            Role::Admin => ("admin", number <= 19 || is_admins),
         };
-        if allowed.contains(&operation.number()) { Ok(()) } else { Err(Misbehaviour::WrongRole { operation, role }) }
+        if allowed { Ok(()) } else { Err(Misbehaviour::WrongRole { operation, role }) }
     }
 
     /// Hands a message to its receiver and the answer to the outbox, in whatever order answers come.
@@ -131,7 +139,7 @@ impl BridgeSession {
     /// Sends on what came in one read.
     fn send_on(&self, gathered: Gathered) {
         let (to, outbox) = (&self.recipients, &self.outbox);
-        let Gathered { puts, gets, coordinates, writes, reads, compares, scans } = gathered;
+        let Gathered { puts, gets, coordinates, writes, reads, compares, scans, gossips } = gathered;
         puts.send(|_| &to.put, outbox);
         gets.send(|_| &to.get, outbox);
         coordinates.send(|shard| &to.shards[shard].coordinate, outbox);
@@ -139,6 +147,7 @@ impl BridgeSession {
         reads.send(|shard| &to.shards[shard].read, outbox);
         compares.send(|shard| &to.shards[shard].compare, outbox);
         scans.send(|shard| &to.shards[shard].scan, outbox);
+        gossips.send(|_| &to.gossip, outbox);
     }
 }
 
@@ -152,6 +161,7 @@ struct Gathered {
     reads: Requests<ReadReplica>,
     compares: Requests<CompareReplica>,
     scans: Requests<ScanReplica>,
+    gossips: Requests<Gossip>,
 }
 
 /// Requests of one kind by receiver, with the numbers of their frames.

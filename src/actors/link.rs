@@ -7,7 +7,7 @@
 //! It knows nothing of what the frames mean. A link on which nothing arrives for [`SILENCE`] is given up, so that a peer that
 //! hangs is noticed as well as one that dies.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 use uuid::Uuid;
 
+use crate::dynamo::link_meter::{LinkMeter, LinkQuality};
 use crate::dynamo::node_id::NodeId;
 use crate::messages::cluster::{ClusterIdentity, MemberAddress};
 use crate::wire::frame::{Frame, FrameKind};
@@ -55,6 +56,11 @@ pub(super) struct LinkDown;
 #[rtype(result = "()")]
 pub(super) struct FramesArrived(pub(super) Vec<Frame>);
 
+/// The pings of the connection say this of it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct LinkPinged(pub(super) LinkQuality);
+
 /// Who dials, and whom.
 pub(super) struct Link {
     pub(super) peer: MemberAddress,
@@ -67,6 +73,7 @@ pub(super) struct Link {
     pub(super) up: Recipient<LinkUp>,
     pub(super) down: Recipient<LinkDown>,
     pub(super) frames: Recipient<FramesArrived>,
+    pub(super) pinged: Recipient<LinkPinged>,
     /// Set when the owner stops.
     pub(super) stopped: Rc<Cell<bool>>,
 }
@@ -121,17 +128,17 @@ impl Link {
         let outbox = Outbox::new(self.frame_max_bytes);
         let (reader, writer) = tokio::io::split(stream);
         self.up.do_send(LinkUp(outbox.clone()));
-        let heard = Cell::new(Instant::now());
+        let pings = Pings::begin();
         let frames = self.frames.clone();
         let reading = read_batches(reader, &outbox, |batch| {
-            heard.set(Instant::now());
+            pings.hear(&batch);
             frames.do_send(FramesArrived(batch));
         });
         let why = tokio::select! {
             biased;
             stopped = reading => stopped.to_string(),
             written = outbox.write_to(writer) => written.map_or_else(|e| e.to_string(), |()| ReadStopped::Closed.to_string()),
-            () = watch(&outbox, &heard) => format!("nothing was heard for {} ms", SILENCE.as_millis()),
+            () = pings.watch(&outbox, &self.pinged) => format!("nothing was heard for {} ms", SILENCE.as_millis()),
         };
         outbox.close();
         why
@@ -146,11 +153,34 @@ impl Link {
     }
 }
 
-/// Pings; ends when the other side has been silent for too long.
-async fn watch(outbox: &Outbox, heard: &Cell<Instant>) {
-    while heard.get().elapsed() < SILENCE {
-        // A full outbox is no reason to give up: the silence is.
-        let _ = outbox.push(FrameKind::Ping, 0, 0, &());
-        sleep(PING_INTERVAL).await;
+/// The pings of one connection.
+struct Pings {
+    began: Instant,
+    heard: Cell<Instant>,
+    meter: RefCell<LinkMeter>,
+}
+
+impl Pings {
+    fn begin() -> Self {
+        let began = Instant::now();
+        Self { began, heard: Cell::new(began), meter: RefCell::default() }
+    }
+
+    fn hear(&self, frames: &[Frame]) {
+        self.heard.set(Instant::now());
+        for pong in frames.iter().filter(|frame| frame.kind == FrameKind::Pong) {
+            self.meter.borrow_mut().answered(pong.id, self.began.elapsed());
+        }
+    }
+
+    /// Pings and measures; ends when the other side has been silent for too long.
+    async fn watch(&self, outbox: &Outbox, pinged: &Recipient<LinkPinged>) {
+        while self.heard.get().elapsed() < SILENCE {
+            let number = self.meter.borrow_mut().sent(self.began.elapsed());
+            // A full outbox is no reason to give up: the silence is.
+            let _ = outbox.push(FrameKind::Ping, 0, number, &());
+            sleep(PING_INTERVAL).await;
+            pinged.do_send(LinkPinged(self.meter.borrow().quality()));
+        }
     }
 }

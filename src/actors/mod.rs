@@ -10,6 +10,7 @@ mod coordinate_put;
 mod coordinate_scan;
 mod coordinate_where;
 pub mod coordination;
+pub mod failure_detector;
 pub mod founding;
 pub mod hand_over;
 mod hint_ledger;

@@ -14,8 +14,9 @@ use rand::rngs::StdRng;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::link::{FramesArrived, Link, LinkDown, LinkUp};
+use super::link::{FramesArrived, Link, LinkDown, LinkPinged, LinkUp};
 use crate::messages::cluster::{ClusterIdentity, MemberAddress, PeerDown, PeerUp};
+use crate::messages::detection::LinkMeasured;
 use crate::messages::together::Together;
 use crate::messages::{LinkError, Overloaded};
 use crate::metrics::Metrics;
@@ -56,6 +57,8 @@ pub struct PeerParts {
     pub up: Recipient<PeerUp>,
     /// Told when it is lost.
     pub down: Recipient<PeerDown>,
+    /// Told how good it is.
+    pub measured: Recipient<LinkMeasured>,
     /// Where it counts.
     pub metrics: Metrics,
 }
@@ -161,6 +164,7 @@ impl Actor for Peer {
             up: ctx.address().recipient(),
             down: ctx.address().recipient(),
             frames: ctx.address().recipient(),
+            pinged: ctx.address().recipient(),
             stopped: Rc::clone(&self.stopped),
         };
         actix::spawn(link.keep_alive(Rc::clone(&parts.connector)));
@@ -215,6 +219,15 @@ impl Handler<LinkDown> for Peer {
         self.outbox = None;
         self.parts.down.do_send(PeerDown { node: self.parts.peer.member.id.clone(), worker: self.parts.worker });
         self.fail_all(&LinkError::ConnectionLost);
+    }
+}
+
+impl Handler<LinkPinged> for Peer {
+    type Result = ();
+
+    fn handle(&mut self, LinkPinged(quality): LinkPinged, _: &mut Self::Context) {
+        let node = self.parts.peer.member.id.clone();
+        self.parts.measured.do_send(LinkMeasured { node, worker: self.parts.worker, quality });
     }
 }
 

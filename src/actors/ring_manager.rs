@@ -1,9 +1,9 @@
 //! Owns this node's picture of the cluster: who belongs to it, who owns what, who can be reached.
 //!
-//! `Peer`s report their links to it; coordinators and hinted handoff receive each new view from it. It decides nothing about
-//! requests. The picture is rebuilt from the data directory and the links whenever the process starts.
+//! `FailureDetector` tells it how each peer stands; coordinators and hinted handoff receive each new view from it. It decides nothing
+//! about requests, nor about who is up. The picture is rebuilt whenever the process starts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix::{Actor, Context, Handler, Recipient};
@@ -11,40 +11,27 @@ use tracing::info;
 
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::ring::{Member, Ring};
+use crate::dynamo::standing::Standing;
+use crate::dynamo::swim::PeerState;
 use crate::messages::admin::{AdminError, DescribeNodes, DescribeRing, NodeRow, RingDescription};
-use crate::messages::cluster::{FoundedCluster, PeerDown, PeerUp, ReadView, Subscribe, View, ViewChanged};
+use crate::messages::cluster::{FoundedCluster, ReadView, Subscribe, View, ViewChanged};
+use crate::messages::detection::StandingChanged;
 use crate::metrics::Metrics;
 
 /// The manager of the ring.
 pub struct RingManager {
     view: Arc<View>,
     founded: FoundedCluster,
-    /// The workers whose link to a peer is up. A peer is reachable while all of them are, so that no worker picks it, instead
-    /// of a stand-in, and then has no link to it.
-    links: BTreeMap<NodeId, BTreeSet<usize>>,
-    /// How many links there are to each peer.
-    links_per_peer: usize,
+    /// How each peer stands; one that is missing has not been heard of yet.
+    standings: BTreeMap<NodeId, Standing>,
     subscribers: Vec<Recipient<ViewChanged>>,
     metrics: Metrics,
 }
 
 impl RingManager {
-    /// A manager whose peers are all unreachable until a link reports otherwise.
-    pub fn new(view: Arc<View>, founded: FoundedCluster, links_per_peer: usize, metrics: Metrics) -> Self {
-        Self { view, founded, links: BTreeMap::new(), links_per_peer, subscribers: Vec::new(), metrics }
-    }
-
-    fn link_changed(&mut self, node: &NodeId, worker: usize, up: bool) {
-        let workers = self.links.entry(node.clone()).or_default();
-        if up {
-            workers.insert(worker);
-        } else {
-            workers.remove(&worker);
-        }
-        let reachable = workers.len() == self.links_per_peer;
-        if reachable != self.view.reachable.contains(node) {
-            self.publish(node, reachable);
-        }
+    /// A manager whose peers are all unreachable until it is told otherwise.
+    pub fn new(view: Arc<View>, founded: FoundedCluster, metrics: Metrics) -> Self {
+        Self { view, founded, standings: BTreeMap::new(), subscribers: Vec::new(), metrics }
     }
 
     fn publish(&mut self, node: &NodeId, reachable: bool) {
@@ -67,16 +54,19 @@ impl RingManager {
         let known = &self.founded.members[at];
         let ring = &self.view.ring;
         let partitions = ring.owned_by(&known.member.id).count();
-        let up = self.view.reachable.contains(&known.member.id);
+        let this_node = known.member.id == self.view.local;
+        let standing = self.standings.get(&known.member.id).copied().unwrap_or(Standing::UNKNOWN);
+        let state = if this_node { PeerState::Up } else { standing.state };
         NodeRow {
             name: known.member.id.clone(),
             address: known.address.clone(),
-            state: if up { "up" } else { "down" }.to_owned(),
+            state: state.label().to_owned(),
             zone: known.member.zone.clone(),
             weight: known.member.weight,
             partitions: u32::try_from(partitions).unwrap_or(u32::MAX),
             share_percent: 100.0 * partitions as f64 / f64::from(ring.partitions()),
-            this_node: known.member.id == self.view.local,
+            this_node,
+            reachable: this_node || standing.reachable,
         }
     }
 }
@@ -101,19 +91,14 @@ impl Handler<Subscribe> for RingManager {
     }
 }
 
-impl Handler<PeerUp> for RingManager {
+impl Handler<StandingChanged> for RingManager {
     type Result = ();
 
-    fn handle(&mut self, PeerUp { node, worker }: PeerUp, _: &mut Self::Context) {
-        self.link_changed(&node, worker, true);
-    }
-}
-
-impl Handler<PeerDown> for RingManager {
-    type Result = ();
-
-    fn handle(&mut self, PeerDown { node, worker }: PeerDown, _: &mut Self::Context) {
-        self.link_changed(&node, worker, false);
+    fn handle(&mut self, StandingChanged { node, standing }: StandingChanged, _: &mut Self::Context) {
+        self.standings.insert(node.clone(), standing);
+        if standing.reachable != self.view.reachable.contains(&node) {
+            self.publish(&node, standing.reachable);
+        }
     }
 }
 

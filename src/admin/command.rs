@@ -61,6 +61,9 @@ pub enum Command {
     /// The members: state, share of the ring, address
     #[command(after_help = "Example:\n  nodes")]
     Nodes,
+    /// Who reaches whom: round trips, and links that work in one direction only
+    #[command(after_help = "Example:\n  links")]
+    Links,
     /// Partitions per node and balance
     #[command(after_help = "Examples:\n  ring\n  ring --all")]
     Ring {

@@ -13,6 +13,7 @@ use super::usage::UsageError;
 use super::view::cluster::{NodesView, RingView};
 use super::view::hints::HintsView;
 use super::view::item::{ItemView, WrittenView};
+use super::view::links::LinksView;
 use super::view::metrics::MetricsView;
 use super::view::place::PlaceView;
 use super::view::status::StatusView;
@@ -22,6 +23,7 @@ use crate::dynamo::context::Context;
 use crate::item::{Item, Key, KeyAttribute, KeyError, KeyValue, TableSchema, item_from_json};
 use crate::messages::admin::{DescribeHints, DescribeNodes, DescribeRing, DescribeStatus, ReadMetrics, Status};
 use crate::messages::client::{Delete, Get, Put, Where};
+use crate::messages::detection::DescribeLinks;
 
 /// Carries out a command.
 ///
@@ -33,6 +35,7 @@ pub async fn run(session: &Session, command: &Command, format: Format) -> Result
         Command::Status => Ok(Answer::of(&StatusView::from(status(session).await?), format)),
         Command::Hints => Ok(Answer::of(&HintsView::from(session.link.ask(&DescribeHints).await?), format)),
         Command::Nodes => Ok(Answer::of(&NodesView::from(session.link.ask(&DescribeNodes).await?), format)),
+        Command::Links => Ok(Answer::of(&LinksView::from(session.link.ask(&DescribeLinks).await?), format)),
         Command::Ring { all } => {
             let ring = session.link.ask(&DescribeRing).await?;
             Ok(Answer::of(&RingView::new(&ring, *all), format))

@@ -4,11 +4,13 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
+use slipring::dynamo::swim::DetectionSpeed;
 use slipring::sim::experiment::Experiment;
-use slipring::sim::{Defect, SimError, run, sweep};
+use slipring::sim::{Cast, Defect, Delay, SimError, measure_detection, run, sweep};
 
 /// What the program returns when an invariant was violated.
 const VIOLATED: u8 = 9;
@@ -43,6 +45,18 @@ enum Command {
         /// Test the tester: build a mistake into the cluster
         #[arg(long, value_parser = PossibleValuesParser::new(Defect::ALL.map(Defect::name)))]
         defect: Option<String>,
+    },
+    /// Measure what speeds of failure detection cost, and print them as a table
+    Detection {
+        /// How many nodes; several, by commas
+        #[arg(long, value_delimiter = ',', default_value = "5,20")]
+        nodes: Vec<usize>,
+        /// How many deaths of a node
+        #[arg(long, default_value_t = 50)]
+        deaths: u64,
+        /// Hours of a network that loses 30 % of all that is sent
+        #[arg(long, default_value_t = 1.0)]
+        lossy_hours: f64,
     },
     /// Run one seed and print what happened
     Replay {
@@ -86,6 +100,7 @@ fn main() -> ExitCode {
         Command::Experiment { file, seed, json, plot, requests_max } => {
             return experiment(&file, seed, json, plot.as_deref(), requests_max);
         }
+        Command::Detection { nodes, deaths, lossy_hours } => detection(&nodes, deaths, lossy_hours),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -173,6 +188,37 @@ impl Fuzz {
         );
         Ok(violated == 0)
     }
+}
+
+/// The speeds of the table in `docs/failure-detection.md`: `probe_interval_ms`, `probe_timeout_ms`, `suspicion_ms`.
+const SPEEDS: [[u64; 3]; 4] = [[200, 60, 1_000], [500, 150, 2_500], [1_000, 300, 5_000], [2_000, 600, 10_000]];
+
+fn detection(nodes: &[usize], deaths: u64, lossy_hours: f64) -> Result<bool, SimError> {
+    println!(
+        "| nodes | probe interval | probe timeout | suspicion | messages/s | bytes/s | down after, median | longest | suspicions/h | false downs/h |"
+    );
+    println!("|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+    for nodes in nodes {
+        for [interval, limit, suspicion] in SPEEDS {
+            let speed = DetectionSpeed {
+                probe_interval: Duration::from_millis(interval),
+                probe_timeout: Duration::from_millis(limit),
+                suspicion: Duration::from_millis(suspicion),
+            };
+            let cast = Cast { nodes: *nodes, delay: Delay { min_ms: 1, max_ms: 5 }, speed };
+            let cost = measure_detection(&cast, deaths, lossy_hours)?;
+            println!(
+                "| {nodes} | {interval} ms | {limit} ms | {suspicion} ms | {:.1} | {:.0} | {:.1} s | {:.1} s | {:.1} | {:.2} |",
+                cost.messages_per_s,
+                cost.bytes_per_s,
+                cost.detected_median.as_secs_f64(),
+                cost.detected_max.as_secs_f64(),
+                cost.suspicions_per_hour,
+                cost.false_downs_per_hour,
+            );
+        }
+    }
+    Ok(true)
 }
 
 fn replay(seed: u64, timeline: bool, defect: Option<Defect>) -> Result<bool, SimError> {

@@ -207,6 +207,24 @@ declare_config! {
                 times what it was before, down by half when it is not.";
     }
 
+    /// How fast this node finds out that another one is down. The same on every node; `docs/failure-detection.md` has a table of what
+    /// each speed costs.
+    [failure_detection] FailureDetectionSection {
+        /// Time between two probes; each goes to one member, and all members have their turn.
+        probe_interval_ms: u64 = 500,
+            unit "ms", within Rule::Integer { min: 50, max: 60_000 },
+            choose "At least three times `probe_timeout_ms`. A shorter one finds failures sooner and sends more.";
+        /// Time after which a probe that is not answered is given to other members, who probe in this node's stead.
+        probe_timeout_ms: u64 = 150,
+            unit "ms", within Rule::Integer { min: 5, max: 30_000 },
+            choose "More than nearly all round trips between members take: see `slipring-admin links`.";
+        /// Time that a member which nobody reached has to speak up, before the cluster counts it as down.
+        suspicion_ms: u64 = 2500,
+            unit "ms", within Rule::Integer { min: 100, max: 600_000 },
+            choose "Longer than the longest pause of a healthy node. It is most of the time that finding a failure takes; \
+                a link that breaks is not used in the meantime anyway.";
+    }
+
     /// What is logged, and how.
     [log] LogSection {
         /// Which log lines are written, as in `tracing`: a level, or levels by module.

@@ -46,6 +46,10 @@ pub(super) const RELATIONS: &[Relation] = &[
     },
     Relation { keys: &["limits.siblings_warn", "limits.siblings_max"], check: siblings },
     Relation { keys: &["hinted_handoff.rate_min", "hinted_handoff.rate_max"], check: handoff_rates },
+    Relation {
+        keys: &["failure_detection.probe_timeout_ms", "failure_detection.probe_interval_ms"],
+        check: probes_have_time,
+    },
     Relation { keys: &["cluster.secret_file"], check: secret_file },
     Relation { keys: &["bridge.listen", "cluster.insecure", "cluster.secret_file"], check: safe_bridge },
     Relation { keys: &["http.listen", "cluster.insecure"], check: safe_http },
@@ -92,6 +96,18 @@ fn handoff_rates(view: &View) -> Option<Fault> {
         key: "hinted_handoff.rate_min".to_owned(),
         value: view.shown("hinted_handoff.rate_min", &min),
         allowed: format!("1..={max} (hinted_handoff.rate_max = {shown_max})"),
+    })
+}
+
+/// A probe has to go out, and then out again through others and back, before the next one.
+fn probes_have_time(view: &View) -> Option<Fault> {
+    let detection = &view.config.failure_detection;
+    let (timeout, interval) = (detection.probe_timeout_ms, detection.probe_interval_ms);
+    let shown_interval = view.shown("failure_detection.probe_interval_ms", &interval);
+    (timeout.saturating_mul(3) > interval).then(|| Fault::OutOfRange {
+        key: "failure_detection.probe_timeout_ms".to_owned(),
+        value: view.shown("failure_detection.probe_timeout_ms", &timeout),
+        allowed: format!("1..={} (a third of failure_detection.probe_interval_ms = {shown_interval})", interval / 3),
     })
 }
 

@@ -180,6 +180,8 @@ fn valid_config(secret: &Path) -> impl Strategy<Value = Config> {
         replication.w = replication.w.min(replication.n);
         let limits = &mut config.limits;
         limits.siblings_warn = limits.siblings_warn.min(limits.siblings_max);
+        let detection = &mut config.failure_detection;
+        detection.probe_timeout_ms = detection.probe_timeout_ms.min(detection.probe_interval_ms / 3);
         let other_port = config.bridge.listen.port() + 1;
         config.http.listen.set_port(other_port);
         let own = config.advertise_address();

@@ -68,7 +68,7 @@ pub struct NodeRow {
     pub name: NodeId,
     /// Its bridge address.
     pub address: String,
-    /// `up` or `down`.
+    /// `up`, `suspect` or `down`, as the cluster says.
     pub state: String,
     /// Its zone, if it has one.
     pub zone: Option<String>,
@@ -80,6 +80,8 @@ pub struct NodeRow {
     pub share_percent: f64,
     /// Whether it is the node that answers.
     pub this_node: bool,
+    /// Whether the node that answers can reach it: it is not down, and all links to it work.
+    pub reachable: bool,
 }
 
 /// Who owns which partition.

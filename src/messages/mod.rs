@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod client;
 pub mod cluster;
+pub mod detection;
 pub mod hints;
 pub mod repair;
 pub mod replica;

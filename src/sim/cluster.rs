@@ -123,6 +123,11 @@ impl Cluster {
         Ok(Self { config, network, trace, rng, plan, founded, ring, nodes, broken: Vec::new() })
     }
 
+    /// Changes the configuration of the nodes that are started from now on.
+    pub fn configure(&mut self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.config);
+    }
+
     /// How many nodes there are.
     #[must_use]
     pub fn count(&self) -> usize {

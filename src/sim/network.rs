@@ -26,6 +26,9 @@ use super::trace::Trace;
 /// Who dials over a cut link hears nothing for this long, as with TCP.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(60);
 
+/// What is lost is sent again after this time, and after twice as long each time that it is lost again, as with TCP.
+const RETRANSMISSION_MIN: Duration = Duration::from_millis(200);
+
 /// How many times longer the delays of a slow link are.
 const SLOWNESS: u32 = 100;
 
@@ -47,6 +50,7 @@ struct Link {
     cut: bool,
     slow: bool,
     frames: FrameFaults,
+    refused: bool,
 }
 
 /// One direction of a connection.
@@ -82,6 +86,7 @@ struct State {
     /// A defect: read repair overwrites.
     repairs_badly: bool,
     physics: Option<Box<dyn Physics>>,
+    loss_percent: u32,
     links: BTreeMap<(String, String), Link>,
     listeners: BTreeMap<String, UnboundedSender<Incoming>>,
     connections: BTreeMap<u64, Connection>,
@@ -116,6 +121,7 @@ impl Network {
             spread: Spread::Even,
             repairs_badly: false,
             physics: None,
+            loss_percent: 0,
             links: BTreeMap::new(),
             listeners: BTreeMap::new(),
             connections: BTreeMap::new(),
@@ -157,6 +163,9 @@ impl Network {
             state.delay(from, to) + state.delay(to, from)
         };
         sleep(round_trip).await;
+        if self.lock().link(from, to).refused {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
         if self.is_cut(from, to) || self.is_cut(to, from) {
             sleep(CONNECT_PATIENCE).await;
             return Err(io::ErrorKind::TimedOut.into());
@@ -202,6 +211,17 @@ impl Network {
     /// Frames from `from` to `to` get lost, doubled and late until the link is healed.
     pub fn garble(&self, from: &str, to: &str, faults: FrameFaults) {
         self.lock().link(from, to).frames = faults;
+    }
+
+    /// A firewall lets nobody at `from` dial `to` until the link is healed, and ends what he has dialled; the other direction works.
+    pub fn refuse(&self, from: &str, to: &str) {
+        self.lock().link(from, to).refused = true;
+        self.reset_where(|ends| ends == [from, to]);
+    }
+
+    /// From now on this share of all that is sent is lost, and arrives later, when it has been sent again.
+    pub fn lose(&self, percent: u32) {
+        self.lock().loss_percent = percent.min(99);
     }
 
     /// The link from `from` to `to` works again; what has stalled arrives.
@@ -330,10 +350,11 @@ impl State {
 
     fn delay(&mut self, from: &str, to: &str) -> Duration {
         let slowness = if self.link(from, to).slow { SLOWNESS } else { 1 };
+        let lost = self.retransmissions();
         if let Some(physics) = &mut self.physics {
-            return physics.delay(&mut self.rng, from, to) * slowness;
+            return physics.delay(&mut self.rng, from, to) * slowness + lost;
         }
-        Duration::from_millis(self.spread.draw(self.delay, &mut self.rng) * u64::from(slowness))
+        Duration::from_millis(self.spread.draw(self.delay, &mut self.rng) * u64::from(slowness)) + lost
     }
 
     /// What goes out instead of what is written, where both ends are nodes.
@@ -346,6 +367,15 @@ impl State {
         let faults = self.links.get(&(from, to)).map(|link| link.frames).unwrap_or_default();
         let framer = &mut connection.pipes[side].framer;
         Some(framer.pass(bytes, faults, self.repairs_badly, &mut self.rng).freeze())
+    }
+
+    fn retransmissions(&mut self) -> Duration {
+        let (mut waited, mut next) = (Duration::ZERO, RETRANSMISSION_MIN);
+        while self.loss_percent > 0 && self.rng.random_ratio(self.loss_percent, 100) {
+            waited += next;
+            next *= 2;
+        }
+        waited
     }
 
     fn readers(&mut self, concerns: impl Fn(&Connection, usize) -> bool) -> Vec<Waker> {

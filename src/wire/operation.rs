@@ -8,7 +8,7 @@ use actix::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::messages::{admin, client, replica};
+use crate::messages::{admin, client, detection, replica};
 
 /// A message that travels over the bridge.
 pub trait BridgeRequest:
@@ -78,6 +78,10 @@ operations! {
     ScanReplica = 23, replica::ScanReplica => replica::ScanSlice, replica::ReadReplicaError;
     /// Peer: show a copy unless it is like mine.
     CompareReplica = 24, replica::CompareReplica => Option<crate::dynamo::siblings::Siblings>, replica::ReadReplicaError;
+    /// Peer: rumours of who is up, answered with rumours.
+    Gossip = 25, detection::Gossip => detection::Rumours, crate::messages::LinkError;
+    /// Admin: who reaches whom.
+    DescribeLinks = 26, detection::DescribeLinks => Vec<crate::dynamo::link_matrix::LinkCell>, admin::AdminError;
     /// Admin: the state of things.
     DescribeStatus = 40, admin::DescribeStatus => admin::Status, admin::AdminError;
     /// Admin: the members.

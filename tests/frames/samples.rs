@@ -3,12 +3,14 @@
 use bytes::Bytes;
 use slipring::dynamo::context::{Context, ContextError};
 use slipring::dynamo::hlc::{HlcTime, TooFarAhead};
+use slipring::dynamo::link_matrix::{LinkCell, LinkRow, LinkSight};
 use slipring::dynamo::node_id::NodeId;
 use slipring::dynamo::preference_list::Role as ReplicaRole;
 use slipring::dynamo::quorum::QuorumError;
 use slipring::dynamo::record_key::RecordKey;
 use slipring::dynamo::ring::{Member, PartitionId};
 use slipring::dynamo::siblings::{Change, Mint, Siblings, Version};
+use slipring::dynamo::swim::KnownLife;
 use slipring::dynamo::version::{Dot, ReplicaId, Span, VersionVector};
 use slipring::item::{Conflict, KeyAttribute, KeyKind, TableName, TableSchema};
 use slipring::messages::admin::{
@@ -20,6 +22,7 @@ use slipring::messages::client::{
     ScanCursor, ScanReply, Where, WhereReplica, WhereReply, WriteOutcome,
 };
 use slipring::messages::cluster::{ClusterIdentity, FoundedCluster, MemberAddress};
+use slipring::messages::detection::{DescribeLinks, Gossip, Rumours};
 use slipring::messages::hints::HintsPending;
 use slipring::messages::replica::{
     CompareReplica, CoordinateWrite, CoordinateWriteError, ReadReplica, ReadReplicaError, ScanReplica, ScanSlice, Slot,
@@ -231,6 +234,28 @@ pub fn replica_operations(records: &mut Records) {
     records.operation(&scan, &slice, &[ReadReplicaError::Corrupt]);
 }
 
+pub fn detection_operations(records: &mut Records) {
+    let sight = |to, up, round_trip_us| LinkSight { to: node(to), up, round_trip_us, loss_percent: 5 };
+    let row = LinkRow {
+        from: node("n2"),
+        revision: (0x0000_0002_0000_0007, 9),
+        links: vec![sight("n1", true, Some(400)), sight("n3", false, None)],
+    };
+    let rumours = |known, row| Rumours { from: node("n1"), datagrams: vec![Bytes::from_static(b"swim")], known, row };
+    let asked = rumours(KnownLife { generation: 0x0000_0002_0000_0007, suspected: Some(3) }, Some(row));
+    let answer = rumours(KnownLife::default(), None);
+    records.operation(&Gossip(asked), &answer, &[LinkError::Unreachable]);
+    let cell = LinkCell {
+        from: node("n1"),
+        to: node("n2"),
+        up: Some(true),
+        round_trip_us: Some(400),
+        loss_percent: Some(5),
+        asymmetric: true,
+    };
+    records.operation(&DescribeLinks, &vec![cell], &[AdminError::Stopping]);
+}
+
 pub fn admin_operations(records: &mut Records) {
     let status = Status {
         node: node("n1"),
@@ -260,6 +285,7 @@ pub fn admin_operations(records: &mut Records) {
         partitions: 86,
         share_percent: 33.6,
         this_node: true,
+        reachable: true,
     };
     records.operation(&DescribeNodes, &vec![row], &[AdminError::Stopping]);
     let ring = RingDescription { epoch: 3, owners: vec![node("n1"), node("n2")], balance: 0.98 };

@@ -21,7 +21,7 @@ pub struct NodeView {
     pub name: String,
     /// Its bridge address.
     pub address: String,
-    /// `up` or `down`.
+    /// `up`, `suspect` or `down`, as the cluster says.
     pub state: String,
     /// Its zone, if it has one.
     pub zone: Option<String>,
@@ -33,13 +33,15 @@ pub struct NodeView {
     pub share_percent: f64,
     /// Whether it is the node that answers.
     pub this_node: bool,
+    /// Whether the node that answers can reach it.
+    pub reachable: bool,
 }
 
 impl From<NodeRow> for NodeView {
     fn from(row: NodeRow) -> Self {
-        let NodeRow { name, address, state, zone, weight, partitions, share_percent, this_node } = row;
+        let NodeRow { name, address, state, zone, weight, partitions, share_percent, this_node, reachable } = row;
         let share_percent = rounded(share_percent);
-        Self { name: name.to_string(), address, state, zone, weight, partitions, share_percent, this_node }
+        Self { name: name.to_string(), address, state, zone, weight, partitions, share_percent, this_node, reachable }
     }
 }
 
@@ -51,13 +53,14 @@ impl From<Vec<NodeRow>> for NodesView {
 
 impl View for NodesView {
     fn text(&self, paint: Paint) -> String {
-        let header = ["NODE", "STATE", "ADDRESS", "ZONE", "WEIGHT", "PARTITIONS", "SHARE"];
-        let mut grid = Grid::new(&header, paint).numbers(&[4, 5, 6]);
+        let header = ["NODE", "STATE", "REACHABLE", "ADDRESS", "ZONE", "WEIGHT", "PARTITIONS", "SHARE"];
+        let mut grid = Grid::new(&header, paint).numbers(&[5, 6, 7]);
         for node in &self.0 {
             let mark = if node.this_node { " (answers)" } else { "" };
             grid.row([
                 Cell::new(format!("{}{mark}", node.name)),
                 alarming(&node.state, node.state != "up"),
+                alarming(if node.reachable { "yes" } else { "no" }, !node.reachable),
                 Cell::new(&node.address),
                 Cell::new(node.zone.as_deref().unwrap_or("-")),
                 number(node.weight),

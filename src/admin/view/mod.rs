@@ -4,6 +4,7 @@ pub mod cluster;
 mod grid;
 pub mod hints;
 pub mod item;
+pub mod links;
 pub mod metrics;
 pub mod place;
 pub mod status;
