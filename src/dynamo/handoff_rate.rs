@@ -17,8 +17,11 @@ pub const TOLERATED: f64 = 1.5;
 /// One step up, as a share of the cap.
 const STEP_SHARE: f64 = 1.0 / 50.0;
 
-/// The share of a new measurement in the baseline.
-const LEARNING_SHARE: f64 = 1.0 / 8.0;
+/// The share of a higher measurement in the baseline.
+const RISING_SHARE: f64 = 1.0 / 8.0;
+
+/// The share of a lower one: a busy time before hints are handed over must not count for long.
+const FALLING_SHARE: f64 = 1.0 / 2.0;
 
 /// A batch holds what may be handed over in this time, in seconds: small steps at a low rate, large groups at a high one.
 const BATCH_S: f64 = 0.05;
@@ -74,7 +77,8 @@ impl HandoffRate {
     fn learn(&mut self, measured: f64, undisturbed: bool) {
         self.baseline_s = match self.baseline_s {
             None if undisturbed => Some(measured),
-            Some(known) if undisturbed || measured < known => Some(known + (measured - known) * LEARNING_SHARE),
+            Some(known) if measured < known => Some(known + (measured - known) * FALLING_SHARE),
+            Some(known) if undisturbed => Some(known + (measured - known) * RISING_SHARE),
             known => known,
         };
     }

@@ -99,6 +99,13 @@ proptest! {
     }
 
     #[test]
+    fn a_busy_time_before_does_not_count_for_long((floor, cap) in bounds(), base in 0.001_f64..1.0, times in 2.0_f64..20.0) {
+        let mut rate = knowing(floor, cap, base * times);
+        (0..8).for_each(|_| rate.observe(Some(base), false));
+        prop_assert!(rate.baseline_s().expect("learned") <= base * 1.1);
+    }
+
+    #[test]
     fn what_goes_keeps_to_the_rate(rate in 1.0_f64..10_000.0, counts in prop::collection::vec(1_usize..64, 1..50), late_s in prop::collection::vec(0.0_f64..0.1, 50)) {
         let (mut pace, mut now_s, mut sent) = (Pace::default(), 5.0, 0);
         let begin_s = now_s;
