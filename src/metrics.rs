@@ -2,6 +2,8 @@
 //!
 //! One registry per node and no globals, so that many nodes can live in one process.
 
+mod repair;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +21,8 @@ use prometheus_client::registry::{Registry, Unit};
 use tokio::time::Instant;
 
 use crate::dynamo::latency::{BUCKETS, LatencyCounts, bucket_of};
+pub use repair::RepairMetrics;
+
 use crate::dynamo::node_id::NodeId;
 use crate::messages::LinkError;
 use crate::messages::client::{GetError, GetReply, PutError, PutReply, ScanReply};
@@ -208,6 +212,8 @@ pub struct Registered {
     pub shed: Counter,
     /// Expired values whose payload was reaped.
     pub ttl_reaped: Counter,
+    /// What anti-entropy counts.
+    pub repair: RepairMetrics,
     /// Bridge connections now open.
     pub connections: Gauge,
     /// Bridge connections given up for what was said on them.
@@ -246,6 +252,7 @@ impl Metrics {
             counter("refused_connections", "Bridge connections given up for what was said on them");
         let siblings = Histogram::new(exponential_buckets(1.0, 2.0, 8));
         registry.register("siblings", "Siblings of a key after a client's write", siblings.clone());
+        let repair = RepairMetrics::new(&mut registry);
         let mut gauge = |name: &str, help: &str| {
             let gauge: Gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
@@ -299,6 +306,7 @@ impl Metrics {
             hedges_withheld,
             shed,
             ttl_reaped,
+            repair,
             connections,
             refused_connections,
             disk_used_bytes,

@@ -31,6 +31,12 @@ const NUMBERS: &[(&str, u16)] = &[
     ("ReadReplica", 22),
     ("ScanReplica", 23),
     ("CompareReplica", 24),
+    ("ReadRoot", 30),
+    ("ReadLeaves", 31),
+    ("ListBuckets", 32),
+    ("DistrustTree", 33),
+    ("DescribeRepair", 36),
+    ("ControlRepair", 37),
     ("DescribeStatus", 40),
     ("DescribeNodes", 41),
     ("DescribeRing", 42),
@@ -139,6 +145,7 @@ fn record_operations() -> Records {
     samples::client_operations(&mut records);
     samples::replica_operations(&mut records);
     samples::admin_operations(&mut records);
+    samples::repair_operations(&mut records);
     records
 }
 

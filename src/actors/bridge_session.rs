@@ -14,9 +14,11 @@ use tracing::warn;
 
 use super::coordination::ReplicaRecipients;
 use super::link::FramesArrived;
+use super::repair_recipients::RepairRecipients;
 use crate::dynamo::ring::PartitionId;
 use crate::messages::admin::{DescribeHints, DescribeNodes, DescribeRing, DescribeStatus, ReadMetrics};
 use crate::messages::client::{Delete, Get, ListTables, Put, Scan, Where};
+use crate::messages::repair::{ControlRepair, DescribeRepair, DistrustTree, ListBuckets, ReadLeaves, ReadRoot};
 use crate::messages::replica::{CompareReplica, CoordinateWrite, ReadReplica, ScanReplica, WriteReplica};
 use crate::messages::together::{Answers, Together};
 use crate::wire::frame::{Frame, FrameKind, PayloadError};
@@ -41,6 +43,12 @@ pub struct SessionRecipients {
     pub tables: Recipient<ListTables>,
     /// This node's shards, for its peers.
     pub shards: Vec<ReplicaRecipients>,
+    /// The same shards, for their anti-entropy.
+    pub repairs: Vec<RepairRecipients>,
+    /// How far anti-entropy is.
+    pub repair_status: Recipient<DescribeRepair>,
+    /// Runs, pauses, resumes it.
+    pub repair_control: Recipient<ControlRepair>,
     /// The node's status.
     pub status: Recipient<DescribeStatus>,
     /// The members.
@@ -99,6 +107,12 @@ impl BridgeSession {
             Operation::ReadReplica => gathered.reads.take(frame, |m| shard(m.key.partition())),
             Operation::CompareReplica => gathered.compares.take(frame, |m| shard(m.key.partition())),
             Operation::ScanReplica => gathered.scans.take(frame, |m| shard(m.partition)),
+            Operation::ReadRoot => gathered.roots.take(frame, |m| shard(m.partition)),
+            Operation::ReadLeaves => gathered.leaves.take(frame, |m| shard(m.partition)),
+            Operation::ListBuckets => gathered.lists.take(frame, |m| shard(m.partition)),
+            Operation::DistrustTree => gathered.distrusts.take(frame, |m| shard(m.partition)),
+            Operation::DescribeRepair => self.serve(frame, &to.repair_status),
+            Operation::ControlRepair => self.serve(frame, &to.repair_control),
             Operation::Delete => self.serve(frame, &to.delete),
             Operation::Scan => self.serve(frame, &to.scan),
             Operation::Where => self.serve(frame, &to.place),
@@ -113,10 +127,10 @@ impl BridgeSession {
 
     fn check_role(&self, operation: Operation) -> Result<(), Misbehaviour> {
         let (role, allowed) = match self.role {
-            Role::Peer { .. } => ("peer", 20..=39),
+            Role::Peer { .. } => ("peer", 20..=35),
             Role::Client => ("client", 1..=19),
             Role::Admin if operation.number() <= 19 => return Ok(()),
-            Role::Admin => ("admin", 40..=59),
+            Role::Admin => ("admin", 36..=59),
         };
         if allowed.contains(&operation.number()) { Ok(()) } else { Err(Misbehaviour::WrongRole { operation, role }) }
     }
@@ -131,7 +145,8 @@ impl BridgeSession {
     /// Sends on what came in one read.
     fn send_on(&self, gathered: Gathered) {
         let (to, outbox) = (&self.recipients, &self.outbox);
-        let Gathered { puts, gets, coordinates, writes, reads, compares, scans } = gathered;
+        let Gathered { puts, gets, coordinates, writes, reads, compares, scans, roots, leaves, lists, distrusts } =
+            gathered;
         puts.send(|_| &to.put, outbox);
         gets.send(|_| &to.get, outbox);
         coordinates.send(|shard| &to.shards[shard].coordinate, outbox);
@@ -139,6 +154,10 @@ impl BridgeSession {
         reads.send(|shard| &to.shards[shard].read, outbox);
         compares.send(|shard| &to.shards[shard].compare, outbox);
         scans.send(|shard| &to.shards[shard].scan, outbox);
+        roots.send(|shard| &to.repairs[shard].root, outbox);
+        leaves.send(|shard| &to.repairs[shard].leaves, outbox);
+        lists.send(|shard| &to.repairs[shard].list, outbox);
+        distrusts.send(|shard| &to.repairs[shard].distrust, outbox);
     }
 }
 
@@ -152,6 +171,10 @@ struct Gathered {
     reads: Requests<ReadReplica>,
     compares: Requests<CompareReplica>,
     scans: Requests<ScanReplica>,
+    roots: Requests<ReadRoot>,
+    leaves: Requests<ReadLeaves>,
+    lists: Requests<ListBuckets>,
+    distrusts: Requests<DistrustTree>,
 }
 
 /// Requests of one kind by receiver, with the numbers of their frames.

@@ -2,17 +2,22 @@
 
 pub mod claim;
 pub mod context;
+pub mod exchange;
 pub mod handoff_rate;
 pub mod hedge_budget;
 pub mod hint;
 pub mod hlc;
 pub mod latency;
+pub mod merkle;
 pub mod node_id;
+pub mod pace;
 pub mod preference_list;
 pub mod quantile;
 pub mod quorum;
 pub mod record_key;
 pub mod ring;
 pub mod siblings;
+pub mod tree_log;
+pub mod tree_recovery;
 pub mod version;
 mod words;

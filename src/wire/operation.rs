@@ -8,7 +8,7 @@ use actix::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::messages::{admin, client, replica};
+use crate::messages::{admin, client, repair, replica};
 
 /// A message that travels over the bridge.
 pub trait BridgeRequest:
@@ -78,6 +78,18 @@ operations! {
     ScanReplica = 23, replica::ScanReplica => replica::ScanSlice, replica::ReadReplicaError;
     /// Peer: show a copy unless it is like mine.
     CompareReplica = 24, replica::CompareReplica => Option<crate::dynamo::siblings::Siblings>, replica::ReadReplicaError;
+    /// Peer: the digest of a partition.
+    ReadRoot = 30, repair::ReadRoot => repair::RootState, repair::RepairError;
+    /// Peer: the digests of its buckets.
+    ReadLeaves = 31, repair::ReadLeaves => Vec<crate::dynamo::merkle::Digest>, repair::RepairError;
+    /// Peer: the keys of some buckets.
+    ListBuckets = 32, repair::ListBuckets => repair::BucketSlice, repair::RepairError;
+    /// Peer: a tree and its records do not fit.
+    DistrustTree = 33, repair::DistrustTree => (), repair::RepairError;
+    /// Admin: how far anti-entropy is.
+    DescribeRepair = 36, repair::DescribeRepair => repair::RepairStatus, admin::AdminError;
+    /// Admin: run, pause or resume it.
+    ControlRepair = 37, repair::ControlRepair => repair::RepairStatus, admin::AdminError;
     /// Admin: the state of things.
     DescribeStatus = 40, admin::DescribeStatus => admin::Status, admin::AdminError;
     /// Admin: the members.

@@ -6,6 +6,7 @@ pub mod hints;
 pub mod item;
 pub mod metrics;
 pub mod place;
+pub mod repair;
 pub mod status;
 pub mod table;
 pub mod units;
