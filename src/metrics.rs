@@ -2,6 +2,8 @@
 //!
 //! One registry per node and no globals, so that many nodes can live in one process.
 
+mod repair;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +22,8 @@ use tokio::time::Instant;
 
 use crate::dynamo::latency::{BUCKETS, LatencyCounts, bucket_of};
 use crate::dynamo::link_meter::LinkQuality;
+pub use repair::RepairMetrics;
+
 use crate::dynamo::node_id::NodeId;
 use crate::messages::LinkError;
 use crate::messages::client::{GetError, GetReply, PutError, PutReply, ScanReply};
@@ -228,6 +232,8 @@ pub struct Registered {
     pub own_renewals: Counter,
     /// Times that the failure detector itself was kept from running.
     pub detector_stalls: Counter,
+    /// What anti-entropy counts.
+    pub repair: RepairMetrics,
     /// Bridge connections now open.
     pub connections: Gauge,
     /// Bridge connections given up for what was said on them.
@@ -273,6 +279,7 @@ impl Metrics {
             counter("refused_connections", "Bridge connections given up for what was said on them");
         let siblings = Histogram::new(exponential_buckets(1.0, 2.0, 8));
         registry.register("siblings", "Siblings of a key after a client's write", siblings.clone());
+        let repair = RepairMetrics::new(&mut registry);
         let mut gauge = |name: &str, help: &str| {
             let gauge: Gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
@@ -334,6 +341,7 @@ impl Metrics {
             own_refutations,
             own_renewals,
             detector_stalls,
+            repair,
             connections,
             refused_connections,
             disk_used_bytes,

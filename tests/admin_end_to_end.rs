@@ -116,10 +116,16 @@ fn the_cluster_is_described() {
     let ring = ask(node, &["ring", "--all"]);
     assert_eq!(ring["ranges"], json!([{"first": 0, "last": 255, "owner": "n0"}]));
     assert_eq!(ask(node, &["hints"]), json!([]));
+    let repair = ask(node, &["repair", "status"]);
+    assert_eq!((&repair["enabled"], &repair["paused"], &repair["run"]), (&json!(true), &json!(false), &Value::Null));
+    assert_eq!(ask(node, &["repair", "pause"])["paused"], json!(true));
+    assert_eq!(ask(node, &["repair", "run"])["run"]["done"], json!(0), "paused, it does not wait");
+    assert_eq!(ask(node, &["repair", "resume"])["paused"], json!(false));
+    assert_eq!(ask(node, &["repair", "run"])["run"]["total"], json!(0), "nobody to compare with");
     assert_eq!(ask(node, &["tables"])[0], ask(node, &["describe", "kv"]));
     assert_eq!(ask(node, &["metrics", "slipring_build"])[0]["name"], "slipring_build_info");
-    for text in ["status", "nodes", "ring", "hints", "tables", "metrics"] {
-        let said = admin(node, &[text]);
+    for text in ["status", "nodes", "ring", "hints", "repair status", "tables", "metrics"] {
+        let said = admin(node, &text.split(' ').collect::<Vec<_>>());
         assert_eq!((said.exit, said.err.as_str()), (0, ""), "{text}");
         assert!(said.out.ends_with('\n'), "{text}: {}", said.out);
     }

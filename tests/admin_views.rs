@@ -9,6 +9,7 @@ use slipring::admin::view::item::{ItemView, WrittenView};
 use slipring::admin::view::links::LinksView;
 use slipring::admin::view::metrics::MetricsView;
 use slipring::admin::view::place::PlaceView;
+use slipring::admin::view::repair::RepairView;
 use slipring::admin::view::status::StatusView;
 use slipring::admin::view::table::{TableView, TablesView};
 use slipring::dynamo::context::Context;
@@ -24,6 +25,7 @@ use slipring::messages::LinkError;
 use slipring::messages::admin::{HintState, HintsRow, NodeRow, RingDescription, Status};
 use slipring::messages::client::{GetReply, PutReply, WhereReplica, WhereReply};
 use slipring::messages::hints::HintsPending;
+use slipring::messages::repair::{PeerRepair, RepairRun, RepairStatus};
 use slipring::messages::replica::ReadReplicaError;
 
 /// 2026-01-31T12:00:00Z.
@@ -244,6 +246,52 @@ fn links_as_a_matrix() {
     ! works in one direction and not in the other
     "#);
     insta::assert_snapshot!(json(&links).split_once("},").expect("two").0, @r#"[{"from":"a","to":"b","state":"up","round_trip_ms":0.412,"loss_percent":0,"asymmetric":true"#);
+}
+
+#[test]
+fn repair() {
+    let peer = |name, dirty, repairing| PeerRepair {
+        peer: node(name),
+        reachable: dirty == 0,
+        ranges: 256,
+        verified: 256 - dirty,
+        dirty,
+        oldest_unverified_s: 420,
+        repairing,
+    };
+    let status = RepairStatus {
+        enabled: true,
+        paused: false,
+        interval_s: 600,
+        peers: vec![peer("b", 0, None), peer("c", 5, Some(PartitionId(17)))],
+        run: Some(RepairRun { total: 512, done: 128, elapsed_s: 30, eta_s: Some(90) }),
+        keys_repaired: 1204,
+        bytes_repaired: 99_000,
+        records_audited: 88_310,
+        speed_percent: 100.0,
+    };
+    let view = RepairView::from(status.clone());
+    insta::assert_snapshot!(text(&view), @r#"
+    state       running at 100 % of its rates
+    interval    10 min 0 s
+    repaired    1,204 records (96.6 KiB) since the start
+    audited     88,310 records since the start
+    run         [#######.......................] 128 of 512, ETA 1 min 30 s
+
+    PEER  STATE  RANGES  VERIFIED  DIRTY     OLDEST  REPAIRING
+    b     up        256       256      0  7 min 0 s  -
+    c     down      256       251      5  7 min 0 s  17
+    "#);
+    insta::assert_snapshot!(json(&view), @r#"{"enabled":true,"paused":false,"interval_s":600,"speed_percent":100.0,"peers":[{"peer":"b","reachable":true,"ranges":256,"verified":256,"dirty":0,"oldest_unverified_s":420,"repairing":null},{"peer":"c","reachable":false,"ranges":256,"verified":251,"dirty":5,"oldest_unverified_s":420,"repairing":17}],"run":{"total":512,"done":128,"elapsed_s":30,"eta_s":90},"keys_repaired":1204,"bytes_repaired":99000,"records_audited":88310}"#);
+    let done = RepairRun { total: 512, done: 512, elapsed_s: 61, eta_s: Some(0) };
+    let paused = RepairView::from(RepairStatus { paused: true, run: Some(done), peers: Vec::new(), ..status });
+    insta::assert_snapshot!(text(&paused), @r#"
+    state       paused: `repair resume` goes on
+    interval    10 min 0 s
+    repaired    1,204 records (96.6 KiB) since the start
+    audited     88,310 records since the start
+    run         done, 512 ranges in 1 min 1 s
+    "#);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 mod cluster;
 
-use cluster::{Cluster, Node, do_put, put};
+use cluster::{Cluster, Node, do_put, put, wait_until_every_primary_holds};
 use slipring::messages::admin::{DescribeHints, HintState, HintsRow};
 
 /// `limits.hints_max_bytes`, the least that can be configured.
@@ -38,7 +38,9 @@ fn admin(node: &Node, arguments: &[&str]) -> String {
 
 #[tokio::test]
 async fn writes_go_on_past_the_bound_and_what_is_missing_is_remembered() {
-    let mut cluster = Cluster::start_with(3, &[("limits.hints_max_bytes", &MAX_BYTES.to_string())]);
+    // Anti-entropy would take over what is dirty.
+    let settings = [("limits.hints_max_bytes", MAX_BYTES.to_string()), ("anti_entropy.enabled", "false".to_owned())];
+    let mut cluster = Cluster::start_with(3, &settings.each_ref().map(|(key, value)| (*key, value.as_str())));
     cluster.kill(&[2]);
     let clients = [cluster.nodes[0].client().await, cluster.nodes[1].client().await];
     for number in 0..WRITES {
@@ -73,4 +75,23 @@ async fn writes_go_on_past_the_bound_and_what_is_missing_is_remembered() {
     }
     let delivered = cluster.metric_sum("slipring_hints_delivered_total");
     assert!(delivered > 10.0, "{delivered}");
+}
+
+#[tokio::test]
+async fn what_no_hint_brings_anti_entropy_brings() {
+    let mut cluster = Cluster::start_with(3, &[("limits.hints_max_bytes", &MAX_BYTES.to_string())]);
+    cluster.kill(&[2]);
+    let client = cluster.nodes[0].client().await;
+    for number in 0..WRITES {
+        let value = format!("{number:0>VALUE_BYTES$}");
+        do_put(&client, &put(&format!("k{number}"), &value, None)).await.expect("two of three hold it");
+    }
+    assert!(cluster.metric_sum("slipring_hints_dropped_total") > 0.0);
+    cluster.start_all();
+    for number in 0..WRITES {
+        let value = format!("{number:0>VALUE_BYTES$}");
+        wait_until_every_primary_holds(&client, &format!("k{number}"), &[&value]).await;
+    }
+    assert!(cluster.metric_sum("slipring_aae_keys_repaired_total") > 0.0);
+    assert_eq!(cluster.metric_sum("slipring_read_repairs_total"), 0.0);
 }

@@ -7,7 +7,8 @@ use slipring::messages::client::Get;
 
 #[tokio::test]
 async fn a_read_repairs_a_node_that_has_lost_its_disk() {
-    let mut cluster = Cluster::start(3);
+    // Nothing else brings it back meanwhile.
+    let mut cluster = Cluster::start_with(3, &[("anti_entropy.enabled", "false")]);
     let client = cluster.nodes[0].client().await;
     do_put(&client, &put("k", "v", None)).await.unwrap();
     wait_until_every_primary_holds(&client, "k", &["v"]).await;

@@ -32,12 +32,18 @@ const NUMBERS: &[(&str, u16)] = &[
     ("ScanReplica", 23),
     ("CompareReplica", 24),
     ("Gossip", 25),
-    ("DescribeLinks", 26),
+    ("ReadRoot", 30),
+    ("ReadLeaves", 31),
+    ("ListBuckets", 32),
+    ("DistrustTree", 33),
     ("DescribeStatus", 40),
     ("DescribeNodes", 41),
     ("DescribeRing", 42),
     ("ReadMetrics", 43),
     ("DescribeHints", 44),
+    ("DescribeLinks", 45),
+    ("DescribeRepair", 46),
+    ("ControlRepair", 47),
 ];
 
 const FRAME_MAX_BYTES: usize = 1 << 20;
@@ -142,6 +148,7 @@ fn record_operations() -> Records {
     samples::replica_operations(&mut records);
     samples::detection_operations(&mut records);
     samples::admin_operations(&mut records);
+    samples::repair_operations(&mut records);
     records
 }
 

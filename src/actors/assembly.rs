@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  worker 0..W (the HTTP threads)     Node shard, ReplicationCoordinator, Peer per member, BridgeListener, BridgeSession per connection
-//!  control thread                     RingManager, FailureDetector, HintedHandoff, TtlReaper, AdminSession
+//!  control thread                     RingManager, FailureDetector, HintedHandoff, AntiEntropy, TtlReaper, AdminSession
 //!  commit thread                      GroupCommit
 //! ```
 //!
@@ -19,6 +19,7 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 
 use super::admin_session::{AdminParts, AdminSession};
+use super::anti_entropy::{AntiEntropy, AntiEntropyParts};
 use super::bridge_listener::{BridgeListener, ConnectedPeers, ListenerParts, Nonces};
 use super::bridge_session::SessionRecipients;
 use super::coordination::{ReplicaRecipients, Replicas};
@@ -28,6 +29,8 @@ use super::hand_over::HintShard;
 use super::hinted_handoff::{HandoffParts, HintedHandoff};
 use super::node::{Committed, Node, NodeLimits, NodeParts, WallClock};
 use super::peer::{Peer, PeerParts};
+use super::repair_marks::MarksWritten;
+use super::repair_recipients::RepairRecipients;
 use super::replication_coordinator::{CoordinatorParts, ReplicationCoordinator};
 use super::ring_manager::RingManager;
 use super::ttl_reaper::TtlReaper;
@@ -152,6 +155,7 @@ pub fn start_shard(blueprint: &Blueprint, shard: usize) -> Result<Shard, ReadErr
             max_clock_skew_ms: limits.max_clock_skew_ms,
             hints: blueprint.hint_bounds(),
             cache_bytes: blueprint.config.storage.cache_bytes / blueprint.workers as u64,
+            keeps_trees: blueprint.config.anti_entropy.enabled,
         },
         metrics: blueprint.metrics.clone(),
         storage_failed: blueprint.storage_failed.clone(),
@@ -166,20 +170,23 @@ pub struct Control {
     handoff: Addr<HintedHandoff>,
     detector: Addr<FailureDetector>,
     admin: Addr<AdminSession>,
+    repair: Addr<AntiEntropy>,
 }
 
-/// Starts the control actors on the current thread. Hints travel over links of their own.
+/// Starts the control actors on the current thread. Hints and repair travel over links of their own.
 pub fn start_control(
     blueprint: &Blueprint,
     view: &Arc<View>,
     shards: &[Shard],
     connector: &Rc<dyn Connector>,
     rng: &mut StdRng,
-) -> Control {
+) -> Result<Control, ReadError> {
     let metrics = blueprint.metrics.clone();
     let ring = RingManager::new(Arc::clone(view), blueprint.founded.clone(), metrics.clone()).start();
     let (detector, peers) = start_detector(blueprint, &ring, connector, rng);
-    let handoff = start_handoff(blueprint, view, shards, peers);
+    let repair = start_anti_entropy(blueprint, view, shards, &peers, rng.random())?;
+    ring.do_send(Subscribe(repair.clone().recipient()));
+    let handoff = start_handoff(blueprint, view, shards, peers, &repair);
     ring.do_send(Subscribe(handoff.clone().recipient()));
     TtlReaper::new(shards.iter().map(|shard| shard.clone().recipient()).collect()).start();
     let admin = AdminSession::new(AdminParts {
@@ -194,7 +201,7 @@ pub fn start_control(
         },
         metrics,
     });
-    Control { ring, detector, handoff, admin: admin.start() }
+    Ok(Control { ring, detector, handoff, admin: admin.start(), repair })
 }
 
 fn start_handoff(
@@ -202,6 +209,7 @@ fn start_handoff(
     view: &Arc<View>,
     shards: &[Shard],
     peers: BTreeMap<NodeId, Addr<Peer>>,
+    repair: &Addr<AntiEntropy>,
 ) -> Addr<HintedHandoff> {
     let hint_shard = |shard: &Shard| HintShard {
         next: shard.clone().recipient(),
@@ -219,7 +227,8 @@ fn start_handoff(
         wall: Arc::clone(&blueprint.wall),
         bounds: blueprint.hint_bounds(),
         rate: RateBounds::new(config.rate_min, config.rate_max),
-        repair: None,
+        // Where nobody compares, what is dirty stays where it is known.
+        repair: blueprint.config.anti_entropy.enabled.then(|| repair.clone().recipient()),
         metrics: blueprint.metrics.clone(),
     };
     HintedHandoff::new(parts).start()
@@ -250,6 +259,34 @@ fn start_detector(
     (context.run(detector), peers)
 }
 
+fn start_anti_entropy(
+    blueprint: &Blueprint,
+    view: &Arc<View>,
+    shards: &[Shard],
+    peers: &BTreeMap<NodeId, Addr<Peer>>,
+    seed: u64,
+) -> Result<Addr<AntiEntropy>, ReadError> {
+    let context = Context::<AntiEntropy>::new();
+    let written: Recipient<MarksWritten> = context.address().recipient();
+    let settings = &blueprint.config.anti_entropy;
+    let repair = AntiEntropy::open(AntiEntropyParts {
+        view: Arc::clone(view),
+        shards: shards.iter().map(RepairRecipients::of).collect(),
+        auditors: shards.iter().map(|shard| shard.clone().recipient()).collect(),
+        peers: peers.iter().map(|(node, peer)| (node.clone(), RepairRecipients::of(peer))).collect(),
+        enabled: settings.enabled,
+        interval_s: settings.interval_s,
+        audit_interval_s: settings.audit_interval_s,
+        rates: [settings.records_per_s, settings.bytes_per_s],
+        storage: Arc::clone(&blueprint.storage),
+        committer: blueprint.commit.committer(Box::new(move |outcome| written.do_send(MarksWritten(outcome)))),
+        wall: Arc::clone(&blueprint.wall),
+        seed,
+        metrics: blueprint.metrics.clone(),
+    })?;
+    Ok(context.run(repair))
+}
+
 /// What every worker stands on once all shards and the control actors run.
 #[derive(Clone)]
 pub struct Foundation {
@@ -273,6 +310,7 @@ pub fn start_worker(
 ) {
     let Foundation { blueprint, view, shards, control } = foundation;
     let peers = start_peers(blueprint, worker, &control.detector, connector, rng);
+    let repairs = shards.iter().map(RepairRecipients::of).collect();
     let shards: Vec<ReplicaRecipients> = shards.iter().map(ReplicaRecipients::of).collect();
     let coordinator = ReplicationCoordinator::new(CoordinatorParts {
         view: Arc::clone(view),
@@ -288,7 +326,7 @@ pub fn start_worker(
     })
     .start();
     control.ring.do_send(Subscribe(coordinator.clone().recipient()));
-    let recipients = session_recipients(&coordinator, control, shards);
+    let recipients = session_recipients(&coordinator, control, shards, repairs);
     let parts = ListenerParts {
         local: blueprint.local.clone(),
         founded: blueprint.founded.clone(),
@@ -308,6 +346,7 @@ fn session_recipients(
     coordinator: &Addr<ReplicationCoordinator>,
     control: &Control,
     shards: Vec<ReplicaRecipients>,
+    repairs: Vec<RepairRecipients>,
 ) -> SessionRecipients {
     SessionRecipients {
         put: coordinator.clone().recipient(),
@@ -319,6 +358,9 @@ fn session_recipients(
         shards,
         gossip: control.detector.clone().recipient(),
         links: control.detector.clone().recipient(),
+        repairs,
+        repair_status: control.repair.clone().recipient(),
+        repair_control: control.repair.clone().recipient(),
         status: control.admin.clone().recipient(),
         nodes: control.ring.clone().recipient(),
         ring: control.ring.clone().recipient(),

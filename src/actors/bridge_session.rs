@@ -14,10 +14,12 @@ use tracing::warn;
 
 use super::coordination::ReplicaRecipients;
 use super::link::FramesArrived;
+use super::repair_recipients::RepairRecipients;
 use crate::dynamo::ring::PartitionId;
 use crate::messages::admin::{DescribeHints, DescribeNodes, DescribeRing, DescribeStatus, ReadMetrics};
 use crate::messages::client::{Delete, Get, ListTables, Put, Scan, Where};
 use crate::messages::detection::{DescribeLinks, Gossip};
+use crate::messages::repair::{ControlRepair, DescribeRepair, DistrustTree, ListBuckets, ReadLeaves, ReadRoot};
 use crate::messages::replica::{CompareReplica, CoordinateWrite, ReadReplica, ScanReplica, WriteReplica};
 use crate::messages::together::{Answers, Together};
 use crate::wire::frame::{Frame, FrameKind, PayloadError};
@@ -46,6 +48,12 @@ pub struct SessionRecipients {
     pub gossip: Recipient<Together<Gossip>>,
     /// Who reaches whom.
     pub links: Recipient<DescribeLinks>,
+    /// The same shards, for their anti-entropy.
+    pub repairs: Vec<RepairRecipients>,
+    /// How far anti-entropy is.
+    pub repair_status: Recipient<DescribeRepair>,
+    /// Runs, pauses, resumes it.
+    pub repair_control: Recipient<ControlRepair>,
     /// The node's status.
     pub status: Recipient<DescribeStatus>,
     /// The members.
@@ -105,6 +113,12 @@ impl BridgeSession {
             Operation::CompareReplica => gathered.compares.take(frame, |m| shard(m.key.partition())),
             Operation::ScanReplica => gathered.scans.take(frame, |m| shard(m.partition)),
             Operation::Gossip => gathered.gossips.take(frame, |_| 0),
+            Operation::ReadRoot => gathered.roots.take(frame, |m| shard(m.partition)),
+            Operation::ReadLeaves => gathered.leaves.take(frame, |m| shard(m.partition)),
+            Operation::ListBuckets => gathered.lists.take(frame, |m| shard(m.partition)),
+            Operation::DistrustTree => gathered.distrusts.take(frame, |m| shard(m.partition)),
+            Operation::DescribeRepair => self.serve(frame, &to.repair_status),
+            Operation::ControlRepair => self.serve(frame, &to.repair_control),
             Operation::Delete => self.serve(frame, &to.delete),
             Operation::Scan => self.serve(frame, &to.scan),
             Operation::Where => self.serve(frame, &to.place),
@@ -120,11 +134,10 @@ impl BridgeSession {
 
     fn check_role(&self, operation: Operation) -> Result<(), Misbehaviour> {
         let number = operation.number();
-        let is_admins = matches!(number, 40..=59) || operation == Operation::DescribeLinks;
         let (role, allowed) = match self.role {
-            Role::Peer { .. } => ("peer", matches!(number, 20..=39) && !is_admins),
+            Role::Peer { .. } => ("peer", matches!(number, 20..=39)),
             Role::Client => ("client", number <= 19),
-            Role::Admin => ("admin", number <= 19 || is_admins),
+            Role::Admin => ("admin", number <= 19 || matches!(number, 40..=59)),
         };
         if allowed { Ok(()) } else { Err(Misbehaviour::WrongRole { operation, role }) }
     }
@@ -139,7 +152,20 @@ impl BridgeSession {
     /// Sends on what came in one read.
     fn send_on(&self, gathered: Gathered) {
         let (to, outbox) = (&self.recipients, &self.outbox);
-        let Gathered { puts, gets, coordinates, writes, reads, compares, scans, gossips } = gathered;
+        let Gathered {
+            puts,
+            gets,
+            coordinates,
+            writes,
+            reads,
+            compares,
+            scans,
+            gossips,
+            roots,
+            leaves,
+            lists,
+            distrusts,
+        } = gathered;
         puts.send(|_| &to.put, outbox);
         gets.send(|_| &to.get, outbox);
         coordinates.send(|shard| &to.shards[shard].coordinate, outbox);
@@ -148,6 +174,10 @@ impl BridgeSession {
         compares.send(|shard| &to.shards[shard].compare, outbox);
         scans.send(|shard| &to.shards[shard].scan, outbox);
         gossips.send(|_| &to.gossip, outbox);
+        roots.send(|shard| &to.repairs[shard].root, outbox);
+        leaves.send(|shard| &to.repairs[shard].leaves, outbox);
+        lists.send(|shard| &to.repairs[shard].list, outbox);
+        distrusts.send(|shard| &to.repairs[shard].distrust, outbox);
     }
 }
 
@@ -162,6 +192,10 @@ struct Gathered {
     compares: Requests<CompareReplica>,
     scans: Requests<ScanReplica>,
     gossips: Requests<Gossip>,
+    roots: Requests<ReadRoot>,
+    leaves: Requests<ReadLeaves>,
+    lists: Requests<ListBuckets>,
+    distrusts: Requests<DistrustTree>,
 }
 
 /// Requests of one kind by receiver, with the numbers of their frames.

@@ -1,6 +1,7 @@
 //! LAYER 3. The actors, one file each. They know each other only as recipients; `assembly` wires them.
 
 pub mod admin_session;
+pub mod anti_entropy;
 pub mod assembly;
 pub mod bridge_listener;
 pub mod bridge_session;
@@ -10,6 +11,7 @@ mod coordinate_put;
 mod coordinate_scan;
 mod coordinate_where;
 pub mod coordination;
+mod exchange_range;
 pub mod failure_detector;
 pub mod founding;
 pub mod hand_over;
@@ -18,7 +20,10 @@ pub mod hinted_handoff;
 mod link;
 pub mod node;
 mod node_parts;
+mod node_trees;
 pub mod peer;
+pub mod repair_marks;
+pub mod repair_recipients;
 pub mod replication_coordinator;
 pub mod ring_manager;
 pub mod ttl_reaper;

@@ -4,6 +4,8 @@
 //! a write when the committing thread has reported it. It decides nothing about quorums. If it dies the process dies; what was
 //! acknowledged is on disk, and the next start mints under a new epoch.
 
+mod repair;
+
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -30,6 +32,7 @@ use crate::storage::{Batch, CommitError, CommitOutcome, Committer, ReadError, Sc
 
 use super::hint_ledger::{DirtyRanges, HintLedger, hint_parts};
 use super::node_parts::{Acknowledgement, Pending, RecordCache, StorageKey};
+use super::node_trees::NodeTrees;
 use hints::Losses;
 
 mod hints;
@@ -56,6 +59,8 @@ pub struct NodeLimits {
     pub hints: HintBounds,
     /// Bound of the records kept in memory by this shard, in bytes.
     pub cache_bytes: u64,
+    /// Whether digests of the records are kept, for anti-entropy.
+    pub keeps_trees: bool,
 }
 
 /// One shard of the data node.
@@ -77,6 +82,8 @@ pub struct Node {
     /// What nodes miss that no hint will bring.
     dirty: DirtyRanges,
     losses: Losses,
+    /// What stands for the records, the pending ones included.
+    trees: NodeTrees,
     /// Dots that this process minted before this instant may be forgotten: no span begins earlier.
     remembers_since: HlcTime,
     limits: NodeLimits,
@@ -117,8 +124,10 @@ impl Node {
         let floor = stored_ceiling(parts.storage.as_ref())?;
         let mut clock = Hlc::starting_above(floor);
         let remembers_since = clock.tick((parts.wall)());
-        let hints = HintLedger::load(parts.storage.as_ref(), parts.shard, parts.shards, parts.metrics.clone())?;
-        let dirty = DirtyRanges::load(parts.storage.as_ref(), parts.shard, parts.shards)?;
+        let (storage, shard, shards) = (parts.storage.as_ref(), parts.shard, parts.shards);
+        let hints = HintLedger::load(storage, shard, shards, parts.metrics.clone())?;
+        let dirty = DirtyRanges::load(storage, shard, shards)?;
+        let trees = NodeTrees::open(storage, shard, shards, parts.replica.epoch, parts.limits.keeps_trees)?;
         Ok(Self {
             shard: parts.shard,
             shards: parts.shards,
@@ -133,6 +142,7 @@ impl Node {
             hints,
             dirty,
             losses: Losses::default(),
+            trees,
             remembers_since,
             limits: parts.limits,
             metrics: parts.metrics,
@@ -167,9 +177,9 @@ impl Node {
     }
 
     /// The same, past the cache.
-    fn stored(&self, at: &StorageKey) -> Result<Option<Rc<StoredRecord>>, ReadReplicaError> {
-        let bytes = self.storage.get(at.space, &at.key).map_err(|error| self.unreadable(&error))?;
-        bytes.map(|bytes| StoredRecord::from_bytes(&bytes).map(Rc::new).ok_or_else(|| self.corrupt())).transpose()
+    fn stored(&mut self, at: &StorageKey) -> Result<Option<Rc<StoredRecord>>, ReadReplicaError> {
+        let bytes = self.storage.get(at.space, &at.key).map_err(|error| self.unreadable(at, &error))?;
+        bytes.map(|bytes| StoredRecord::from_bytes(&bytes).map(Rc::new).ok_or_else(|| self.corrupt(at))).transpose()
     }
 
     /// What a write starts from. A copy that cannot be read counts as forgotten: the record is born anew, so that
@@ -185,9 +195,10 @@ impl Node {
         }
     }
 
-    /// Puts a record on its way to the disk; [`send_off`](Self::send_off) must follow.
-    fn store(&mut self, at: StorageKey, slot: &Slot, record: Rc<StoredRecord>) -> u64 {
+    /// Puts a record on its way to the disk, where it replaces `base`; [`send_off`](Self::send_off) must follow.
+    fn store(&mut self, at: StorageKey, slot: &Slot, base: &Siblings, record: Rc<StoredRecord>) -> u64 {
         let bytes = record.to_bytes();
+        self.trees.replace(&at, base, &record.siblings);
         if let Slot::HintFor(target) = slot
             && let Some((_, key)) = hint_parts(&at.key)
         {
@@ -208,7 +219,18 @@ impl Node {
             let key = [CEILING_KEY_PREFIX, self.shard.to_string().as_bytes()].concat();
             batch.put(Space::Meta, Bytes::from(key), Bytes::copy_from_slice(&ceiling.as_u64().to_be_bytes()));
         }
+        // Deletes alone are taken also where a put no longer is: they must stay alone.
+        if !batch.only_deletes() {
+            self.trees.join(&mut batch, self.pending.last_ticket());
+        }
         self.committer.submit(self.pending.last_ticket(), batch);
+    }
+
+    /// The trees have changed, and no record.
+    fn send_off_trees(&mut self) {
+        if let Some(batch) = self.trees.alone(&mut self.pending) {
+            self.committer.submit(self.pending.last_ticket(), batch);
+        }
     }
 
     fn coordinate(&mut self, write: CoordinateWrite) -> Result<Siblings, CoordinateWriteError> {
@@ -236,7 +258,8 @@ impl Node {
         let max_bytes = self.limits.hints.max_bytes;
         self.check_hint_room(&write.key, &write.slot, siblings.payload_bytes())
             .map_err(|target| CoordinateWriteError::HintsFull { target, max_bytes })?;
-        self.store(at, &write.slot, Rc::new(StoredRecord { born: base.born, siblings: siblings.clone() }));
+        let record = StoredRecord { born: base.born, siblings: siblings.clone() };
+        self.store(at, &write.slot, &base.siblings, Rc::new(record));
         Ok(siblings)
     }
 
@@ -299,7 +322,8 @@ impl Node {
             self.lose_hint(write.key.partition(), &target, HintLoss::Full);
             return Err(WriteReplicaError::HintsFull { target, max_bytes: self.limits.hints.max_bytes });
         }
-        Ok(Some(self.store(at, &write.slot, Rc::new(StoredRecord { born: base.born, siblings }))))
+        let record = Rc::new(StoredRecord { born: base.born, siblings });
+        Ok(Some(self.store(at, &write.slot, &base.siblings, record)))
     }
 
     fn refusal(&mut self, error: &CommitError) -> StorageRefusal {
@@ -318,14 +342,16 @@ impl Node {
         }
     }
 
-    fn scan(&self, scan: &ScanReplica) -> Result<ScanSlice, ReadReplicaError> {
+    fn scan(&mut self, scan: &ScanReplica) -> Result<ScanSlice, ReadReplicaError> {
         let prefix = RecordKey::table_prefix(scan.partition, &scan.table);
         let all = ScanRange::prefix(&prefix);
         let range = scan.after.as_ref().map_or(all, |key| all.after(key.as_bytes()));
-        let page =
-            self.storage.scan(Space::Records, range, scan.limit as usize).map_err(|error| self.unreadable(&error))?;
+        let page = self.storage.scan(Space::Records, range, scan.limit as usize).map_err(unreadable)?;
         // What is damaged here is held by the other replicas of the read quorum.
         self.metrics.corrupt_records.inc_by(page.corrupt.len() as u64);
+        if !page.corrupt.is_empty() {
+            self.trees.distrust_partition(scan.partition);
+        }
         let record = |(key, value): (Bytes, Bytes)| {
             Some((RecordKey::try_from(key).ok()?, StoredRecord::from_bytes(&value)?.siblings))
         };
@@ -334,16 +360,24 @@ impl Node {
         Ok(slice)
     }
 
-    fn unreadable(&self, error: &ReadError) -> ReadReplicaError {
+    fn unreadable(&mut self, at: &StorageKey, error: &ReadError) -> ReadReplicaError {
         match error {
-            ReadError::Corrupt { .. } => self.corrupt(),
+            ReadError::Corrupt { .. } => self.corrupt(at),
             other => ReadReplicaError::Unreadable { reason: other.to_string() },
         }
     }
 
-    fn corrupt(&self) -> ReadReplicaError {
+    fn corrupt(&mut self, at: &StorageKey) -> ReadReplicaError {
         self.metrics.corrupt_records.inc();
+        self.trees.distrust(at);
         ReadReplicaError::Corrupt
+    }
+}
+
+fn unreadable(error: ReadError) -> ReadReplicaError {
+    match error {
+        ReadError::Corrupt { .. } => ReadReplicaError::Corrupt,
+        other => ReadReplicaError::Unreadable { reason: other.to_string() },
     }
 }
 
@@ -389,9 +423,13 @@ impl Handler<Committed> for Node {
 
     fn handle(&mut self, Committed(outcome): Committed, _: &mut Self::Context) {
         let refusal = outcome.result.as_ref().err().map(|error| self.refusal(error));
+        self.trees.settle(outcome.last, refusal.is_some());
         while let Some(written) = self.pending.next_up_to(outcome.last) {
             if refusal.is_some() {
                 self.unkeep(&written);
+            }
+            if let (Some(record), true) = (&written.record, refusal.is_some()) {
+                self.take_back(&written.at, record);
             }
             match (written.record, &refusal) {
                 (Some(record), None) => self.cache.insert(written.at, record),
@@ -450,7 +488,7 @@ impl Handler<ReapExpired> for Node {
 
     fn handle(&mut self, reap: ReapExpired, _: &mut Self::Context) -> Self::Result {
         let range = reap.after.as_deref().map_or(ScanRange::all(), |last| ScanRange::all().after(last));
-        let page = self.storage.scan(Space::Records, range, reap.limit).map_err(|error| self.unreadable(&error))?;
+        let page = self.storage.scan(Space::Records, range, reap.limit).map_err(unreadable)?;
         let now_ms = (self.wall)();
         for (key, value) in page.entries {
             let ours = RecordKey::try_from(key.clone()).is_ok_and(|key| self.owns(key.partition()));
@@ -462,7 +500,9 @@ impl Handler<ReapExpired> for Node {
                 && record.siblings.reap(now_ms)
             {
                 self.metrics.ttl_reaped.inc();
-                self.store(at, &Slot::Own, Rc::new(record));
+                // Reaping changes no digest.
+                let base = record.siblings.clone();
+                self.store(at, &Slot::Own, &base, Rc::new(record));
             }
         }
         self.send_off();

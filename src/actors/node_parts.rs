@@ -73,6 +73,16 @@ impl Pending {
         self.latest.get(at).map(|(_, record)| record.clone())
     }
 
+    /// The records on their way whose keys begin with `prefix`, behind `after` and up to `upto`.
+    pub(super) fn records_after(&self, prefix: &[u8], after: Option<&Bytes>, upto: Option<&Bytes>) -> Vec<Bytes> {
+        let start = after.map_or_else(|| Bytes::copy_from_slice(prefix), Bytes::clone);
+        let behind = self.latest.range(StorageKey { space: Space::Records, key: start }..);
+        let in_range = behind.map(|(at, _)| at).take_while(|at| {
+            at.space == Space::Records && at.key.starts_with(prefix) && upto.is_none_or(|upto| at.key <= *upto)
+        });
+        in_range.filter(|at| Some(&at.key) != after).map(|at| at.key.clone()).collect()
+    }
+
     /// The ticket given out last.
     pub(super) fn last_ticket(&self) -> u64 {
         self.last_ticket
@@ -140,5 +150,9 @@ impl RecordCache {
 
     pub(super) fn remove(&mut self, at: &StorageKey) {
         self.records.remove(at);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.records.clear();
     }
 }

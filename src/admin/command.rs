@@ -96,6 +96,9 @@ pub enum Command {
     /// Writes that the node keeps for others until they are back
     #[command(after_help = "Example:\n  hints")]
     Hints,
+    /// Anti-entropy: what has been compared with the other replicas, and what was repaired
+    #[command(subcommand, after_help = "Examples:\n  repair status\n  repair run\n  watch 2 repair status")]
+    Repair(RepairCommand),
     /// Write the records of a file into a table; a second time changes nothing
     #[command(after_help = IMPORT_HELP)]
     Import(ImportArguments),
@@ -111,6 +114,23 @@ pub enum Command {
     /// Repeat a command that only reads, until Ctrl-C
     #[command(after_help = "Examples:\n  watch 2 hints\n  watch 1 where kv cart:1")]
     Watch(WatchArguments),
+}
+
+/// What to do with anti-entropy.
+#[derive(Clone, Debug, PartialEq, Subcommand)]
+pub enum RepairCommand {
+    /// How many ranges are verified, by peer, and since when
+    Status,
+    /// Compare every range now, and wait until that is done
+    Run {
+        /// Do not wait
+        #[arg(long)]
+        detach: bool,
+    },
+    /// Begin no more comparisons, until `resume` or a restart
+    Pause,
+    /// Go on
+    Resume,
 }
 
 /// The key of an item.
@@ -221,9 +241,10 @@ pub struct WatchArguments {
 }
 
 impl Command {
-    /// Whether it changes what is stored.
+    /// Whether it changes what is stored, or what the node does.
     pub fn writes(&self) -> bool {
-        matches!(self, Self::Put(_) | Self::Delete(_) | Self::Import(_))
+        let changes_repair = matches!(self, Self::Repair(command) if *command != RepairCommand::Status);
+        changes_repair || matches!(self, Self::Put(_) | Self::Delete(_) | Self::Import(_))
     }
 
     /// Whether `watch` may repeat it.

@@ -225,6 +225,33 @@ declare_config! {
                 a link that breaks is not used in the meantime anyway.";
     }
 
+    /// Anti-entropy: replicas compare their copies in the background and move what differs.
+    [anti_entropy] AntiEntropySection {
+        /// Whether digests of the records are kept, compared with the other replicas, and differences repaired.
+        enabled: bool = true,
+            unit "", within Rule::Switch,
+            choose "Leave true: it is what finds a copy that nobody reads. After a run with false, the next one with true reads \
+                all records once.";
+        /// Time within which every partition is compared with each of its other replicas.
+        interval_s: u64 = 600,
+            unit "s", within Rule::Integer { min: 1, max: 7 * 86_400 },
+            choose "A comparison of equal copies is one small message, so minutes are cheap. What is known to differ does not wait.";
+        /// Time within which every record on this disk is read and checked against its digest.
+        audit_interval_s: u64 = 7 * 86_400,
+            unit "s", within Rule::Integer { min: 1, max: 365 * 86_400 },
+            choose "It finds what has rotted on the disk and is read by nobody. A day reads the whole disk once a day.";
+        /// Most records that this node moves or audits per second for repair.
+        records_per_s: u64 = 5_000,
+            unit "records per second", within Rule::Integer { min: 1, max: 10_000_000 },
+            choose "What a replica may lose in throughput while another is being filled. It slows down by itself while requests \
+                take longer than usual.";
+        /// Most bytes that this node moves or audits per second for repair.
+        bytes_per_s: u64 = 16 << 20,
+            unit "bytes per second", within Rule::Integer { min: 64 * KIB, max: 100 * GIB },
+            choose "A fraction of what disk and network can do. A wiped node with D bytes is full again after about D divided by \
+                this, by the number of its peers.";
+    }
+
     /// What is logged, and how.
     [log] LogSection {
         /// Which log lines are written, as in `tracing`: a level, or levels by module.

@@ -178,16 +178,31 @@ impl Siblings {
 
     /// What this state is compared by where it need not travel.
     pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint(xxh3_64(&self.words(|version| version.value.is_some())))
+    }
+
+    /// What replicas agree on once they have merged: everything but the payload, and whether a value that expires is still there, for
+    /// each replica reaps it when it comes round to it.
+    pub fn converging_bytes(&self) -> Vec<u8> {
+        self.words(|version| version.value.is_some() || version.expires_at_ms.is_some())
+    }
+
+    /// Whether it is the state of a key that was never written.
+    pub fn is_empty(&self) -> bool {
+        self.clock.is_empty() && self.versions.is_empty()
+    }
+
+    fn words(&self, has_value: impl Fn(&Version) -> bool) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(32 * self.clock.spans().len() + 8 + 40 * self.versions.len());
         let mut add = |words: &[u64]| words.iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
         self.clock.spans().iter().for_each(|span| add(&span.to_words()));
         add(&[self.versions.len() as u64]);
-        for Version { dot, value, expires_at_ms } in &self.versions {
-            add(&dot.to_words());
+        for version in &self.versions {
+            add(&version.dot.to_words());
             // No flag for the expiry: none is as good as never.
-            add(&[u64::from(value.is_some()), expires_at_ms.unwrap_or(u64::MAX)]);
+            add(&[u64::from(has_value(version)), version.expires_at_ms.unwrap_or(u64::MAX)]);
         }
-        Fingerprint(xxh3_64(&bytes))
+        bytes
     }
 
     /// The payload bytes of all versions.

@@ -16,6 +16,7 @@ use super::network::Network;
 use super::process::Process;
 use super::swarm::Plan;
 use super::trace::Trace;
+use super::trees::misfit;
 use crate::actors::assembly::{Blueprint, nobody_connected};
 use crate::actors::founding::LocalIdentity;
 use crate::config::Config;
@@ -225,6 +226,13 @@ impl Cluster {
                     self.broken.push(format!("n{at}: {reason}"));
                 }
                 node.disk.crash(&mut self.rng);
+                // Whose records vanish or rot behind its back has trees that say otherwise, until an audit.
+                if self.config.anti_entropy.enabled
+                    && node.forgettings == 0
+                    && let Some(partition) = misfit(&node.disk.storage)
+                {
+                    self.broken.push(format!("n{at}: the tree of partition {partition} says other than its records"));
+                }
             }
         }
     }
@@ -402,5 +410,10 @@ fn config(plan: &Plan) -> Config {
     config.storage.cache_bytes = plan.cache_bytes;
     config.limits.hints_max_bytes = plan.hints_max_bytes;
     config.hinted_handoff.max_age_s = plan.hints_max_age_s;
+    // A mistake that is built in must be found where nothing makes up for it.
+    config.anti_entropy.enabled = plan.defect.is_none();
+    // Often, for a run is short.
+    config.anti_entropy.interval_s = 5;
+    config.anti_entropy.audit_interval_s = 20;
     config
 }

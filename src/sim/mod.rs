@@ -34,6 +34,7 @@ mod stream;
 mod swarm;
 mod sweep;
 mod trace;
+mod trees;
 mod watch;
 mod workload;
 

@@ -145,7 +145,7 @@ fn start_actors(blueprint: &Blueprint, network: &Network, seed: u64) -> Result<(
     let address = blueprint.local.member.address.clone();
     let acceptor = VirtualAcceptor::listen(network, &address);
     let connector: Rc<dyn Connector> = Rc::new(VirtualConnector { network: network.clone(), from: address });
-    let control = start_control(blueprint, &view, &shards, &connector, &mut rng);
+    let control = start_control(blueprint, &view, &shards, &connector, &mut rng).map_err(|error| error.to_string())?;
     let foundation = Foundation { blueprint: blueprint.clone(), view, shards, control };
     for worker in 0..blueprint.workers {
         let mut rng = StdRng::from_seed(rng.random());

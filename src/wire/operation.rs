@@ -8,7 +8,7 @@ use actix::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::messages::{admin, client, detection, replica};
+use crate::messages::{admin, client, detection, repair, replica};
 
 /// A message that travels over the bridge.
 pub trait BridgeRequest:
@@ -80,8 +80,14 @@ operations! {
     CompareReplica = 24, replica::CompareReplica => Option<crate::dynamo::siblings::Siblings>, replica::ReadReplicaError;
     /// Peer: rumours of who is up, answered with rumours.
     Gossip = 25, detection::Gossip => detection::Rumours, crate::messages::LinkError;
-    /// Admin: who reaches whom.
-    DescribeLinks = 26, detection::DescribeLinks => Vec<crate::dynamo::link_matrix::LinkCell>, admin::AdminError;
+    /// Peer: the digest of a partition.
+    ReadRoot = 30, repair::ReadRoot => repair::RootState, repair::RepairError;
+    /// Peer: the digests of its buckets.
+    ReadLeaves = 31, repair::ReadLeaves => Vec<crate::dynamo::merkle::Digest>, repair::RepairError;
+    /// Peer: the keys of some buckets.
+    ListBuckets = 32, repair::ListBuckets => repair::BucketSlice, repair::RepairError;
+    /// Peer: a tree and its records do not fit.
+    DistrustTree = 33, repair::DistrustTree => (), repair::RepairError;
     /// Admin: the state of things.
     DescribeStatus = 40, admin::DescribeStatus => admin::Status, admin::AdminError;
     /// Admin: the members.
@@ -92,4 +98,10 @@ operations! {
     ReadMetrics = 43, admin::ReadMetrics => String, admin::AdminError;
     /// Admin: what waits for other nodes.
     DescribeHints = 44, admin::DescribeHints => Vec<admin::HintsRow>, admin::AdminError;
+    /// Admin: who reaches whom.
+    DescribeLinks = 45, detection::DescribeLinks => Vec<crate::dynamo::link_matrix::LinkCell>, admin::AdminError;
+    /// Admin: how far anti-entropy is.
+    DescribeRepair = 46, repair::DescribeRepair => repair::RepairStatus, admin::AdminError;
+    /// Admin: run, pause or resume it.
+    ControlRepair = 47, repair::ControlRepair => repair::RepairStatus, admin::AdminError;
 }

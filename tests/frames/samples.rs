@@ -4,6 +4,7 @@ use bytes::Bytes;
 use slipring::dynamo::context::{Context, ContextError};
 use slipring::dynamo::hlc::{HlcTime, TooFarAhead};
 use slipring::dynamo::link_matrix::{LinkCell, LinkRow, LinkSight};
+use slipring::dynamo::merkle::{Digest, LeafSet};
 use slipring::dynamo::node_id::NodeId;
 use slipring::dynamo::preference_list::Role as ReplicaRole;
 use slipring::dynamo::quorum::QuorumError;
@@ -24,6 +25,10 @@ use slipring::messages::client::{
 use slipring::messages::cluster::{ClusterIdentity, FoundedCluster, MemberAddress};
 use slipring::messages::detection::{DescribeLinks, Gossip, Rumours};
 use slipring::messages::hints::HintsPending;
+use slipring::messages::repair::{
+    BucketSlice, ControlRepair, DescribeRepair, DistrustTree, ListBuckets, PeerRepair, ReadLeaves, ReadRoot,
+    RepairAction, RepairError, RepairRun, RepairStatus, RootState,
+};
 use slipring::messages::replica::{
     CompareReplica, CoordinateWrite, CoordinateWriteError, ReadReplica, ReadReplicaError, ScanReplica, ScanSlice, Slot,
     StorageRefusal, WriteReplica, WriteReplicaError,
@@ -358,4 +363,43 @@ pub fn refusals() -> Vec<(&'static str, Refusal)> {
         ("too_many_connections", Refusal::TooManyConnections { max: 1024 }),
         ("not_understood", Refusal::NotUnderstood),
     ]
+}
+
+pub fn repair_operations(records: &mut Records) {
+    let partition = PartitionId(77);
+    let digest = |byte| Digest::from_bytes([byte; 16]);
+    let errors = [
+        RepairError::Unsettled,
+        RepairError::Unreadable { reason: "I/O".to_owned() },
+        RepairError::Disabled,
+        RepairError::Link(LinkError::TimedOut),
+    ];
+    records.operation(&ReadRoot { partition }, &RootState { root: digest(5), trusted: true }, &errors);
+    records.operation(&ReadLeaves { partition }, &vec![digest(1), digest(2)], &errors[..1]);
+    let leaves: LeafSet = [3, 200].into_iter().collect();
+    let list = ListBuckets { partition, leaves, after: Some(record_key()), limit: 256 };
+    let slice = BucketSlice { records: vec![(record_key(), digest(9))], covers_up_to: Some(record_key()) };
+    records.operation(&list, &slice, &errors[..1]);
+    records.operation(&DistrustTree { partition }, &(), &errors[2..3]);
+    let status = RepairStatus {
+        enabled: true,
+        paused: false,
+        interval_s: 600,
+        peers: vec![PeerRepair {
+            peer: node("n2"),
+            reachable: true,
+            ranges: 256,
+            verified: 255,
+            dirty: 1,
+            oldest_unverified_s: 61,
+            repairing: Some(partition),
+        }],
+        run: Some(RepairRun { total: 512, done: 128, elapsed_s: 3, eta_s: Some(9) }),
+        keys_repaired: 1_204,
+        bytes_repaired: 99_000,
+        records_audited: 5_000,
+        speed_percent: 50.0,
+    };
+    records.operation(&DescribeRepair, &status, &[AdminError::Stopping]);
+    records.operation(&ControlRepair { action: RepairAction::Pause }, &status, &[AdminError::Stopping]);
 }

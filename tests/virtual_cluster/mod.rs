@@ -10,10 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext as _, Context, Handler, Recipient};
+use slipring::actors::anti_entropy::{AntiEntropy, AntiEntropyParts};
 use slipring::actors::coordination::{ReplicaRecipients, Replicas};
 use slipring::actors::hand_over::HintShard;
 use slipring::actors::hinted_handoff::{HandoffParts, HintedHandoff};
 use slipring::actors::node::{Committed, Node, NodeLimits, NodeParts, WallClock};
+use slipring::actors::repair_marks::MarksWritten;
+use slipring::actors::repair_recipients::RepairRecipients;
 use slipring::actors::replication_coordinator::{CoordinatorParts, ReplicationCoordinator};
 use slipring::dynamo::claim::claim;
 use slipring::dynamo::context::Context as Seen;
@@ -23,17 +26,19 @@ use slipring::dynamo::node_id::NodeId;
 use slipring::dynamo::quorum::Quorum;
 use slipring::dynamo::record_key::RecordKey;
 use slipring::dynamo::ring::{Member, Ring};
+use slipring::dynamo::siblings::Siblings;
 use slipring::dynamo::version::ReplicaId;
 use slipring::item::{AttributeValue, Item, TableSchema};
 use slipring::messages::client::{Get, GetError, GetReply, Put, PutError, PutReply, Where, WhereReply};
 use slipring::messages::cluster::{View, ViewChanged};
 use slipring::messages::hints::{HintSurvey, SurveyHints};
-use slipring::messages::repair::MarkDirty;
+use slipring::messages::repair::{ControlRepair, MarkDirty, RepairAction};
+use slipring::messages::replica::StoredRecord;
 use slipring::messages::storage::StorageFailed;
 use slipring::messages::together::Together;
 use slipring::messages::{LinkError, TraceId};
 use slipring::metrics::Metrics;
-use slipring::storage::{Batch, CommitOutcome, Committer, MemoryStorage, Persist, Storage};
+use slipring::storage::{Batch, CommitOutcome, Committer, MemoryStorage, Persist, Space, Storage};
 use slipring::wire::operation::BridgeRequest;
 use tokio::time::sleep;
 
@@ -69,6 +74,8 @@ pub struct VirtualCluster {
     pub clock: Arc<AtomicU64>,
     pub metrics: Metrics,
     pub handoffs: BTreeMap<usize, Addr<HintedHandoff>>,
+    /// Runs once [`VirtualCluster::start_repair`] has been called.
+    pub repairs: Vec<Addr<AntiEntropy>>,
     view: View,
     inflight_max: usize,
     hints: HintBounds,
@@ -108,6 +115,7 @@ impl VirtualCluster {
             links: pairs.map(|pair| (pair, Rc::new(Cell::new(Link::Up)))).collect(),
             clock: Arc::new(AtomicU64::new(1_000_000)),
             metrics: Metrics::new(),
+            repairs: Vec::new(),
             lives: vec![0; count],
             nodes: Vec::new(),
             coordinators: Vec::new(),
@@ -142,6 +150,7 @@ impl VirtualCluster {
                 max_clock_skew_ms: 500,
                 hints: self.hints,
                 cache_bytes: 1 << 16,
+                keeps_trees: true,
             },
             metrics: self.metrics.clone(),
             storage_failed: Ignored.start().recipient::<StorageFailed>(),
@@ -150,10 +159,7 @@ impl VirtualCluster {
     }
 
     fn start_coordinator(&self, at: usize) -> Addr<ReplicationCoordinator> {
-        let peers = (0..self.names.len()).filter(|to| *to != at).map(|to| {
-            let relay = Relay { link: Rc::clone(&self.links[&(at, to)]), to: ReplicaRecipients::of(&self.nodes[to]) };
-            (self.names[to].clone(), ReplicaRecipients::of(&relay.start()))
-        });
+        let peers = self.relays(at).into_iter().map(|(name, relay)| (name, ReplicaRecipients::of(&relay)));
         let clock = Arc::clone(&self.clock);
         let mut view = self.view.clone();
         view.local = self.names[at].clone();
@@ -174,10 +180,7 @@ impl VirtualCluster {
 
     /// Starts hinted handoff on this node; `repair` hears what is dirty.
     pub fn start_handoff(&mut self, at: usize, repair: Option<Recipient<MarkDirty>>) {
-        let peers = (0..self.names.len()).filter(|to| *to != at).map(|to| {
-            let relay = Relay { link: Rc::clone(&self.links[&(at, to)]), to: ReplicaRecipients::of(&self.nodes[to]) };
-            (self.names[to].clone(), relay.start().recipient())
-        });
+        let peers = self.relays(at).into_iter().map(|(name, relay)| (name, relay.recipient()));
         let (node, clock) = (&self.nodes[at], Arc::clone(&self.clock));
         let shard = HintShard {
             next: node.clone().recipient(),
@@ -208,6 +211,74 @@ impl VirtualCluster {
     /// How many hints a node keeps.
     pub async fn hints_kept(&self, at: usize) -> u64 {
         self.hint_survey(at).await.waiting.iter().map(|waiting| waiting.pending.keys).sum()
+    }
+
+    /// The links of a node to all others.
+    fn relays(&self, at: usize) -> Vec<(NodeId, Addr<Relay>)> {
+        let relay = |to: usize| {
+            let (replica, repair) = (ReplicaRecipients::of(&self.nodes[to]), RepairRecipients::of(&self.nodes[to]));
+            let relay = Relay { link: Rc::clone(&self.links[&(at, to)]), to: Destination { replica, repair } };
+            (self.names[to].clone(), relay.start())
+        };
+        (0..self.names.len()).filter(|to| *to != at).map(relay).collect()
+    }
+
+    /// Anti-entropy on every node from now on, or anew where nodes have been opened anew; the wall clock follows virtual time.
+    pub fn start_repair(&mut self, interval_s: u64) {
+        if self.repairs.is_empty() {
+            let clock = Arc::clone(&self.clock);
+            actix::spawn(async move {
+                loop {
+                    sleep(Duration::from_millis(10)).await;
+                    clock.fetch_add(10, Ordering::Relaxed);
+                }
+            });
+        }
+        // Those of processes that have ended: an actor that knows itself does not stop for want of others.
+        self.repairs.iter().for_each(|old| old.do_send(ControlRepair { action: RepairAction::Pause }));
+        self.repairs = (0..self.names.len()).map(|at| self.start_repairer(at, interval_s)).collect();
+    }
+
+    fn start_repairer(&self, at: usize, interval_s: u64) -> Addr<AntiEntropy> {
+        let context = Context::<AntiEntropy>::new();
+        let committed: Recipient<MarksWritten> = context.address().recipient();
+        let clock = Arc::clone(&self.clock);
+        let mut view = self.view.clone();
+        view.local = self.names[at].clone();
+        let repair = AntiEntropy::open(AntiEntropyParts {
+            view: Arc::new(view),
+            shards: vec![RepairRecipients::of(&self.nodes[at])],
+            auditors: vec![self.nodes[at].clone().recipient()],
+            peers: self.relays(at).into_iter().map(|(name, relay)| (name, RepairRecipients::of(&relay))).collect(),
+            enabled: true,
+            interval_s,
+            audit_interval_s: interval_s,
+            rates: [100_000, 1 << 30],
+            storage: Arc::new(self.disks[at].clone()),
+            committer: Box::new(MarksAtOnce { disk: self.disks[at].clone(), committed }),
+            wall: Arc::new(move || clock.load(Ordering::Relaxed)),
+            seed: at as u64,
+            metrics: self.metrics.clone(),
+        });
+        context.run(repair.expect("the disk can be read"))
+    }
+
+    /// What each primary of a key holds on its disk, read past all actors.
+    pub fn stored(&self, key: &str) -> Vec<Option<Siblings>> {
+        let record = self.record_key(key);
+        let holds = |at: usize| {
+            let bytes = self.disks[at].get(Space::Records, record.as_bytes()).ok().flatten()?;
+            Some(StoredRecord::from_bytes(&bytes).expect("a record").siblings)
+        };
+        self.primaries(key).into_iter().map(holds).collect()
+    }
+
+    /// The place of a key in storage.
+    pub fn record_key(&self, key: &str) -> RecordKey {
+        let schema = TableSchema::kv();
+        let key = schema.key_from_text(key, None).expect("a key");
+        let partition = self.view.ring.partition_of(&key.partition_bytes());
+        RecordKey::new(partition, schema.name.as_str(), &key.to_bytes())
     }
 
     /// The node loses what was not synced, and starts again on the same disk under a new epoch. Its peers' links lead to the new process.
@@ -359,10 +430,33 @@ impl Committer for AtOnce {
     }
 }
 
+/// The same for the marks of anti-entropy.
+struct MarksAtOnce {
+    disk: MemoryStorage,
+    committed: Recipient<MarksWritten>,
+}
+
+impl Committer for MarksAtOnce {
+    fn submit(&self, ticket: u64, batch: Batch) {
+        let result = self.disk.commit(&batch, Persist::Sync);
+        self.committed.do_send(MarksWritten(CommitOutcome { first: ticket, last: ticket, result }));
+    }
+
+    fn backlog_bytes(&self) -> usize {
+        0
+    }
+}
+
+/// The node that a link leads to.
+struct Destination {
+    replica: ReplicaRecipients,
+    repair: RepairRecipients,
+}
+
 /// One directed link.
 struct Relay {
     link: Rc<Cell<Link>>,
-    to: ReplicaRecipients,
+    to: Destination,
 }
 
 impl Actor for Relay {
@@ -373,14 +467,14 @@ impl<M> Handler<Together<M>> for Relay
 where
     M: BridgeRequest + Clone,
     M::Error: From<LinkError>,
-    ReplicaRecipients: Carries<M>,
+    Destination: Carries<M>,
 {
     type Result = ();
 
     fn handle(&mut self, Together { requests, answers }: Together<M>, _: &mut Self::Context) {
         for (at, message) in requests.into_iter().enumerate() {
             let (link, answers) = (Rc::clone(&self.link), answers.clone());
-            let to = <ReplicaRecipients as Carries<M>>::recipient(&self.to);
+            let to = <Destination as Carries<M>>::recipient(&self.to);
             actix::spawn(async move { answers.give(at, travel(link, to, message).await) });
         }
     }
@@ -395,21 +489,25 @@ where
 }
 
 macro_rules! carries {
-    ($($message:ident => $field:ident),*) => {$(
-        impl Carries<slipring::messages::replica::$message> for ReplicaRecipients {
-            fn recipient(&self) -> Recipient<Together<slipring::messages::replica::$message>> {
-                self.$field.clone()
+    ($($conversation:ident::$message:ident => $part:ident.$field:ident),*) => {$(
+        impl Carries<slipring::messages::$conversation::$message> for Destination {
+            fn recipient(&self) -> Recipient<Together<slipring::messages::$conversation::$message>> {
+                self.$part.$field.clone()
             }
         }
     )*};
 }
 
 carries!(
-    CoordinateWrite => coordinate,
-    WriteReplica => write,
-    ReadReplica => read,
-    CompareReplica => compare,
-    ScanReplica => scan
+    replica::CoordinateWrite => replica.coordinate,
+    replica::WriteReplica => replica.write,
+    replica::ReadReplica => replica.read,
+    replica::CompareReplica => replica.compare,
+    replica::ScanReplica => replica.scan,
+    repair::ReadRoot => repair.root,
+    repair::ReadLeaves => repair.leaves,
+    repair::ListBuckets => repair.list,
+    repair::DistrustTree => repair.distrust
 );
 
 async fn travel<M>(link: Rc<Cell<Link>>, to: Recipient<Together<M>>, message: M) -> Result<M::Reply, M::Error>

@@ -7,6 +7,7 @@ pub mod item;
 pub mod links;
 pub mod metrics;
 pub mod place;
+pub mod repair;
 pub mod status;
 pub mod table;
 pub mod units;

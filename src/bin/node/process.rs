@@ -221,7 +221,7 @@ async fn start_actors(
         shards.push(on_worker(worker, move || start_shard(&blueprint, number)).await??);
     }
     let connector: Rc<dyn Connector> = Rc::new(TcpConnector);
-    let control = start_control(blueprint, view, &shards, &connector, &mut rng());
+    let control = start_control(blueprint, view, &shards, &connector, &mut rng())?;
     let foundation = Foundation { blueprint: blueprint.clone(), view: Arc::clone(view), shards, control };
     for (number, worker) in workers.iter().enumerate() {
         let (foundation, listener) = (foundation.clone(), bridge.try_clone()?);

@@ -1,0 +1,263 @@
+//! Which ranges to compare with whom and when, and what to move once two copies differ.
+//!
+//! ```text
+//!  range        one partition and one peer that is its other primary
+//!  due          dirty at once; else once in every interval, each at a moment of its own
+//!  compare      root ── equal ──▶ verified as of the moment of asking
+//!                 └─ leaves ── list the keys of those that differ ── pull, push ──▶ verified
+//! ```
+//!
+//! Both sides compare each range, for each wants to know by itself how old its proof is, and a root costs next to nothing; one
+//! of the two, by the [partition's parity](drives), moves the records. If it does not, the other one does after a while.
+
+use std::collections::BTreeMap;
+
+use super::merkle::{Digest, LeafSet};
+use super::node_id::NodeId;
+use super::record_key::RecordKey;
+use super::ring::{PartitionId, Ring};
+
+/// The first wait after a comparison that failed, in ms; it doubles up to [`RETRY_MAX_MS`].
+const RETRY_MIN_MS: u64 = 1_000;
+
+/// The longest wait after one.
+const RETRY_MAX_MS: u64 = 60_000;
+
+/// Whoever does not drive a range moves the records itself once it has differed this often.
+const PATIENCE: u32 = 4;
+
+/// What is known of one range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// All that both sides held at this instant (ms since the Unix epoch), both hold. `None`: nothing is known.
+    pub verified_ms: Option<u64>,
+    /// Somebody has reason to believe that the copies differ.
+    pub dirty: bool,
+    /// Since when this process knows of it.
+    known_since_ms: u64,
+    due_ms: u64,
+    /// Comparisons in a row that did not end with two equal copies.
+    failures: u32,
+}
+
+/// What is known of all ranges of one peer, in few numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// How many ranges there are.
+    pub ranges: u64,
+    /// How many of them have been verified within the interval, and are not dirty.
+    pub verified: u64,
+    /// How many are dirty.
+    pub dirty: u64,
+    /// How long ago the least recently verified one was, in ms; one that never has been counts from when it became known.
+    pub oldest_ms: u64,
+}
+
+/// The ranges of one node.
+#[derive(Debug, Default)]
+pub struct Schedule {
+    ranges: BTreeMap<(NodeId, PartitionId), Range>,
+    interval_ms: u64,
+}
+
+impl Schedule {
+    /// A schedule in which every range comes once in an interval.
+    pub fn new(interval_ms: u64) -> Self {
+        Self { ranges: BTreeMap::new(), interval_ms: interval_ms.max(1) }
+    }
+
+    /// The ranges are those of `local` in this ring. New ones are due at once; what is known of the others stays.
+    pub fn follow(&mut self, ring: &Ring, local: &NodeId, now_ms: u64) {
+        let mut old = std::mem::take(&mut self.ranges);
+        for partition in ring.partition_ids() {
+            if !ring.primaries(partition, ring.n()).any(|node| node == local) {
+                continue;
+            }
+            for peer in ring.primaries(partition, ring.n()).filter(|node| *node != local) {
+                let place = (peer.clone(), partition);
+                let fresh =
+                    Range { verified_ms: None, dirty: false, known_since_ms: now_ms, due_ms: now_ms, failures: 0 };
+                let range = old.remove(&place).unwrap_or(fresh);
+                self.ranges.insert(place, range);
+            }
+        }
+    }
+
+    /// What an earlier life knew.
+    pub fn restore(&mut self, peer: &NodeId, partition: PartitionId, verified_ms: u64, now_ms: u64) {
+        if let Some(range) = self.ranges.get_mut(&(peer.clone(), partition)) {
+            // A clock that has been set back must not make a range look fresh for ever.
+            range.verified_ms = Some(verified_ms.min(now_ms));
+            range.due_ms = verified_ms.min(now_ms) + self.interval_ms / 2;
+        }
+    }
+
+    /// Compare it at once. Returns whether that is a range of this node.
+    pub fn mark_dirty(&mut self, peer: &NodeId, partition: PartitionId, now_ms: u64) -> bool {
+        let Some(range) = self.ranges.get_mut(&(peer.clone(), partition)) else { return false };
+        range.dirty = true;
+        range.due_ms = range.due_ms.min(now_ms);
+        true
+    }
+
+    /// Compare all ranges of this peer from `from_ms` on: it was away, and nobody knows what it has missed, or lost.
+    pub fn expect_all(&mut self, peer: &NodeId, from_ms: u64) {
+        for (_, range) in self.of_mut(peer) {
+            range.due_ms = from_ms;
+            range.failures = 0;
+        }
+    }
+
+    /// Up to `limit` partitions to compare with this peer now: the dirty ones, then the least recently verified.
+    pub fn due(&self, peer: &NodeId, now_ms: u64, limit: usize) -> Vec<PartitionId> {
+        let due = self.of(peer).filter(|(_, range)| range.due_ms <= now_ms);
+        let mut due: Vec<_> = due.map(|(partition, range)| (!range.dirty, range.verified_ms, partition)).collect();
+        due.sort_unstable();
+        due.into_iter().take(limit).map(|(.., partition)| partition).collect()
+    }
+
+    /// Both sides hold all that either held at `at_ms`. `jitter` (0 to 1) spreads the next comparisons. Returns whether it was dirty.
+    pub fn verified(&mut self, peer: &NodeId, partition: PartitionId, at_ms: u64, jitter: f64) -> bool {
+        let interval_ms = self.interval_ms;
+        let Some(range) = self.ranges.get_mut(&(peer.clone(), partition)) else { return false };
+        // Early enough that a range is not older than the interval when its turn has come.
+        let wait_ms = interval_ms as f64 * (0.5 + 0.4 * jitter.clamp(0.0, 1.0));
+        range.verified_ms = range.verified_ms.max(Some(at_ms));
+        range.due_ms = at_ms + wait_ms as u64;
+        range.failures = 0;
+        std::mem::take(&mut range.dirty)
+    }
+
+    /// The comparison did not come to an end, or the copies differ and are the other side's to repair.
+    pub fn failed(&mut self, peer: &NodeId, partition: PartitionId, now_ms: u64, jitter: f64) {
+        let Some(range) = self.ranges.get_mut(&(peer.clone(), partition)) else { return };
+        let wait_ms = (RETRY_MIN_MS << range.failures.min(16)).min(RETRY_MAX_MS);
+        range.failures = range.failures.saturating_add(1);
+        range.due_ms = now_ms + (wait_ms as f64 * (0.5 + 0.5 * jitter.clamp(0.0, 1.0))) as u64;
+    }
+
+    /// Whether this node moves the records where the copies in this range differ.
+    pub fn moves(&self, local: &NodeId, peer: &NodeId, partition: PartitionId) -> bool {
+        let failures = self.ranges.get(&(peer.clone(), partition)).map_or(0, |range| range.failures);
+        drives(local, peer, partition) || failures >= PATIENCE
+    }
+
+    /// What is known of a range.
+    pub fn range(&self, peer: &NodeId, partition: PartitionId) -> Option<&Range> {
+        self.ranges.get(&(peer.clone(), partition))
+    }
+
+    /// All ranges, by peer and partition.
+    pub fn ranges(&self) -> impl Iterator<Item = (&NodeId, PartitionId, &Range)> {
+        self.ranges.iter().map(|((peer, partition), range)| (peer, *partition, range))
+    }
+
+    /// How many ranges there are, and how many of them have been verified at this instant or later.
+    pub fn verified_since(&self, at_ms: u64) -> (u64, u64) {
+        let done =
+            self.ranges.values().filter(|range| range.verified_ms.is_some_and(|verified_ms| verified_ms >= at_ms));
+        (self.ranges.len() as u64, done.count() as u64)
+    }
+
+    /// The peers that there are ranges with.
+    pub fn peers(&self) -> Vec<NodeId> {
+        let mut peers: Vec<NodeId> = self.ranges.keys().map(|(peer, _)| peer.clone()).collect();
+        peers.dedup();
+        peers
+    }
+
+    /// How things stand with a peer.
+    pub fn progress(&self, peer: &NodeId, now_ms: u64) -> Progress {
+        let mut progress = Progress::default();
+        for (_, range) in self.of(peer) {
+            let age_ms = now_ms.saturating_sub(range.verified_ms.unwrap_or(range.known_since_ms));
+            let is_fresh = range.verified_ms.is_some() && age_ms <= self.interval_ms;
+            progress.ranges += 1;
+            progress.dirty += u64::from(range.dirty);
+            progress.verified += u64::from(is_fresh && !range.dirty);
+            progress.oldest_ms = progress.oldest_ms.max(age_ms);
+        }
+        progress
+    }
+
+    fn of<'a>(&'a self, peer: &'a NodeId) -> impl Iterator<Item = (PartitionId, &'a Range)> {
+        let whole = (peer.clone(), PartitionId(0))..=(peer.clone(), PartitionId(u32::MAX));
+        self.ranges.range(whole).map(|((_, partition), range)| (*partition, range))
+    }
+
+    fn of_mut(&mut self, peer: &NodeId) -> impl Iterator<Item = (PartitionId, &mut Range)> {
+        let whole = (peer.clone(), PartitionId(0))..=(peer.clone(), PartitionId(u32::MAX));
+        self.ranges.range_mut(whole).map(|((_, partition), range)| (*partition, range))
+    }
+}
+
+/// Which of the two sides of a range moves the records: half of the partitions each.
+pub fn drives(local: &NodeId, peer: &NodeId, partition: PartitionId) -> bool {
+    (local < peer) == partition.0.is_multiple_of(2)
+}
+
+/// One reading of a partition's leaves on both sides.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// This node's.
+    pub ours: Vec<Digest>,
+    /// The peer's.
+    pub theirs: Vec<Digest>,
+}
+
+/// The leaves that differ in two readings, some time apart. Writes on their way make leaves differ that have nothing to be repaired: what one
+/// side said at one time, and the other at the other, is an equal copy too.
+pub fn still_differing(first: &Reading, second: &Reading) -> LeafSet {
+    let pairs = [
+        (&first.ours, &first.theirs),
+        (&first.ours, &second.theirs),
+        (&second.ours, &first.theirs),
+        (&second.ours, &second.theirs),
+    ];
+    let sets = pairs.map(|(ours, theirs)| LeafSet::differing(ours, theirs));
+    sets[1..].iter().fold(sets[0], |all, set| all.and(*set))
+}
+
+/// The leaves that nobody has touched between two readings.
+pub fn untouched(first: &Reading, second: &Reading) -> LeafSet {
+    let changed = [LeafSet::differing(&first.ours, &second.ours), LeafSet::differing(&first.theirs, &second.theirs)];
+    (0..=u8::MAX).filter(|leaf| !changed.iter().any(|set| set.contains(*leaf))).collect()
+}
+
+/// Keys of one side, in order, with what stands for their records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// Key and digest.
+    pub records: Vec<(RecordKey, Digest)>,
+    /// The list covers the keys up to and including this one; `None`: to the end.
+    pub covers_up_to: Option<RecordKey>,
+}
+
+/// What two lists say together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Differences {
+    /// Keys that only this side holds, or holds otherwise.
+    pub push: Vec<RecordKey>,
+    /// Keys that only the other side holds, or holds otherwise.
+    pub pull: Vec<RecordKey>,
+    /// Both lists have been compared up to here; `None`: to the end.
+    pub compared_up_to: Option<RecordKey>,
+}
+
+/// Compares two lists as far as both go.
+pub fn differences(ours: &Listed, theirs: &Listed) -> Differences {
+    let ends = [&ours.covers_up_to, &theirs.covers_up_to];
+    let end = ends.into_iter().flatten().min();
+    let within = |listed: &Listed| -> BTreeMap<RecordKey, Digest> {
+        listed.records.iter().filter(|(key, _)| end.is_none_or(|end| key <= end)).cloned().collect()
+    };
+    let (ours, theirs) = (within(ours), within(theirs));
+    let lacking = |some: &BTreeMap<RecordKey, Digest>, others: &BTreeMap<RecordKey, Digest>| {
+        some.iter().filter(|(key, digest)| others.get(*key) != Some(*digest)).map(|(key, _)| key.clone()).collect()
+    };
+    Differences { push: lacking(&ours, &theirs), pull: lacking(&theirs, &ours), compared_up_to: end.cloned() }
+}
+
+#[cfg(test)]
+#[path = "exchange_tests.rs"]
+mod tests;

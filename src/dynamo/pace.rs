@@ -1,0 +1,111 @@
+//! How fast background work may go: a budget per second, and less of it while requests take longer than they used to.
+
+/// The least share of its budget that background work keeps: it slows down, and does not stop.
+const LEAST_SHARE: f64 = 1.0 / 16.0;
+
+/// Requests that take this many times as long as usual are a reason to slow down.
+const TOLERANCE: f64 = 1.5;
+
+/// How much of a new observation goes into what is usual. It is taken in only while nothing is in its way.
+const LEARNING: f64 = 0.05;
+
+/// So much may be spent at once, in seconds' worth of the budget.
+const BURST_S: f64 = 0.25;
+
+/// A budget of several kinds of things per second, such as records and bytes.
+#[derive(Clone, Debug)]
+pub struct Pace<const K: usize> {
+    per_s: [f64; K],
+    /// May be negative: what was spent beyond the budget is waited for.
+    left: [f64; K],
+    at_ms: u64,
+    share: f64,
+    usual_ms: Option<f64>,
+}
+
+impl<const K: usize> Pace<K> {
+    /// A full budget.
+    pub fn new(per_s: [u64; K], now_ms: u64) -> Self {
+        let per_s = per_s.map(|rate| (rate as f64).max(1.0));
+        Self { per_s, left: per_s.map(|rate| rate * BURST_S), at_ms: now_ms, share: 1.0, usual_ms: None }
+    }
+
+    /// Spends, and says how many ms to wait before going on.
+    pub fn spend(&mut self, spent: [u64; K], now_ms: u64) -> u64 {
+        let elapsed_s = now_ms.saturating_sub(self.at_ms) as f64 / 1_000.0;
+        self.at_ms = self.at_ms.max(now_ms);
+        let mut wait_s = 0.0_f64;
+        for ((left, per_s), spent) in self.left.iter_mut().zip(self.per_s).zip(spent) {
+            let rate = per_s * self.share;
+            let refilled = (*left + elapsed_s * rate).min(per_s * BURST_S);
+            *left = refilled - spent as f64;
+            wait_s = wait_s.max(-*left / rate);
+        }
+        (wait_s * 1_000.0).ceil().max(0.0) as u64
+    }
+
+    /// How long requests take now, in ms. More than usual: half the speed; else a little faster again.
+    pub fn observe(&mut self, latency_ms: f64) {
+        let usual_ms = *self.usual_ms.get_or_insert(latency_ms);
+        if latency_ms > usual_ms * TOLERANCE {
+            self.share = (self.share / 2.0).max(LEAST_SHARE);
+        } else {
+            self.share = (self.share * 1.25).min(1.0);
+        }
+        // What is slow for good becomes usual in time; what is fast does so sooner.
+        let weight = if latency_ms < usual_ms { 4.0 * LEARNING } else { LEARNING };
+        self.usual_ms = Some(usual_ms + weight * (latency_ms - usual_ms));
+    }
+
+    /// Nobody is in the way: a little faster again.
+    pub fn idle(&mut self) {
+        self.share = (self.share * 1.25).min(1.0);
+    }
+
+    /// The part of the budget that may be spent now: 1 is all of it.
+    pub fn share(&self) -> f64 {
+        self.share
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{LEAST_SHARE, Pace};
+
+    proptest! {
+        /// Whoever waits as he is told never exceeds the budget by more than one burst and one step.
+        #[test]
+        fn the_budget_is_kept(steps in prop::collection::vec((0..200_u64, 0..5_000_u64), 1..100)) {
+            let mut pace = Pace::new([100, 10_000], 0);
+            let (mut now_ms, mut spent) = (0, [0_u64; 2]);
+            for (records, bytes) in steps {
+                let wait_ms = pace.spend([records, bytes], now_ms);
+                spent = [spent[0] + records, spent[1] + bytes];
+                now_ms += wait_ms;
+                let allowed = |rate: f64| rate * (now_ms as f64 / 1_000.0 + 0.25) + 1e-6;
+                prop_assert!(spent[0] as f64 <= allowed(100.0) && spent[1] as f64 <= allowed(10_000.0), "{spent:?} at {now_ms}");
+            }
+        }
+
+        #[test]
+        fn it_slows_down_while_requests_take_longer_and_recovers(slow in 20.0..500.0_f64) {
+            let mut pace = Pace::new([100], 0);
+            (0..50).for_each(|_| pace.observe(10.0));
+            prop_assert_eq!(pace.share(), 1.0);
+            (0..4).for_each(|_| pace.observe(slow));
+            prop_assert!(pace.share() <= LEAST_SHARE);
+            (0..20).for_each(|_| pace.observe(10.0));
+            prop_assert_eq!(pace.share(), 1.0);
+        }
+    }
+
+    #[test]
+    fn what_is_slow_for_good_becomes_usual() {
+        let mut pace = Pace::new([100], 0);
+        (0..50).for_each(|_| pace.observe(10.0));
+        (0..200).for_each(|_| pace.observe(100.0));
+        assert!(pace.share() > 0.99, "{}", pace.share());
+    }
+}

@@ -1,0 +1,252 @@
+//! Replicas that differ, for whatever reason, become equal by themselves: nobody reads, nobody runs anything.
+
+mod virtual_cluster;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use actix::Addr;
+use slipring::actors::anti_entropy::AntiEntropy;
+use slipring::dynamo::merkle::{Digest, LEAVES, leaf_of};
+use slipring::dynamo::record_key::RecordKey;
+use slipring::dynamo::ring::PartitionId;
+use slipring::dynamo::tree_log::{SLOTS, TREE_PREFIX, TreeLog};
+use slipring::dynamo::tree_recovery::{Standing, recover};
+use slipring::messages::repair::{ControlRepair, DescribeRepair, MarkDirty, RepairAction, RepairStatus};
+use slipring::messages::replica::StoredRecord;
+use slipring::storage::{Batch, Persist, ScanRange, Space, Storage};
+use tokio::time::sleep;
+use virtual_cluster::{Link, VirtualCluster, on_one_thread};
+
+/// Every range comes once in this time.
+const INTERVAL_S: u64 = 60;
+
+fn key(at: usize) -> String {
+    format!("key{at}")
+}
+
+/// Whether all primaries hold the same, and something, of each key.
+fn equal(cluster: &VirtualCluster, keys: usize) -> bool {
+    (0..keys).all(|at| {
+        let copies = cluster.stored(&key(at));
+        copies[0].is_some() && copies.windows(2).all(|pair| pair[0] == pair[1])
+    })
+}
+
+/// On every disk the stored trees say what the stored records say.
+fn assert_trees_fit(cluster: &VirtualCluster) {
+    for (at, disk) in cluster.disks.iter().enumerate() {
+        let all = |space, range| disk.scan(space, range, usize::MAX).expect("it can be read").entries;
+        let entries =
+            all(Space::Meta, ScanRange::prefix(TREE_PREFIX)).into_iter().map(|(key, value)| (key, Some(value)));
+        let standing = Standing { slots: SLOTS, has_records: true, clears_away: false };
+        let log = TreeLog::new(u64::MAX, 0, recover(entries, |_| true, standing));
+        let mut expected: BTreeMap<PartitionId, [Digest; LEAVES]> = BTreeMap::new();
+        for (key, value) in all(Space::Records, ScanRange::all()) {
+            let partition = RecordKey::try_from(key.clone()).expect("a record key").partition();
+            let digest = Digest::of_record(&key, &StoredRecord::from_bytes(&value).expect("a record").siblings);
+            let leaf = &mut expected.entry(partition).or_insert([Digest::EMPTY; LEAVES])[usize::from(leaf_of(&key))];
+            *leaf = leaf.replaced(Digest::EMPTY, digest);
+        }
+        for (partition, leaves) in expected {
+            assert!(log.trusts(partition), "n{at}: partition {partition} would have to be rebuilt");
+            assert!(
+                log.leaves(partition) == leaves,
+                "n{at}: partition {partition}: the tree says other than the records"
+            );
+        }
+    }
+}
+
+async fn intervals(count: u64) {
+    sleep(Duration::from_secs(INTERVAL_S * count)).await;
+}
+
+async fn status(repair: &Addr<AntiEntropy>) -> RepairStatus {
+    repair.send(DescribeRepair).await.expect("it lives").expect("it answers")
+}
+
+/// Writes of which one replica hears nothing, not even as a hint.
+async fn written_without(cluster: &VirtualCluster, missing: usize, keys: usize) {
+    for from in 0..cluster.names.len() {
+        cluster.link(from, missing, Link::Silent);
+    }
+    for at in 0..keys {
+        let to = (0..cluster.names.len()).find(|node| *node != missing).expect("another");
+        cluster.put(to, &key(at), "v", None).await.expect("two of three");
+    }
+    sleep(Duration::from_secs(5)).await;
+    for from in 0..cluster.names.len() {
+        cluster.link(from, missing, Link::Up);
+    }
+}
+
+/// There is no hinted handoff in this cluster, so the dropped messages are gone for good.
+#[tokio::test(start_paused = true)]
+async fn dropped_messages_are_made_up_for() {
+    on_one_thread(async {
+        let mut cluster = VirtualCluster::start(3, (3, 2, 2), false);
+        written_without(&cluster, 2, 40).await;
+        intervals(2).await;
+        assert!(!equal(&cluster, 40), "without anti-entropy they stay different");
+        cluster.start_repair(INTERVAL_S);
+        intervals(2).await;
+        assert!(equal(&cluster, 40));
+        // To the third node, at most once from each of the others.
+        let moved = cluster.metrics.repair.keys_repaired.get();
+        assert!((40..=80).contains(&moved), "{moved} records were moved");
+        for repair in &cluster.repairs {
+            let status = status(repair).await;
+            assert!(
+                status.peers.iter().all(|peer| peer.verified == peer.ranges && peer.oldest_unverified_s <= INTERVAL_S)
+            );
+        }
+        intervals(3).await;
+        assert_eq!(cluster.metrics.repair.keys_repaired.get(), moved, "and then there is peace");
+        assert_eq!(cluster.metrics.repair.leaves_corrected.get(), 0);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_disk_is_filled_again() {
+    on_one_thread(async {
+        let mut cluster = VirtualCluster::start(3, (3, 2, 2), false);
+        for at in 0..60 {
+            cluster.put(0, &key(at), "v", None).await.expect("written");
+        }
+        cluster.start_repair(INTERVAL_S);
+        intervals(1).await;
+        cluster.wipe(1);
+        cluster.start_repair(INTERVAL_S);
+        intervals(2).await;
+        assert!(equal(&cluster, 60));
+        let moved = cluster.metrics.repair.keys_repaired.get();
+        assert!((60..=120).contains(&moved), "{moved} records were moved");
+    })
+    .await;
+}
+
+/// The tree still speaks of a record that can no longer be read: only an audit finds that.
+#[tokio::test(start_paused = true)]
+async fn rot_is_found_and_repaired() {
+    on_one_thread(async {
+        let mut cluster = VirtualCluster::start(3, (3, 2, 2), false);
+        for at in 0..50 {
+            cluster.put(0, &key(at), "v", None).await.expect("written");
+        }
+        sleep(Duration::from_secs(1)).await;
+        assert!(equal(&cluster, 50));
+        let (rotten, lost) = (cluster.record_key(&key(3)), cluster.record_key(&key(4)));
+        assert!(cluster.disks[1].corrupt(Space::Records, rotten.as_bytes()));
+        let mut batch = Batch::default();
+        batch.delete(Space::Records, lost.as_bytes().clone());
+        cluster.disks[1].commit(&batch, Persist::Sync).expect("deleted behind everybody's back");
+        assert!(!equal(&cluster, 50));
+        cluster.start_repair(INTERVAL_S);
+        intervals(4).await;
+        assert!(equal(&cluster, 50));
+        let moved = cluster.metrics.repair.keys_repaired.get();
+        assert!((2..=4).contains(&moved), "{moved} records were moved");
+        assert_eq!(cluster.metrics.repair.leaves_corrected.get(), 2);
+    })
+    .await;
+}
+
+/// A write to a record that has rotted leaves a tree that counts the lost one too. The comparison notices, and both sides check.
+#[tokio::test(start_paused = true)]
+async fn a_write_over_rot_does_not_keep_trees_different() {
+    on_one_thread(async {
+        let mut cluster = VirtualCluster::start(3, (3, 2, 3), false);
+        for at in 0..20 {
+            cluster.put(0, &key(at), "v", None).await.expect("written");
+        }
+        let rotten = cluster.record_key(&key(3));
+        assert!(cluster.disks[1].corrupt(Space::Records, rotten.as_bytes()));
+        cluster.crash(1);
+        cluster.put(0, &key(3), "w", None).await.expect("written");
+        cluster.start_repair(INTERVAL_S);
+        intervals(3).await;
+        assert!(equal(&cluster, 20));
+        for repair in &cluster.repairs {
+            assert!(status(repair).await.peers.iter().all(|peer| peer.verified == peer.ranges));
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_leaves_no_tree_to_be_rebuilt() {
+    on_one_thread(async {
+        let mut cluster = VirtualCluster::start(3, (3, 2, 2), false);
+        for round in 0..4 {
+            for at in 0..15 {
+                cluster.put(round % 3, &key(at), "v", None).await.expect("written");
+            }
+            assert_trees_fit(&cluster);
+            cluster.crash(round % 3);
+            assert_trees_fit(&cluster);
+            cluster.start_repair(INTERVAL_S);
+            intervals(2).await;
+        }
+        assert_eq!(cluster.metrics.repair.trees_rebuilt.get(), 0);
+        assert_eq!(cluster.metrics.repair.leaves_corrected.get(), 0);
+        assert!(cluster.metrics.repair.records_audited.get() > 0);
+        assert!(equal(&cluster, 15));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn paused_it_moves_nothing_and_resumed_it_does() {
+    on_one_thread(async {
+        let mut cluster = VirtualCluster::start(3, (3, 2, 2), false);
+        cluster.start_repair(INTERVAL_S);
+        for repair in &cluster.repairs {
+            let told = repair.send(ControlRepair { action: RepairAction::Pause }).await.expect("it lives");
+            assert!(told.expect("it answers").paused);
+        }
+        written_without(&cluster, 2, 20).await;
+        intervals(3).await;
+        assert!(!equal(&cluster, 20));
+        for repair in &cluster.repairs {
+            repair.do_send(ControlRepair { action: RepairAction::Resume });
+            repair.do_send(ControlRepair { action: RepairAction::Run });
+        }
+        intervals(1).await;
+        assert!(equal(&cluster, 20));
+        let run = status(&cluster.repairs[0]).await.run.expect("a run");
+        assert_eq!((run.done, run.eta_s), (run.total, Some(0)));
+    })
+    .await;
+}
+
+/// What is marked is compared long before its turn, also where the process that was told has ended since.
+#[tokio::test(start_paused = true)]
+async fn a_dirty_mark_outlives_its_process() {
+    const LONG_S: u64 = 100_000;
+    on_one_thread(async {
+        let mut cluster = VirtualCluster::start(3, (3, 2, 2), false);
+        cluster.start_repair(LONG_S);
+        sleep(Duration::from_secs(60)).await;
+        written_without(&cluster, 2, 1).await;
+        sleep(Duration::from_secs(60)).await;
+        assert!(!equal(&cluster, 1), "its turn has not come");
+        let partition: PartitionId = cluster.record_key(&key(0)).partition();
+        // Told, and ended before they act on it.
+        cluster.repairs.iter().for_each(|repair| repair.do_send(ControlRepair { action: RepairAction::Pause }));
+        for (at, repair) in cluster.repairs.iter().enumerate().take(2) {
+            let peer = cluster.names[2].clone();
+            repair
+                .send(MarkDirty { partition, peer })
+                .await
+                .expect("it lives")
+                .unwrap_or_else(|error| panic!("{at}: {error}"));
+        }
+        cluster.start_repair(LONG_S);
+        sleep(Duration::from_secs(30)).await;
+        assert!(equal(&cluster, 1));
+        assert_eq!(status(&cluster.repairs[0]).await.peers.iter().map(|peer| peer.dirty).sum::<u64>(), 0);
+    })
+    .await;
+}
