@@ -76,5 +76,6 @@ fn a_flapping_link_loses_nothing_and_stops_nobody() {
         std::thread::sleep(Duration::from_millis(500));
     }
     cluster.wait_until_connected();
+    assert_eq!(cluster.metric_sum("slipring_peers_given_up_total"), 0.0, "nobody was ejected");
     check(load, &mut cluster);
 }

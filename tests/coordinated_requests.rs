@@ -7,7 +7,7 @@ use std::time::Duration;
 use slipring::dynamo::preference_list::Role;
 use slipring::messages::client::{GetError, PutError, WriteOutcome};
 use slipring::messages::hints::CountHints;
-use slipring::storage::Space;
+use slipring::storage::{Batch, Persist, Space, Storage as _};
 use tokio::time::{Instant, sleep};
 use virtual_cluster::{LINK_DELAY, Link, REQUEST_TIMEOUT, VirtualCluster, on_one_thread, values};
 
@@ -232,6 +232,22 @@ async fn a_damaged_copy_is_repaired_by_the_reads_that_meet_it() {
             sleep(REQUEST_TIMEOUT).await;
             assert_eq!(values(&cluster.get(first, "k", 3).await.unwrap()), ["v"], "repaired after R = {r}");
         }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_copy_that_nobody_else_has_is_given_up_by_the_read_that_meets_it() {
+    on_one_thread(async {
+        let cluster = VirtualCluster::start(3, (3, 2, 2), true);
+        let (disk, record) = (&cluster.disks[cluster.primaries("k")[0]], cluster.record("k"));
+        let mut batch = Batch::default();
+        batch.put(Space::Records, record.as_bytes().clone(), vec![1, 2, 3]);
+        disk.commit(&batch, Persist::Sync).unwrap();
+        assert!(disk.corrupt(Space::Records, record.as_bytes()));
+        assert!(cluster.get(0, "k", 3).await.is_err());
+        sleep(REQUEST_TIMEOUT).await;
+        assert_eq!(values(&cluster.get(0, "k", 3).await.unwrap()), [""; 0]);
     })
     .await;
 }

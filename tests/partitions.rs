@@ -4,6 +4,8 @@
 mod cluster;
 mod fault_proxy;
 
+use std::time::Instant;
+
 use cluster::{Cluster, do_get, do_put, get, put, values, wait_until_every_primary_holds};
 use fault_proxy::FaultProxy;
 use slipring::client::{CallError, Client};
@@ -64,6 +66,7 @@ async fn partition(sloppy: &str) {
         wait_until_every_primary_holds(&clients[0], &key(number), &["before"]).await;
     }
 
+    let cut_at = Instant::now();
     proxy.cut(&alone.name, &one.name);
     proxy.cut(&alone.name, &two.name);
     for node in [one, two] {
@@ -77,11 +80,18 @@ async fn partition(sloppy: &str) {
         assert_eq!(values(&found), ["before", "majority"]);
     }
     minority_serves_itself(&alone.client().await).await;
+    for node in [one, two] {
+        node.wait_until("calls the lonely one down", || node.calls_down(&alone.name));
+        println!("{} calls {} down {:?} after the cut at the latest", node.name, alone.name, cut_at.elapsed());
+    }
 
     let repaired = repairs(&cluster);
     proxy.heal(&alone.name, &one.name);
     proxy.heal(&alone.name, &two.name);
     cluster.wait_until_connected();
+    for node in [one, two] {
+        node.wait_until("calls nobody down", || !node.calls_down(&alone.name));
+    }
     all_hold(&cluster, &["before", "majority", "minority"], repaired).await;
 }
 
@@ -111,6 +121,7 @@ async fn a_cut_in_one_direction_stops_nobody() {
         }
     }
     assert_eq!((third.sees(&deaf.name), third.sees(&mute.name)), (Some(true), Some(true)));
+    assert_eq!(cluster.metric_sum("slipring_peers_given_up_total"), 0.0, "a cut between two ejects neither");
 
     let repaired = repairs(&cluster);
     proxy.heal(&mute.name, &deaf.name);

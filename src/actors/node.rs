@@ -63,6 +63,13 @@ pub struct NodeLimits {
     pub keeps_trees: bool,
 }
 
+/// What a write is applied to.
+struct WriteBase {
+    record: Rc<StoredRecord>,
+    /// The stored copy cannot be read: the record is a new one.
+    is_damaged: bool,
+}
+
 /// One shard of the data node.
 pub struct Node {
     shard: usize,
@@ -184,15 +191,17 @@ impl Node {
 
     /// What a write starts from. A copy that cannot be read counts as forgotten: the record is born anew, so that
     /// its next dot claims nothing about those that were lost.
-    fn write_base(&mut self, at: &StorageKey) -> Result<Rc<StoredRecord>, StorageRefusal> {
-        match self.latest(at) {
-            Ok(Some(record)) => Ok(record),
-            Ok(None) | Err(ReadReplicaError::Corrupt) => {
-                let born = self.clock.tick((self.wall)());
-                Ok(Rc::new(StoredRecord { born, siblings: Siblings::default() }))
-            }
-            Err(error) => Err(StorageRefusal::Failed { reason: error.to_string() }),
-        }
+    fn write_base(&mut self, at: &StorageKey) -> Result<WriteBase, StorageRefusal> {
+        let (found, is_damaged) = match self.latest(at) {
+            Err(ReadReplicaError::Corrupt) => (Ok(None), true),
+            found => (found, false),
+        };
+        let found = found.map_err(|error| StorageRefusal::Failed { reason: error.to_string() })?;
+        let record = found.unwrap_or_else(|| {
+            let born = self.clock.tick((self.wall)());
+            Rc::new(StoredRecord { born, siblings: Siblings::default() })
+        });
+        Ok(WriteBase { record, is_damaged })
     }
 
     /// Puts a record on its way to the disk, where it replaces `base`; [`send_off`](Self::send_off) must follow.
@@ -235,7 +244,7 @@ impl Node {
 
     fn coordinate(&mut self, write: CoordinateWrite) -> Result<Siblings, CoordinateWriteError> {
         let at = StorageKey::of(&write.key, &write.slot);
-        let base = self.write_base(&at)?;
+        let base = self.write_base(&at)?.record;
         let mut siblings = base.siblings.clone();
         if let Some(stored) = siblings.latest() {
             self.clock.advance_past(stored);
@@ -309,13 +318,14 @@ impl Node {
             })?;
         }
         let at = StorageKey::of(&write.key, &write.slot);
-        let base = self.write_base(&at).map_err(WriteReplicaError::Storage)?;
+        let WriteBase { record: base, is_damaged } = self.write_base(&at).map_err(WriteReplicaError::Storage)?;
         let mut siblings = base.siblings.clone();
         siblings.merge(&write.siblings);
         if write.conflict == Conflict::Lww {
             siblings.keep_latest();
         }
-        if siblings == base.siblings {
+        // Over a damaged copy nothing is written, too: or a key that the others do not hold could not be read here until its next write.
+        if siblings == base.siblings && !is_damaged {
             return Ok(self.pending.ticket(&at));
         }
         if let Err(target) = self.check_hint_room(&write.key, &write.slot, siblings.payload_bytes()) {

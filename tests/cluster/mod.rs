@@ -207,6 +207,12 @@ impl Node {
         text.lines().find_map(|line| line.strip_prefix(&sample)).map(|value| value == "1")
     }
 
+    /// Whether the cluster, as this node knows it, calls `peer` down.
+    pub fn calls_down(&self, peer: &str) -> bool {
+        let down = format!("slipring_peer_state{{peer=\"{peer}\",state=\"down\"}} 1");
+        http_get(&self.http, "/metrics").is_some_and(|(_, text)| text.lines().any(|line| line == down))
+    }
+
     pub fn is_running(&self) -> bool {
         self.process.is_some()
     }
