@@ -2,6 +2,7 @@
 //!
 //! One registry per node and no globals, so that many nodes can live in one process.
 
+mod detection;
 mod repair;
 
 use std::collections::BTreeMap;
@@ -21,12 +22,12 @@ use prometheus_client::registry::{Registry, Unit};
 use tokio::time::Instant;
 
 use crate::dynamo::latency::{BUCKETS, LatencyCounts, bucket_of};
-use crate::dynamo::link_meter::LinkQuality;
-pub use repair::RepairMetrics;
-
 use crate::dynamo::node_id::NodeId;
 use crate::messages::LinkError;
 use crate::messages::client::{GetError, GetReply, PutError, PutReply, ScanReply};
+
+pub use detection::DetectionMetrics;
+pub use repair::RepairMetrics;
 
 /// The operations that have their own request metrics.
 const OPERATIONS: [&str; 4] = ["put", "get", "delete", SCAN];
@@ -147,12 +148,6 @@ impl HintLoss {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct PeerStateLabels {
-    peer: String,
-    state: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct LinkErrorLabels {
     peer: String,
     kind: &'static str,
@@ -190,7 +185,8 @@ pub struct Registered {
     requests: BTreeMap<&'static str, Arc<RequestMetrics>>,
     link_errors: Family<LinkErrorLabels, Counter>,
     peers: Family<PeerLabel, Gauge>,
-    detection: DetectionMetrics,
+    /// What the failure detector counts.
+    pub detection: DetectionMetrics,
     read_repairs: Family<ResultLabel, Counter>,
     hint_keys: Family<TargetLabel, Gauge>,
     hint_bytes: Family<TargetLabel, Gauge>,
@@ -220,18 +216,6 @@ pub struct Registered {
     pub shed: Counter,
     /// Expired values whose payload was reaped.
     pub ttl_reaped: Counter,
-    /// Peers that began to be suspected.
-    pub suspicions: Counter,
-    /// Peers that were given up.
-    pub peers_given_up: Counter,
-    /// Suspicions that the suspect has refuted.
-    pub refutations: Counter,
-    /// Suspicions of this node that it has refuted.
-    pub own_refutations: Counter,
-    /// Times that the cluster gave up this node although it was running.
-    pub own_renewals: Counter,
-    /// Times that the failure detector itself was kept from running.
-    pub detector_stalls: Counter,
     /// What anti-entropy counts.
     pub repair: RepairMetrics,
     /// Bridge connections now open.
@@ -268,13 +252,6 @@ impl Metrics {
             counter("hedges_withheld", "Times that a slow read was not hedged, because too many were");
         let shed = counter("shed", "Requests refused for a limit before any work was done");
         let ttl_reaped = counter("ttl_reaped", "Expired values whose payload was reaped");
-        let suspicions = counter("suspicions", "Peers that began to be suspected");
-        let peers_given_up = counter("peers_given_up", "Peers that were up and are counted as down");
-        let refutations = counter("refutations", "Suspicions that the suspect has refuted");
-        let own_refutations = counter("own_refutations", "Suspicions of this node that it has refuted");
-        let own_renewals = counter("own_renewals", "Times that the cluster gave up this node although it was running");
-        let detector_stalls =
-            counter("detector_stalls", "Times that the failure detector itself was kept from running");
         let refused_connections =
             counter("refused_connections", "Bridge connections given up for what was said on them");
         let siblings = Histogram::new(exponential_buckets(1.0, 2.0, 8));
@@ -295,7 +272,7 @@ impl Metrics {
         registry.register("link_errors", "Replica messages without an answer, by peer and reason", link_errors.clone());
         let peers = Family::default();
         registry.register("peer_up", "1 while a member can be reached", peers.clone());
-        let detection = DetectionMetrics::registered_in(&mut registry);
+        let detection = DetectionMetrics::new(&mut registry);
         let read_repairs = Family::default();
         registry.register("read_repairs", "Replicas brought up to date by a read", read_repairs.clone());
         let hint_keys = Family::default();
@@ -335,12 +312,6 @@ impl Metrics {
             hedges_withheld,
             shed,
             ttl_reaped,
-            suspicions,
-            peers_given_up,
-            refutations,
-            own_refutations,
-            own_renewals,
-            detector_stalls,
             repair,
             connections,
             refused_connections,
@@ -371,39 +342,6 @@ impl Metrics {
     /// A member can, or cannot, be reached.
     pub fn peer_up(&self, peer: &NodeId, up: bool) {
         self.peers.get_or_create(&PeerLabel { peer: peer.to_string() }).set(i64::from(up));
-    }
-
-    /// The cluster says this of a member, and none of the other things that it might.
-    pub fn peer_state(&self, peer: &NodeId, state: &'static str, all: [&'static str; 3]) {
-        for other in all {
-            let labels = PeerStateLabels { peer: peer.to_string(), state: other };
-            self.detection.states.get_or_create(&labels).set(i64::from(other == state));
-        }
-    }
-
-    /// A member was probed, and neither it nor anybody on its behalf has answered.
-    pub fn probe_failed(&self, peer: &NodeId) {
-        self.detection.probe_failures.get_or_create(&PeerLabel { peer: peer.to_string() }).inc();
-    }
-
-    /// The pings of a link say this.
-    pub fn link_measured(&self, peer: &NodeId, quality: LinkQuality) {
-        let label = PeerLabel { peer: peer.to_string() };
-        if let Some(round_trip) = quality.round_trip {
-            self.detection.round_trips.get_or_create(&label).set(round_trip.as_secs_f64());
-        }
-        self.detection.losses.get_or_create(&label).set(f64::from(quality.loss_percent) / 100.0);
-    }
-
-    /// The failure detector has sent a message of this many bytes.
-    pub fn gossip_sent(&self, bytes: usize) {
-        self.detection.gossip_messages.inc();
-        self.detection.gossip_bytes.inc_by(bytes as u64);
-    }
-
-    /// How many messages the failure detector has sent, and their bytes.
-    pub fn gossip_totals(&self) -> (u64, u64) {
-        (self.detection.gossip_messages.get(), self.detection.gossip_bytes.get())
     }
 
     /// A replica that was behind has, or has not, been brought up to date.
@@ -461,43 +399,6 @@ impl Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// What the failure detector counts.
-struct DetectionMetrics {
-    states: Family<PeerStateLabels, Gauge>,
-    probe_failures: Family<PeerLabel, Counter>,
-    round_trips: Family<PeerLabel, Gauge<f64, AtomicU64>>,
-    losses: Family<PeerLabel, Gauge<f64, AtomicU64>>,
-    gossip_messages: Counter,
-    gossip_bytes: Counter,
-}
-
-impl DetectionMetrics {
-    fn registered_in(registry: &mut Registry) -> Self {
-        let states = Family::default();
-        registry.register("peer_state", "1 for what the cluster says of a member: up, suspect, down", states.clone());
-        let probe_failures = Family::default();
-        registry.register("probe_failures", "Probes that nobody answered, by peer", probe_failures.clone());
-        let round_trips = Family::default();
-        registry.register_with_unit("link_round_trip", "Mean round trip to a peer", Unit::Seconds, round_trips.clone());
-        let losses = Family::default();
-        registry.register_with_unit(
-            "link_loss",
-            "Pings to a peer that were not answered in time",
-            Unit::Ratios,
-            losses.clone(),
-        );
-        let gossip_messages = Counter::default();
-        registry.register(
-            "gossip_messages",
-            "Messages of the failure detector that were sent",
-            gossip_messages.clone(),
-        );
-        let gossip_bytes = Counter::default();
-        registry.register_with_unit("gossip", "Their size", Unit::Bytes, gossip_bytes.clone());
-        Self { states, probe_failures, round_trips, losses, gossip_messages, gossip_bytes }
     }
 }
 

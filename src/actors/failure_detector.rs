@@ -90,7 +90,7 @@ impl FailureDetector {
         let now = self.now();
         let own_now = self.time.look(now);
         if self.time.stalls() > self.stalls {
-            self.parts.metrics.detector_stalls.inc_by(self.time.stalls() - self.stalls);
+            self.parts.metrics.detection.detector_stalls.inc_by(self.time.stalls() - self.stalls);
             self.stalls = self.time.stalls();
             info!("this process has stalled: what it did not hear meanwhile is held against nobody");
         }
@@ -114,12 +114,12 @@ impl FailureDetector {
     fn carry_out(&mut self, effects: Effects, asking: Option<&NodeId>, own: &Addr<Self>) -> Vec<Bytes> {
         let metrics = &self.parts.metrics;
         effects.refused.iter().for_each(|why| debug!(why, "a rumour was refused"));
-        effects.failed_probes.iter().for_each(|node| metrics.probe_failed(node));
+        effects.failed_probes.iter().for_each(|node| metrics.detection.probe_failed(node));
         if effects.refuted {
-            metrics.own_refutations.inc();
+            metrics.detection.own_refutations.inc();
         }
         if effects.renewed {
-            metrics.own_renewals.inc();
+            metrics.detection.own_renewals.inc();
             warn!(generation = self.swim.own().generation, "the cluster had given up this node, which is back now");
         }
         effects.transitions.iter().for_each(|transition| self.tell(transition));
@@ -136,18 +136,18 @@ impl FailureDetector {
     fn tell(&mut self, Transition { node, from, to }: &Transition) {
         self.standings.state_changed(node, *to);
         let metrics = &self.parts.metrics;
-        metrics.peer_state(node, to.label(), PeerState::ALL.map(PeerState::label));
+        metrics.detection.peer_state(node, to.label(), PeerState::ALL.map(PeerState::label));
         match (from, to) {
             (_, PeerState::Suspect) => {
-                metrics.suspicions.inc();
+                metrics.detection.suspicions.inc();
                 warn!(peer = %node, "suspect: it does not answer, neither directly nor through others");
             }
             (_, PeerState::Down) => {
-                metrics.peers_given_up.inc();
+                metrics.detection.peers_given_up.inc();
                 warn!(peer = %node, "down: it has not been heard of for too long");
             }
             (PeerState::Suspect, PeerState::Up) => {
-                metrics.refutations.inc();
+                metrics.detection.refutations.inc();
                 info!(peer = %node, "up: it has refuted the suspicion");
             }
             (_, PeerState::Up) => info!(peer = %node, "up"),
@@ -182,7 +182,7 @@ impl FailureDetector {
         let rumours = Rumours { from, datagrams, known: self.swim.known(node), row };
         let mut frame = BytesMut::new();
         let encoded = encode(&mut frame, FrameKind::Request, Operation::Gossip.number(), 0, &rumours, usize::MAX);
-        self.parts.metrics.gossip_sent(encoded.map_or(0, |()| frame.len()));
+        self.parts.metrics.detection.gossip_sent(encoded.map_or(0, |()| frame.len()));
         rumours
     }
 
@@ -204,7 +204,11 @@ impl Actor for FailureDetector {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(0);
         for node in self.members.iter().filter(|node| **node != self.parts.own.node) {
-            self.parts.metrics.peer_state(node, PeerState::Down.label(), PeerState::ALL.map(PeerState::label));
+            self.parts.metrics.detection.peer_state(
+                node,
+                PeerState::Down.label(),
+                PeerState::ALL.map(PeerState::label),
+            );
         }
         ctx.run_interval(TICK, |detector, ctx| detector.tick(&ctx.address()));
     }
@@ -238,7 +242,7 @@ impl Handler<LinkMeasured> for FailureDetector {
     /// One link stands for all: they share the way.
     fn handle(&mut self, LinkMeasured { node, worker, quality }: LinkMeasured, _: &mut Self::Context) {
         if worker == self.parts.control_thread {
-            self.parts.metrics.link_measured(&node, quality);
+            self.parts.metrics.detection.link_measured(&node, quality);
             self.standings.measured(&node, quality);
         }
     }

@@ -411,9 +411,8 @@ fn config(plan: &Plan) -> Config {
     config.limits.hints_max_bytes = plan.hints_max_bytes;
     config.hinted_handoff.max_age_s = plan.hints_max_age_s;
     // A mistake that is built in must be found where nothing makes up for it.
-    config.anti_entropy.enabled = plan.defect.is_none();
-    // Often, for a run is short.
-    config.anti_entropy.interval_s = 5;
+    config.anti_entropy.enabled = plan.defect.is_none() && plan.compared_every_s.is_some();
+    config.anti_entropy.interval_s = plan.compared_every_s.unwrap_or(config.anti_entropy.interval_s);
     config.anti_entropy.audit_interval_s = 20;
     config
 }

@@ -33,6 +33,8 @@ pub struct Plan {
     pub nodes: usize,
     /// The ring's partitions.
     pub partitions: u32,
+    /// Replicas compare each partition once in this time; `None`: never.
+    pub compared_every_s: Option<u64>,
     /// Workers of each node.
     pub workers: usize,
     /// N.
@@ -93,6 +95,8 @@ impl Plan {
         Self {
             nodes: rng.random_range(3..=6),
             partitions: PARTITIONS,
+            // Often, for a run is short.
+            compared_every_s: Some(5),
             workers: rng.random_range(1..=2),
             n,
             r,
