@@ -3,6 +3,7 @@
 //! None of them is a switch in the product: each is put in at a seam that a simulation replaces anyway (the disk, the network, the configuration, the
 //! identity of a process).
 
+use super::fault::Fault;
 use super::swarm::Plan;
 
 /// A mistake.
@@ -50,11 +51,21 @@ impl Defect {
         }
     }
 
-    /// Makes room for the mistake in a plan: what a cache would hide is read from the disk.
+    /// Makes room for the mistake in a plan: what a cache would hide is read from the disk, and the faults that bring the mistake to light are
+    /// among those that strike.
     pub(super) fn prepare(self, plan: &mut Plan) {
-        let reads_from_disk = matches!(self, Self::HintGoneBeforeItsAcknowledgement | Self::TombstoneDroppedByAge);
-        if reads_from_disk {
-            plan.cache_bytes = 0;
+        match self {
+            Self::HintGoneBeforeItsAcknowledgement | Self::TombstoneDroppedByAge => plan.cache_bytes = 0,
+            // A disk and a clock that go backwards together.
+            Self::EpochNotDurable if plan.w > 1 => {
+                plan.faults.extend([Fault::StaleDisk, Fault::ClockBeyondLimit].repeat(2))
+            }
+            // The order in which a clock mints says nothing where its disk is set back.
+            Self::ClockNotPersisted => {
+                plan.faults.retain(|fault| !fault.makes_forget());
+                plan.faults.extend([Fault::Crash, Fault::ClockBeyondLimit].repeat(2));
+            }
+            _ => {}
         }
         plan.defect = Some(self);
     }
