@@ -177,11 +177,12 @@ impl NodeTrees {
 }
 
 impl Audit {
-    /// Whether the record, as it is or will be, can be read.
+    /// Whether the record, as it is or will be, can be read. One that is about to go is none.
     fn add(&mut self, key: &Bytes, value: Option<&Bytes>, pending: &Pending) -> bool {
         let at = StorageKey { space: Space::Records, key: key.clone() };
         let siblings = match (pending.latest(&at), value) {
-            (Some(record), _) => record.map(|record| record.siblings.clone()),
+            (Some(None), _) => return true,
+            (Some(Some(record)), _) => Some(record.siblings.clone()),
             (None, value) => value.and_then(|bytes| StoredRecord::from_bytes(bytes)).map(|record| record.siblings),
         };
         let Some(siblings) = siblings else { return false };

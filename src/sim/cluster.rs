@@ -36,6 +36,9 @@ use crate::storage::{Batch, CommitterSource, MemoryStorage, Persist, ScanRange, 
 /// The cluster's name.
 const NAME: &str = "simulated";
 
+/// Often, for a run is short.
+const WALK_INTERVAL_S: u64 = 5;
+
 /// Why a run could not be made. Says nothing about the product.
 #[derive(Debug, thiserror::Error)]
 pub enum SimError {
@@ -410,6 +413,8 @@ fn config(plan: &Plan) -> Config {
     config.storage.cache_bytes = plan.cache_bytes;
     config.limits.hints_max_bytes = plan.hints_max_bytes;
     config.hinted_handoff.max_age_s = plan.hints_max_age_s;
+    config.garbage.tombstones_min_age_s = plan.tombstones_min_age_s;
+    config.garbage.walk_interval_s = WALK_INTERVAL_S;
     // A mistake that is built in must be found where nothing makes up for it.
     config.anti_entropy.enabled = plan.defect.is_none() && plan.compared_every_s.is_some();
     config.anti_entropy.interval_s = plan.compared_every_s.unwrap_or(config.anti_entropy.interval_s);

@@ -4,7 +4,7 @@
 //! identity of a process).
 
 use super::fault::Fault;
-use super::swarm::Plan;
+use super::swarm::{Plan, TOMBSTONES_KEPT_S};
 
 /// A mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +66,10 @@ impl Defect {
                 plan.faults.extend([Fault::Crash, Fault::ClockBeyondLimit].repeat(2));
             }
             _ => {}
+        }
+        // A disk that is set back does not know the deletes that came after its copy was made.
+        if plan.faults.contains(&Fault::StaleDisk) {
+            plan.tombstones_min_age_s = TOMBSTONES_KEPT_S;
         }
         plan.defect = Some(self);
     }
