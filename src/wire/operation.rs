@@ -103,5 +103,5 @@ operations! {
     /// Admin: how far anti-entropy is.
     DescribeRepair = 46, repair::DescribeRepair => repair::RepairStatus, admin::AdminError;
     /// Admin: run, pause or resume it.
-    ControlRepair = 47, repair::ControlRepair => repair::RepairStatus, admin::AdminError;
+    ControlRepair = 47, repair::ControlRepair => repair::RepairStatus, repair::ControlRepairError;
 }

@@ -26,8 +26,8 @@ use slipring::messages::cluster::{ClusterIdentity, FoundedCluster, MemberAddress
 use slipring::messages::detection::{DescribeLinks, Gossip, Rumours};
 use slipring::messages::hints::HintsPending;
 use slipring::messages::repair::{
-    BucketSlice, ControlRepair, DescribeRepair, DistrustTree, ListBuckets, PeerRepair, ReadLeaves, ReadRoot,
-    RepairAction, RepairError, RepairRun, RepairStatus, RootState,
+    BucketSlice, ControlRepair, ControlRepairError, DescribeRepair, DistrustTree, ListBuckets, PeerRepair, ReadLeaves,
+    ReadRoot, RepairAction, RepairError, RepairRun, RepairStatus, RootState,
 };
 use slipring::messages::replica::{
     CompareReplica, CoordinateWrite, CoordinateWriteError, ReadReplica, ReadReplicaError, ScanReplica, ScanSlice, Slot,
@@ -401,5 +401,7 @@ pub fn repair_operations(records: &mut Records) {
         speed_percent: 50.0,
     };
     records.operation(&DescribeRepair, &status, &[AdminError::Stopping]);
-    records.operation(&ControlRepair { action: RepairAction::Pause }, &status, &[AdminError::Stopping]);
+    let not_durable = ControlRepairError::NotDurable { reason: "disk full".to_owned() };
+    let errors = [ControlRepairError::Stopping, not_durable];
+    records.operation(&ControlRepair { action: RepairAction::Pause }, &status, &errors);
 }

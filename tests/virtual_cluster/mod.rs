@@ -80,6 +80,7 @@ pub struct VirtualCluster {
     inflight_max: usize,
     hints: HintBounds,
     lives: Vec<u64>,
+    repair_lives: Arc<AtomicU64>,
 }
 
 impl VirtualCluster {
@@ -117,6 +118,7 @@ impl VirtualCluster {
             metrics: Metrics::new(),
             repairs: Vec::new(),
             lives: vec![0; count],
+            repair_lives: Arc::default(),
             nodes: Vec::new(),
             coordinators: Vec::new(),
             handoffs: BTreeMap::new(),
@@ -234,9 +236,14 @@ impl VirtualCluster {
                 }
             });
         }
-        // Those of processes that have ended: an actor that knows itself does not stop for want of others.
-        self.repairs.iter().for_each(|old| old.do_send(ControlRepair { action: RepairAction::Pause }));
+        self.end_repair();
         self.repairs = (0..self.names.len()).map(|at| self.start_repairer(at, interval_s)).collect();
+    }
+
+    /// The processes of anti-entropy end, and write nothing any more. An actor that knows itself does not stop for want of others.
+    pub fn end_repair(&mut self) {
+        self.repair_lives.fetch_add(1, Ordering::Relaxed);
+        self.repairs.iter().for_each(|old| old.do_send(ControlRepair { action: RepairAction::Pause }));
     }
 
     fn start_repairer(&self, at: usize, interval_s: u64) -> Addr<AntiEntropy> {
@@ -255,7 +262,12 @@ impl VirtualCluster {
             audit_interval_s: interval_s,
             rates: [100_000, 1 << 30],
             storage: Arc::new(self.disks[at].clone()),
-            committer: Box::new(MarksAtOnce { disk: self.disks[at].clone(), committed }),
+            committer: Box::new(MarksAtOnce {
+                disk: self.disks[at].clone(),
+                committed,
+                life: self.repair_lives.load(Ordering::Relaxed),
+                lives: Arc::clone(&self.repair_lives),
+            }),
             wall: Arc::new(move || clock.load(Ordering::Relaxed)),
             seed: at as u64,
             metrics: self.metrics.clone(),
@@ -434,10 +446,16 @@ impl Committer for AtOnce {
 struct MarksAtOnce {
     disk: MemoryStorage,
     committed: Recipient<MarksWritten>,
+    /// Which of the lives it belongs to; the last one is under way.
+    life: u64,
+    lives: Arc<AtomicU64>,
 }
 
 impl Committer for MarksAtOnce {
     fn submit(&self, ticket: u64, batch: Batch) {
+        if self.life != self.lives.load(Ordering::Relaxed) {
+            return;
+        }
         let result = self.disk.commit(&batch, Persist::Sync);
         self.committed.do_send(MarksWritten(CommitOutcome { first: ticket, last: ticket, result }));
     }
