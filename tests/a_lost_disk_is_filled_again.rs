@@ -12,15 +12,11 @@ use slipring::dynamo::merkle::{Digest, LEAVES, leaf_of};
 use slipring::dynamo::record_key::RecordKey;
 use slipring::dynamo::tree_log::{SLOTS, TREE_PREFIX, TreeLog};
 use slipring::dynamo::tree_recovery::{Standing, recover};
-use slipring::messages::repair::{ControlRepair, DescribeRepair, RepairAction, RepairStatus};
+use slipring::messages::repair::RepairAction;
 use slipring::messages::replica::StoredRecord;
 use slipring::storage::{EngineOptions, FjallStorage, ScanRange, Space, Storage};
 
 const KEYS: usize = 400;
-
-async fn status(node: &Node) -> RepairStatus {
-    node.admin().await.request(&DescribeRepair).await.expect("it answers")
-}
 
 async fn fill(cluster: &Cluster, keys: usize, value: &str) {
     let client = cluster.nodes[0].client().await;
@@ -31,12 +27,8 @@ async fn fill(cluster: &Cluster, keys: usize, value: &str) {
 
 /// Every range of this node has been verified since it was asked.
 async fn verify_all(node: &Node) {
-    let admin = node.admin().await;
-    admin.request(&ControlRepair { action: RepairAction::Run }).await.expect("it answers");
-    eventually("every range is verified", async || {
-        status(node).await.run.is_some_and(|run| run.total > 0 && run.done == run.total)
-    })
-    .await;
+    node.control_repair(RepairAction::Run).await;
+    node.wait_until_run_is_over().await;
 }
 
 /// All records on a disk, by key.
@@ -85,7 +77,7 @@ async fn a_node_without_its_disk_becomes_equal_with_no_reads() {
     assert!(moved >= KEYS as f64, "{moved} records were moved");
     assert_eq!(cluster.metric_sum("slipring_read_repairs_total"), 0.0);
     for node in &cluster.nodes {
-        let status = status(node).await;
+        let status = node.repair_status().await;
         assert_eq!(status.peers.len(), 2, "{status:?}");
         assert!(status.peers.iter().all(|peer| peer.reachable && peer.ranges == 256), "{status:?}");
     }

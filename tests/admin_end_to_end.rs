@@ -119,8 +119,18 @@ fn the_cluster_is_described() {
     let repair = ask(node, &["repair", "status"]);
     assert_eq!((&repair["enabled"], &repair["paused"], &repair["run"]), (&json!(true), &json!(false), &Value::Null));
     assert_eq!(ask(node, &["repair", "pause"])["paused"], json!(true));
+    let warned = || {
+        let warnings = ask(node, &["status"])["warnings"].clone();
+        warnings
+            .as_array()
+            .expect("a list")
+            .iter()
+            .any(|said| said.as_str().is_some_and(|said| said.contains("repair is paused")))
+    };
+    assert!(warned());
     assert_eq!(ask(node, &["repair", "run"])["run"]["done"], json!(0), "paused, it does not wait");
     assert_eq!(ask(node, &["repair", "resume"])["paused"], json!(false));
+    assert!(!warned());
     assert_eq!(ask(node, &["repair", "run"])["run"]["total"], json!(0), "nobody to compare with");
     assert_eq!(ask(node, &["tables"])[0], ask(node, &["describe", "kv"]));
     assert_eq!(ask(node, &["metrics", "slipring_build"])[0]["name"], "slipring_build_info");
@@ -131,6 +141,25 @@ fn the_cluster_is_described() {
     }
     let watched = admin(node, &["watch", "1", "--count", "2", "describe", "kv", "--json"]);
     assert_eq!(watched.out.lines().count(), 2);
+}
+
+/// Whoever looks at `status` learns that replicas which differ stay different.
+#[test]
+fn a_pause_survives_kill_and_status_says_what_is_not_repaired() {
+    let mut cluster = Cluster::start(1);
+    assert_eq!(ask(&cluster.nodes[0], &["repair", "pause"])["paused"], json!(true));
+    cluster.nodes[0].restart();
+    let node = &cluster.nodes[0];
+    node.wait_until_ready();
+    assert_eq!(ask(node, &["repair", "status"])["paused"], json!(true));
+    let said = admin(node, &["status"]);
+    assert!(said.out.contains("warning     repair is paused on this node"), "{}", said.out);
+    cluster.nodes[0].set("anti_entropy.enabled", "false");
+    cluster.nodes[0].restart();
+    let node = &cluster.nodes[0];
+    node.wait_until_ready();
+    let said = admin(node, &["status"]);
+    assert!(said.out.contains("warning     repair is off on this node"), "{}", said.out);
 }
 
 #[test]

@@ -196,6 +196,17 @@ fn the_status() {
 }
 
 #[test]
+fn a_status_with_several_warnings() {
+    let said =
+        ["3 range(s) differ from what b should hold, or may: see `repair status` and `hints`", "repair is paused"];
+    let view = StatusView::from(Status { warnings: said.map(str::to_owned).to_vec(), ..status() });
+    let shown = text(&view);
+    let warnings: Vec<&str> = shown.lines().filter(|line| line.starts_with("warning")).collect();
+    assert_eq!(warnings, said.map(|warning| format!("warning     {warning}")));
+    assert!(json(&view).ends_with(&format!(r#""warnings":["{}","{}"]}}"#, said[0], said[1])), "{}", json(&view));
+}
+
+#[test]
 fn hints() {
     let row = |name, keys, state, eta_s: Option<u64>, dirty_ranges| HintsRow {
         pending: HintsPending { target: node(name), keys, bytes: keys * 80 },

@@ -12,9 +12,10 @@ use slipring::client::{Client, ConnectError, ConnectOptions};
 use slipring::dynamo::node_id::NodeId;
 use slipring::dynamo::record_key::RecordKey;
 use slipring::dynamo::ring::PartitionId;
+use slipring::dynamo::swim::KnownLife;
 use slipring::messages::TraceId;
 use slipring::messages::admin::DescribeStatus;
-use slipring::messages::detection::DescribeLinks;
+use slipring::messages::detection::{DescribeLinks, Gossip, Rumours};
 use slipring::messages::replica::{ReadReplica, Slot};
 use slipring::wire::frame::{Frame, FrameKind, encode};
 use slipring::wire::handshake::{HandshakeError, Hello, PROTOCOL_VERSION, Refusal, Role, Secret, Welcome, dial};
@@ -255,6 +256,33 @@ async fn a_peer_may_not_do_what_clients_and_admins_do() {
         victim.wait_for_log(&format!("{operation} is not for the role `peer`"), operation);
         victim.is_unharmed(operation).await;
     }
+}
+
+/// Rumours count for whom they name: who came in as one member may not speak for another.
+#[tokio::test]
+async fn a_peer_may_not_speak_for_another() {
+    let victim = Victim::start(3, &[]).await;
+    let gossip = |from: &str| {
+        let from = NodeId::new(from).expect("a name");
+        let rumours = Rumours { from, datagrams: Vec::new(), known: KnownLife::default(), row: None };
+        frame(1, Operation::Gossip.number(), &packed(&Gossip(rumours)))
+    };
+    let refusals = || victim.node().metric_sum("slipring_refused_connections_total") as usize;
+    let before = refusals();
+    let mut stream = victim.introduced(victim.peer_role().await).await;
+    stream.write_all(&gossip("n1")).await.expect("it can be sent");
+    let reply = next_frame(&mut stream).await;
+    assert_eq!((reply.kind, reply.operation), (FrameKind::Reply, Operation::Gossip.number()), "under its own name");
+    assert_eq!(refusals(), before);
+    for (place, claimed) in ["n2", "n0", "stranger"].into_iter().enumerate() {
+        let mut stream = victim.introduced(victim.peer_role().await).await;
+        stream.write_all(&gossip(claimed)).await.expect("it can be sent");
+        assert!(read_to_end(&mut stream, claimed).await.is_empty(), "{claimed}: it is not answered");
+        victim.wait_for_log(&format!("n1 claims to be {claimed}"), claimed);
+        victim.node().wait_until("counts it", || refusals() == before + place + 1);
+        victim.is_unharmed(claimed).await;
+    }
+    victim.cluster.wait_until_connected();
 }
 
 /// What is not asked is not an error: an answer to nothing is dropped, and a ping is answered.

@@ -1,5 +1,5 @@
 //! Links that are slow, break in the middle of a frame, end early, or come and go. Whatever was acknowledged is there in the end, the cluster goes on
-//! serving, and every connection comes back by itself.
+//! serving, every connection comes back by itself, and the replicas end up equal.
 
 mod cluster;
 mod fault_proxy;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use cluster::Cluster;
 use fault_proxy::FaultProxy;
-use history::load::{Load, settings};
+use history::load::{Load, block_on, settings};
 
 /// Of all pairs of nodes, the one whose turn it is.
 fn pair(cluster: &Cluster, turn: usize) -> (&str, &str) {
@@ -17,13 +17,14 @@ fn pair(cluster: &Cluster, turn: usize) -> (&str, &str) {
     (&cluster.nodes[from].name, &cluster.nodes[to].name)
 }
 
-/// Ends the load: what was acknowledged is there, through every node.
+/// Ends the load: what was acknowledged is there, through every node, and all of them hold the same.
 fn check(load: Load, cluster: &mut Cluster) {
     // R + W > N, and with three nodes there is no stand-in: every read must be complete.
     let history = load.stop(cluster, |_| {});
     println!("{}", history.summary());
     history.assert_consistent(0);
     cluster.nodes.iter().for_each(cluster::Node::assert_unharmed);
+    block_on(cluster.wait_until_replicas_are_equal());
 }
 
 #[test]

@@ -10,11 +10,19 @@ use std::time::Duration;
 use actix::{Actor, Context, Handler};
 use slipring::dynamo::claim::claim;
 use slipring::dynamo::hint::HintBounds;
+use slipring::dynamo::hlc::HlcTime;
+use slipring::dynamo::node_id::NodeId;
+use slipring::dynamo::preference_list::Role;
 use slipring::dynamo::ring::Member;
-use slipring::messages::client::{FailureReason, PutError, WriteOutcome};
+use slipring::dynamo::siblings::{Change, Mint, Siblings};
+use slipring::dynamo::version::{Dot, ReplicaId, VersionVector};
+use slipring::item::Conflict;
+use slipring::messages::TraceId;
+use slipring::messages::client::{FailureReason, PutError, WhereReplica, WriteOutcome};
 use slipring::messages::hints::DirtyRange;
 use slipring::messages::repair::{MarkDirty, MarkDirtyError};
-use slipring::messages::replica::{CoordinateWriteError, WriteReplicaError};
+use slipring::messages::replica::{CoordinateWriteError, Slot, WriteReplica, WriteReplicaError};
+use slipring::messages::together::Together;
 use slipring::metrics::HintLoss;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::sleep;
@@ -146,6 +154,127 @@ async fn what_is_not_kept_does_not_count_toward_w() {
             matches!(reason, FailureReason::Coordinate(CoordinateWriteError::HintsFull { .. }))
         };
         assert!(failures.iter().any(|failure| full(&failure.reason)), "{failures:?}");
+    })
+    .await;
+}
+
+/// From now on this node has no room for anything more for `target`.
+async fn fill_hints(cluster: &VirtualCluster, at: usize, target: usize) {
+    let time = HlcTime::from_unix_ms(cluster.clock.load(Ordering::Relaxed));
+    let replica = ReplicaId { directory: 99, epoch: 1 << 32 };
+    let waiting = cluster.hint_survey(at).await.waiting;
+    let held = waiting.iter().find(|waiting| waiting.pending.target == cluster.names[target]);
+    let free = LITTLE.max_bytes - held.map_or(0, |held| held.pending.bytes);
+    let big = vec![0; usize::try_from(free).expect("few")];
+    let mut siblings = Siblings::default();
+    let change = Change { value: Some(big.into()), expires_at_ms: None };
+    siblings.write(&VersionVector::new(), Mint { dot: Dot { replica, time }, since: time }, change);
+    let (together, answer) = Together::alone(WriteReplica {
+        trace: TraceId::default(),
+        key: cluster.record_key("big"),
+        slot: Slot::HintFor(cluster.names[target].clone()),
+        siblings,
+        conflict: Conflict::Siblings,
+    });
+    cluster.nodes[at].do_send(together);
+    answer.await.expect("the node lives").expect("there is room for it");
+}
+
+/// Who keeps a hint of this key for whom.
+async fn keepers(cluster: &VirtualCluster, through: usize, key: &str) -> BTreeSet<(String, String)> {
+    let place = cluster.place(through, key).await;
+    let hint = |replica: &WhereReplica| match &replica.role {
+        Role::Fallback { for_node } if replica.holds.as_ref().is_ok_and(|held| !held.versions().is_empty()) => {
+            Some((replica.node.to_string(), for_node.to_string()))
+        }
+        _ => None,
+    };
+    place.replicas.iter().filter_map(hint).collect()
+}
+
+/// The stand-ins of a key, as things are, and for whom each of them stands in.
+async fn stand_ins(cluster: &VirtualCluster, through: usize, key: &str) -> Vec<(usize, usize)> {
+    let at = |node: &NodeId| cluster.names.iter().position(|name| name == node).expect("a member");
+    let place = cluster.place(through, key).await;
+    let stand_in = |replica: &WhereReplica| match &replica.role {
+        Role::Primary => None,
+        Role::Fallback { for_node } => Some((at(&replica.node), at(for_node))),
+    };
+    place.replicas.iter().filter_map(stand_in).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_a_stand_in_is_full_the_next_one_stands_in() {
+    on_one_thread(async {
+        let mut cluster = VirtualCluster::start_with_hints(6, (3, 2, 3), true, LITTLE);
+        let primaries = cluster.primaries("k");
+        let (here, away) = (primaries[0], primaries[2]);
+        let alive: Vec<usize> = (0..6).filter(|at| *at != away).collect();
+        cluster.see(&alive).await;
+        let [(chosen, _)] = stand_ins(&cluster, here, "k").await[..] else { panic!("one stands in") };
+        fill_hints(&cluster, chosen, away).await;
+        cluster.put(here, "k", &value(1), None).await.expect("two primaries and the second stand-in hold it");
+        settled().await;
+        let kept = keepers(&cluster, here, "k").await;
+        let [(keeper, owner)] = &kept.iter().collect::<Vec<_>>()[..] else { panic!("one hint: {kept:?}") };
+        let keeper = cluster.names.iter().position(|name| name.as_str() == keeper).expect("a member");
+        assert!(keeper != chosen && !primaries.contains(&keeper), "{kept:?}");
+        assert_eq!(owner, cluster.names[away].as_str());
+
+        // And the next but one; with nobody left the write says who was asked last.
+        fill_hints(&cluster, keeper, away).await;
+        cluster.put(here, "k", &value(2), None).await.expect("two primaries and the third stand-in hold it");
+        let last =
+            alive.iter().find(|at| ![chosen, keeper].contains(*at) && !primaries.contains(*at)).expect("six nodes");
+        fill_hints(&cluster, *last, away).await;
+        let refused = cluster.put(here, "k", &value(3), None).await;
+        let Err(PutError::QuorumNotReached { needed: 3, got: 2, failures, outcome: WriteOutcome::Unknown }) = refused
+        else {
+            panic!("{refused:?}");
+        };
+        let full = |reason: &FailureReason| matches!(reason, FailureReason::Write(WriteReplicaError::HintsFull { .. }));
+        assert!(
+            failures.len() == 1 && failures[0].node == cluster.names[*last] && full(&failures[0].reason),
+            "{failures:?}"
+        );
+
+        // What the others kept is handed over like any hint.
+        (0..6).filter(|at| *at != away).for_each(|at| cluster.start_handoff(at, None));
+        cluster.see(&(0..6).collect::<Vec<_>>()).await;
+        settled().await;
+        let held = cluster.get(away, "k", 1).await.expect("it answers");
+        assert_eq!(values(&held).len(), 3, "the coordinator kept the third");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_all_stand_ins_are_full_and_no_primary_is_left_the_next_ones_mint() {
+    on_one_thread(async {
+        let mut cluster = VirtualCluster::start_with_hints(8, (3, 2, 2), true, LITTLE);
+        let primaries = cluster.primaries("k");
+        let alive: Vec<usize> = (0..8).filter(|at| !primaries.contains(at)).collect();
+        cluster.see(&alive).await;
+        let chosen = stand_ins(&cluster, alive[0], "k").await;
+        assert_eq!(chosen.len(), 3);
+        for (at, away) in &chosen {
+            fill_hints(&cluster, *at, *away).await;
+        }
+        for through in &alive {
+            let outcome = cluster.put(*through, "k", &value(1), None).await;
+            outcome.unwrap_or_else(|error| panic!("two more stand in, through n{through}: {error}"));
+        }
+        settled().await;
+        let kept = keepers(&cluster, alive[0], "k").await;
+        for (_, away) in &chosen[..2] {
+            let is_chosen = |name: &str| chosen.iter().any(|(at, _)| cluster.names[*at].as_str() == name);
+            let spare =
+                |(keeper, owner): &&(String, String)| *owner == cluster.names[*away].as_str() && !is_chosen(keeper);
+            assert_eq!(kept.iter().filter(spare).count(), 1, "n{away}: {kept:?}");
+        }
+        // There are no more than two.
+        let refused = cluster.put_w(alive[0], "k", &value(2), None, Some(3)).await;
+        assert!(matches!(refused, Err(PutError::QuorumNotReached { needed: 3, got: 2, .. })), "{refused:?}");
     })
     .await;
 }

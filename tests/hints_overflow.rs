@@ -61,6 +61,8 @@ async fn writes_go_on_past_the_bound_and_what_is_missing_is_remembered() {
     for part in ["FOR", "target down", "n2 misses writes of ", "that no hint will bring"] {
         assert!(said.contains(part), "`{part}` is not in:\n{said}");
     }
+    let said = admin(&cluster.nodes[0], &["status"]);
+    assert!(said.contains("range(s) differ from what n2 should hold"), "{said}");
     let said: serde_json::Value = serde_json::from_str(&admin(&cluster.nodes[0], &["hints", "--json"])).expect("JSON");
     assert_eq!(said[0]["target"], "n2");
     assert_eq!((&said[0]["state"], &said[0]["eta_s"]), (&"target_down".into(), &serde_json::Value::Null));

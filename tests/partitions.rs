@@ -37,6 +37,8 @@ async fn all_hold(cluster: &Cluster, expected: &[&str], repaired: f64) {
     }
     assert_eq!(repairs(cluster), repaired, "no read was needed");
     assert_eq!(cluster.metric_sum("slipring_hints_dropped_total"), 0.0);
+    // Not only the values, and not only of these keys.
+    cluster.wait_until_replicas_are_equal().await;
 }
 
 async fn minority_serves_itself(alone: &Client) {

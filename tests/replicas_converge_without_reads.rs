@@ -7,7 +7,9 @@ use std::time::Duration;
 use actix::Addr;
 use slipring::actors::anti_entropy::AntiEntropy;
 use slipring::dynamo::ring::PartitionId;
-use slipring::messages::repair::{ControlRepair, DescribeRepair, MarkDirty, RepairAction, RepairStatus};
+use slipring::messages::repair::{
+    ControlRepair, ControlRepairError, DescribeRepair, MarkDirty, RepairAction, RepairStatus,
+};
 use slipring::storage::{Batch, Persist, Space, Storage};
 use tokio::time::sleep;
 use virtual_cluster::{Link, VirtualCluster, on_one_thread};
@@ -33,6 +35,15 @@ async fn intervals(count: u64) {
 
 async fn status(repair: &Addr<AntiEntropy>) -> RepairStatus {
     repair.send(DescribeRepair).await.expect("it lives").expect("it answers")
+}
+
+/// What all say to this.
+async fn control_all(cluster: &VirtualCluster, action: RepairAction) -> Vec<RepairStatus> {
+    let mut told = Vec::new();
+    for repair in &cluster.repairs {
+        told.push(repair.send(ControlRepair { action }).await.expect("it lives").expect("it is written down"));
+    }
+    told
 }
 
 /// Writes of which one replica hears nothing, not even as a hint.
@@ -171,21 +182,58 @@ async fn paused_it_moves_nothing_and_resumed_it_does() {
     on_one_thread(async {
         let mut cluster = VirtualCluster::start(3, (3, 2, 2), false);
         cluster.start_repair(INTERVAL_S);
-        for repair in &cluster.repairs {
-            let told = repair.send(ControlRepair { action: RepairAction::Pause }).await.expect("it lives");
-            assert!(told.expect("it answers").paused);
-        }
+        let told = control_all(&cluster, RepairAction::Pause).await;
+        assert!(told.iter().all(|status| status.paused));
         written_without(&cluster, 2, 20).await;
         intervals(3).await;
         assert!(!equal(&cluster, 20));
-        for repair in &cluster.repairs {
-            repair.do_send(ControlRepair { action: RepairAction::Resume });
-            repair.do_send(ControlRepair { action: RepairAction::Run });
-        }
+        control_all(&cluster, RepairAction::Resume).await;
+        control_all(&cluster, RepairAction::Run).await;
         intervals(1).await;
         assert!(equal(&cluster, 20));
         let run = status(&cluster.repairs[0]).await.run.expect("a run");
         assert_eq!((run.done, run.eta_s), (run.total, Some(0)));
+    })
+    .await;
+}
+
+/// An operator who has paused it finds it paused, whatever has happened to the process since.
+#[tokio::test(start_paused = true)]
+async fn a_pause_outlives_its_process_and_ends_when_it_is_told() {
+    on_one_thread(async {
+        let mut cluster = VirtualCluster::start(3, (3, 2, 2), false);
+        cluster.start_repair(INTERVAL_S);
+        control_all(&cluster, RepairAction::Pause).await;
+        written_without(&cluster, 2, 10).await;
+        (0..3).for_each(|at| cluster.crash(at));
+        cluster.start_repair(INTERVAL_S);
+        intervals(3).await;
+        assert!(!equal(&cluster, 10));
+        for repair in &cluster.repairs {
+            assert!(status(repair).await.paused);
+        }
+        control_all(&cluster, RepairAction::Resume).await;
+        (0..3).for_each(|at| cluster.crash(at));
+        cluster.start_repair(INTERVAL_S);
+        intervals(2).await;
+        assert!(equal(&cluster, 10));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_the_disk_does_not_take_is_not_promised() {
+    on_one_thread(async {
+        let mut cluster = VirtualCluster::start(3, (3, 2, 2), false);
+        cluster.start_repair(INTERVAL_S);
+        cluster.disks[0].set_full(true);
+        let repair = cluster.repairs[0].clone();
+        let told = repair.send(ControlRepair { action: RepairAction::Pause }).await.expect("it lives");
+        assert!(matches!(told, Err(ControlRepairError::NotDurable { .. })), "{told:?}");
+        assert!(status(&repair).await.paused, "it is done for now");
+        cluster.disks[0].set_full(false);
+        cluster.start_repair(INTERVAL_S);
+        assert!(!status(&cluster.repairs[0]).await.paused, "as it was told");
     })
     .await;
 }
@@ -212,6 +260,7 @@ async fn a_dirty_mark_outlives_its_process() {
                 .expect("it lives")
                 .unwrap_or_else(|error| panic!("{at}: {error}"));
         }
+        control_all(&cluster, RepairAction::Resume).await;
         cluster.start_repair(LONG_S);
         sleep(Duration::from_secs(30)).await;
         assert!(equal(&cluster, 1));

@@ -1,17 +1,20 @@
 //! Answers an operator's questions about the node: what `status` and `metrics` show.
 //!
-//! Bridge sessions speak to it, and HTTP's `/metrics`; it asks `HintedHandoff` and `RingManager`. It changes nothing.
+//! Bridge sessions speak to it, and HTTP's `/metrics`; it asks `HintedHandoff`, `AntiEntropy` and `RingManager`. It changes nothing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, Recipient, ResponseFuture};
 use tokio::time::Instant;
 
+use crate::dynamo::node_id::NodeId;
 use crate::dynamo::quorum::Quorum;
-use crate::messages::admin::{AdminError, DescribeStatus, ReadMetrics, Status};
+use crate::messages::admin::{AdminError, DescribeHints, DescribeStatus, HintsRow, ReadMetrics, Status};
 use crate::messages::cluster::{ReadView, View};
 use crate::messages::hints::{CountHints, HintsPending};
+use crate::messages::repair::{DescribeRepair, RepairStatus};
 use crate::metrics::Metrics;
 use crate::storage::Storage;
 
@@ -25,6 +28,10 @@ pub struct AdminParts {
     pub view: Recipient<ReadView>,
     /// Counts the hints.
     pub hints: Recipient<CountHints>,
+    /// Knows what nodes miss that no hint will bring.
+    pub lost_hints: Recipient<DescribeHints>,
+    /// Knows which ranges differ.
+    pub repair: Recipient<DescribeRepair>,
     /// Knows how full the disk is.
     pub storage: Arc<dyn Storage>,
     /// The cluster's name.
@@ -73,7 +80,11 @@ impl Handler<DescribeStatus> for AdminSession {
         Box::pin(async move {
             let view = parts.view.send(ReadView).await.map_err(|_| AdminError::Stopping)?;
             let hints = parts.hints.send(CountHints).await.map_err(|_| AdminError::Stopping)?;
-            Ok(status(&parts, &view, hints, uptime_s))
+            let lost_hints = parts.lost_hints.send(DescribeHints).await.map_err(|_| AdminError::Stopping)??;
+            let repair = parts.repair.send(DescribeRepair).await.map_err(|_| AdminError::Stopping)??;
+            let mut status = status(&parts, &view, hints, uptime_s);
+            status.warnings.extend(warnings_of_repair(&repair, &lost_hints));
+            Ok(status)
         })
     }
 }
@@ -137,3 +148,36 @@ fn warnings(view: &View, effective: Quorum, read_only: bool, hints: &[HintsPendi
     }
     warnings
 }
+
+fn warnings_of_repair(repair: &RepairStatus, lost_hints: &[HintsRow]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    // What a node misses is passed on from hinted handoff to anti-entropy, and for a moment known to both.
+    let mut dirty: BTreeMap<&NodeId, u64> = BTreeMap::new();
+    let known = repair.peers.iter().map(|peer| (&peer.peer, peer.dirty));
+    let kept = lost_hints.iter().map(|row| (&row.pending.target, u64::from(row.dirty_ranges)));
+    for (node, ranges) in known.chain(kept).filter(|(_, ranges)| *ranges > 0) {
+        let most = dirty.entry(node).or_default();
+        *most = ranges.max(*most);
+    }
+    if !dirty.is_empty() {
+        let ranges: u64 = dirty.values().sum();
+        let nodes: Vec<&str> = dirty.keys().map(|node| node.as_str()).collect();
+        let nodes = nodes.join(", ");
+        warnings.push(format!(
+            "{ranges} range(s) differ from what {nodes} should hold, or may: see `repair status` and `hints`"
+        ));
+    }
+    if !repair.enabled {
+        warnings.push(
+            "repair is off on this node (anti_entropy.enabled = false): what differs stays so until it is read"
+                .to_owned(),
+        );
+    } else if repair.paused {
+        warnings.push("repair is paused on this node: `repair resume` lets it go on".to_owned());
+    }
+    warnings
+}
+
+#[cfg(test)]
+#[path = "admin_session_tests.rs"]
+mod tests;

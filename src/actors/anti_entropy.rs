@@ -18,7 +18,7 @@ use tracing::info;
 
 use super::exchange_range::compare_due;
 use super::node::WallClock;
-use super::repair_marks::{MarksWritten, RepairMarks};
+use super::repair_marks::{MarksWritten, RepairMarks, Written, was_paused};
 use super::repair_recipients::RepairRecipients;
 use crate::dynamo::exchange::Schedule;
 use crate::dynamo::latency::LatencyCounts;
@@ -30,8 +30,8 @@ use crate::messages::admin::AdminError;
 use crate::messages::cluster::{View, ViewChanged};
 use crate::messages::hints::HintedPartitions;
 use crate::messages::repair::{
-    AuditPartition, ControlRepair, DescribeRepair, MarkDirty, MarkDirtyError, PeerRepair, RepairAction, RepairRun,
-    RepairStatus,
+    AuditPartition, ControlRepair, ControlRepairError, DescribeRepair, MarkDirty, MarkDirtyError, PeerRepair,
+    RepairAction, RepairRun, RepairStatus,
 };
 use crate::messages::together::Together;
 use crate::metrics::Metrics;
@@ -121,11 +121,12 @@ struct Run {
 }
 
 impl AntiEntropy {
-    /// Reads what earlier lives have verified and marked.
+    /// Reads what earlier lives have verified and marked, and whether they were paused.
     pub fn open(parts: AntiEntropyParts) -> Result<Self, ReadError> {
         let now_ms = (parts.wall)();
         let mut schedule = Schedule::new(parts.interval_s.saturating_mul(1_000));
         schedule.follow(&parts.view.ring, &parts.view.local, now_ms);
+        let paused = was_paused(parts.storage.as_ref())?;
         let marks = RepairMarks::load(parts.storage.as_ref(), parts.committer, &mut schedule, now_ms)?;
         let workshop = Workshop {
             view: RefCell::new(parts.view),
@@ -142,7 +143,7 @@ impl AntiEntropy {
             enabled: parts.enabled,
             interval_s: parts.interval_s,
             pace: RefCell::new(Pace::new(parts.rates, 0)),
-            paused: Cell::new(false),
+            paused: Cell::new(paused),
             stopped: Cell::new(false),
             run: RefCell::default(),
             wall: parts.wall,
@@ -278,18 +279,25 @@ impl Workshop {
         }
     }
 
-    fn control(&self, action: RepairAction) {
+    /// Does it at once. What a restart would undo is written down as well.
+    fn control(&self, action: RepairAction) -> Option<Written> {
         info!(?action, "anti-entropy is told by an operator");
         match action {
-            RepairAction::Pause => self.paused.set(true),
-            RepairAction::Resume => self.paused.set(false),
+            RepairAction::Pause => Some(self.pause(true)),
+            RepairAction::Resume => Some(self.pause(false)),
             RepairAction::Run => {
                 let now_ms = self.now_ms();
                 let mut schedule = self.schedule.borrow_mut();
                 schedule.peers().iter().for_each(|peer| schedule.expect_all(peer, now_ms));
                 *self.run.borrow_mut() = Some(Run { asked_ms: now_ms, asked: Instant::now(), took: None });
+                None
             }
         }
+    }
+
+    fn pause(&self, paused: bool) -> Written {
+        self.paused.set(paused);
+        self.marks.borrow_mut().paused(paused)
     }
 }
 
@@ -351,8 +359,9 @@ impl Handler<MarkDirty> for AntiEntropy {
         }
         let written = self.0.marks.borrow_mut().dirty(&peer, partition);
         Box::pin(async move {
-            let stopping = || Err(MarkDirtyError { reason: "the node is stopping".to_owned() });
-            written.await.unwrap_or_else(|_| stopping())
+            let stopping = || MarkDirtyError { reason: "the node is stopping".to_owned() };
+            let outcome = written.await.map_err(|_| stopping())?;
+            outcome.map_err(|error| MarkDirtyError { reason: error.to_string() })
         })
     }
 }
@@ -374,10 +383,16 @@ impl Handler<DescribeRepair> for AntiEntropy {
 }
 
 impl Handler<ControlRepair> for AntiEntropy {
-    type Result = Result<RepairStatus, AdminError>;
+    type Result = ResponseFuture<Result<RepairStatus, ControlRepairError>>;
 
     fn handle(&mut self, ControlRepair { action }: ControlRepair, _: &mut Self::Context) -> Self::Result {
-        self.0.control(action);
-        Ok(self.0.status())
+        let (workshop, written) = (Rc::clone(&self.0), self.0.control(action));
+        Box::pin(async move {
+            if let Some(written) = written {
+                let outcome = written.await.map_err(|_| ControlRepairError::Stopping)?;
+                outcome.map_err(|error| ControlRepairError::NotDurable { reason: error.to_string() })?;
+            }
+            Ok(workshop.status())
+        })
     }
 }

@@ -196,6 +196,8 @@ pub fn start_control(
     let admin = AdminSession::new(AdminParts {
         view: ring.clone().recipient(),
         hints: handoff.clone().recipient(),
+        lost_hints: handoff.clone().recipient(),
+        repair: repair.clone().recipient(),
         storage: Arc::clone(&blueprint.storage),
         cluster_name: blueprint.founded.identity.name.clone(),
         cluster_uuid: blueprint.founded.identity.uuid,

@@ -1,7 +1,7 @@
 //! One connection that another node, a client or an admin has made: frames in, messages to the actors, replies out.
 //!
-//! The listener starts it after the handshake. It decides only whether an operation suits the role; the rest is the receivers'
-//! business. When the connection ends, replies on their way have nowhere to go; what they report has happened all the same.
+//! The listener starts it after the handshake. It decides only whether an operation suits the role, and whether a peer speaks in its own name;
+//! the rest is the receivers' business. When the connection ends, replies on their way have nowhere to go; what they report has happened all the same.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -16,6 +16,7 @@ use super::coordination::ReplicaRecipients;
 use super::garbage_collector::GarbageRecipients;
 use super::link::FramesArrived;
 use super::repair_recipients::RepairRecipients;
+use crate::dynamo::node_id::NodeId;
 use crate::dynamo::ring::PartitionId;
 use crate::messages::admin::{DescribeHints, DescribeNodes, DescribeRing, DescribeStatus, ReadMetrics};
 use crate::messages::client::{Delete, Get, ListTables, Put, Scan, Where};
@@ -82,6 +83,8 @@ enum Misbehaviour {
     UnknownOperation { number: u16 },
     #[error("{operation:?} is not for the role `{role}`")]
     WrongRole { operation: Operation, role: &'static str },
+    #[error("{session} claims to be {claimed}")]
+    FalseName { session: NodeId, claimed: NodeId },
     #[error(transparent)]
     Payload(#[from] PayloadError),
 }
@@ -121,7 +124,7 @@ impl BridgeSession {
             Operation::ReadReplica => gathered.reads.take(frame, |m| shard(m.key.partition())),
             Operation::CompareReplica => gathered.compares.take(frame, |m| shard(m.key.partition())),
             Operation::ScanReplica => gathered.scans.take(frame, |m| shard(m.partition)),
-            Operation::Gossip => gathered.gossips.take(frame, |_| 0),
+            Operation::Gossip => self.take_gossip(frame, &mut gathered.gossips),
             Operation::ReadRoot => gathered.roots.take(frame, |m| shard(m.partition)),
             Operation::ReadLeaves => gathered.leaves.take(frame, |m| shard(m.partition)),
             Operation::ListBuckets => gathered.lists.take(frame, |m| shard(m.partition)),
@@ -153,6 +156,19 @@ impl BridgeSession {
             Role::Admin => ("admin", number <= 19 || matches!(number, 40..=59)),
         };
         if allowed { Ok(()) } else { Err(Misbehaviour::WrongRole { operation, role }) }
+    }
+
+    /// Rumours travel on under their sender's name, and are answered to it: whoever came in as one member may not speak for another.
+    fn take_gossip(&self, frame: &Frame, gossips: &mut Requests<Gossip>) -> Result<(), Misbehaviour> {
+        let gossip: Gossip = frame.decode()?;
+        let claimed = &gossip.0.from;
+        if let Role::Peer { member, .. } = &self.role
+            && member.member.id != *claimed
+        {
+            return Err(Misbehaviour::FalseName { session: member.member.id.clone(), claimed: claimed.clone() });
+        }
+        gossips.add(0, frame.id, gossip);
+        Ok(())
     }
 
     /// Hands a message to its receiver and the answer to the outbox, in whatever order answers come.
@@ -232,10 +248,14 @@ impl<M> Default for Requests<M> {
 impl<M: BridgeRequest> Requests<M> {
     fn take(&mut self, frame: &Frame, receiver: impl FnOnce(&M) -> usize) -> Result<(), Misbehaviour> {
         let message: M = frame.decode()?;
-        let (ids, requests) = self.0.entry(receiver(&message)).or_default();
-        ids.push(frame.id);
-        requests.push(message);
+        self.add(receiver(&message), frame.id, message);
         Ok(())
+    }
+
+    fn add(&mut self, receiver: usize, id: u64, message: M) {
+        let (ids, requests) = self.0.entry(receiver).or_default();
+        ids.push(id);
+        requests.push(message);
     }
 
     fn send<'a>(self, receiver: impl Fn(usize) -> &'a Recipient<Together<M>>, outbox: &Outbox) {

@@ -1,11 +1,13 @@
 //! The story of writes that came together and go to the same replicas: mint at one, write to all, count until W, leave nobody behind.
 //!
-//! A write by itself is a group of one. Each is answered as soon as its own W replicas hold it.
+//! A write by itself is a group of one. Each is answered as soon as its own W replicas hold it. Where a stand-in has no room for it, a spare is
+//! asked instead.
 
 use std::pin::pin;
 use std::rc::Rc;
 
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use futures_util::future::LocalBoxFuture;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{sleep_until, timeout_at};
 use tracing::debug;
 
@@ -16,6 +18,7 @@ use crate::dynamo::node_id::NodeId;
 use crate::dynamo::preference_list::{PreferenceList, Replica, Role};
 use crate::dynamo::quorum::{Quorum, Verdict, WriteTally};
 use crate::dynamo::record_key::RecordKey;
+use crate::dynamo::ring::PartitionId;
 use crate::dynamo::siblings::{Change, Siblings};
 use crate::dynamo::version::VersionVector;
 use crate::item::Conflict;
@@ -99,6 +102,8 @@ struct Acknowledgement {
     replica: usize,
     at: usize,
     outcome: Result<(), WriteReplicaError>,
+    /// Where a spare answers that is asked instead. It is here, and not with the listener, so that the channel ends once nobody can answer.
+    way_back: UnboundedSender<Acknowledgement>,
 }
 
 type Tally = WriteTally<WriteReplicaError>;
@@ -120,9 +125,10 @@ pub(super) async fn coordinate_puts(
             heard = acknowledgements.recv() => heard,
             () = &mut deadline => None,
         };
-        let Some(Acknowledgement { replica, at, outcome }) = heard else { break };
+        let Some(heard) = heard else { break };
+        let at = heard.at;
         let was_pending = tallies[at].verdict() == Verdict::Pending;
-        if tallies[at].record(replica, outcome) != Verdict::Pending && was_pending {
+        if hear(&cx, &list, &minted[at], &mut tallies[at], heard) != Verdict::Pending && was_pending {
             unanswered -= 1;
             answers.give(minted[at].one.place, reply(&cx, &list, &minted[at], &tallies[at]));
         }
@@ -146,7 +152,12 @@ pub(super) async fn coordinate_put(cx: Rc<Coordination>, write: KeyWrite) -> Res
 /// answered here.
 ///
 /// Another one is tried only where it is certain that the first has done nothing: two dots for one write would be siblings.
-async fn mint(cx: &Coordination, list: &PreferenceList, writes: Vec<PlacedWrite>, answers: &PutAnswers) -> Vec<Minted> {
+async fn mint(
+    cx: &Rc<Coordination>,
+    list: &PreferenceList,
+    writes: Vec<PlacedWrite>,
+    answers: &PutAnswers,
+) -> Vec<Minted> {
     let mut minted = Vec::with_capacity(writes.len());
     let mut open: Vec<(PlacedWrite, Vec<ReplicaFailure>)> = Vec::with_capacity(writes.len());
     for one in writes {
@@ -177,9 +188,25 @@ async fn mint(cx: &Coordination, list: &PreferenceList, writes: Vec<PlacedWrite>
         }
     }
     for (one, failures) in open {
-        answers.give(one.place, Err(unreached(one.write.quorum, 0, failures, WriteOutcome::NotApplied)));
+        match one.list.without(&full_stand_ins(&failures)) {
+            Some(list) => begin_anew(cx, PlacedWrite { list, ..one }, answers.clone()),
+            None => answers.give(one.place, Err(unreached(one.write.quorum, 0, failures, WriteOutcome::NotApplied))),
+        }
     }
     minted
+}
+
+/// Nobody has minted this write, and it has other stand-ins now.
+fn begin_anew(cx: &Rc<Coordination>, write: PlacedWrite, answers: PutAnswers) {
+    let group = WriteGroup::of(cx, write);
+    let anew: LocalBoxFuture<'static, ()> = Box::pin(coordinate_puts(Rc::clone(cx), group, answers));
+    actix::spawn(anew);
+}
+
+fn full_stand_ins(failures: &[ReplicaFailure]) -> Vec<&NodeId> {
+    let is_full =
+        |reason: &FailureReason| matches!(reason, FailureReason::Coordinate(CoordinateWriteError::HintsFull { .. }));
+    failures.iter().filter(|failure| is_full(&failure.reason)).map(|failure| &failure.node).collect()
 }
 
 async fn ask_to_mint(
@@ -213,16 +240,44 @@ fn write_everywhere(cx: &Coordination, list: &PreferenceList, minted: &[Minted])
         let slot = slot_of(role);
         let requests = minted.iter().map(|minted| write_replica(minted, slot.clone())).collect();
         let heard = heard.clone();
-        let answers = Answers::new(move |at, outcome| {
-            // Nobody listens only when the process is ending.
-            let _ = heard.send(Acknowledgement { replica, at, outcome });
-        });
-        match cx.replicas.of(node, first.one.write.key.partition()) {
-            Some(recipients) => recipients.write.do_send(Together { requests, answers }),
-            None => (0..minted.len()).for_each(|at| answers.give(at, Err(LinkError::Unreachable.into()))),
-        }
+        let answers = Answers::new(move |at, outcome| acknowledge(&heard, replica, at, outcome));
+        send_to(cx, node, first.one.write.key.partition(), Together { requests, answers });
     }
     acknowledgements
+}
+
+fn acknowledge(
+    heard: &UnboundedSender<Acknowledgement>,
+    replica: usize,
+    at: usize,
+    outcome: Result<(), WriteReplicaError>,
+) {
+    // Nobody listens only when the process is ending.
+    let _ = heard.send(Acknowledgement { replica, at, outcome, way_back: heard.clone() });
+}
+
+fn send_to(cx: &Coordination, node: &NodeId, partition: PartitionId, writes: Together<WriteReplica>) {
+    match cx.replicas.of(node, partition) {
+        Some(recipients) => recipients.write.do_send(writes),
+        None => (0..writes.requests.len()).for_each(|at| writes.answers.give(at, Err(LinkError::Unreachable.into()))),
+    }
+}
+
+/// Counts one replica's word, unless it is a stand-in that has no room: then a spare, if there is one, is asked to stand in instead.
+fn hear(
+    cx: &Coordination,
+    list: &PreferenceList,
+    minted: &Minted,
+    tally: &mut Tally,
+    Acknowledgement { replica, at, outcome, way_back }: Acknowledgement,
+) -> Verdict {
+    let is_full = matches!(outcome, Err(WriteReplicaError::HintsFull { .. }));
+    let spare = if is_full { tally.replace(replica, minted.one.list.spares()) } else { None };
+    let Some(spare) = spare else { return tally.record(replica, outcome) };
+    let requests = vec![write_replica(minted, slot(&list.replicas()[replica]))];
+    let answers = Answers::new(move |_, outcome| acknowledge(&way_back, replica, at, outcome));
+    send_to(cx, spare, minted.one.write.key.partition(), Together { requests, answers });
+    tally.verdict()
 }
 
 /// After the clients have their answers: the replies still out are awaited, and what a primary failed to take is kept as a hint.
@@ -234,12 +289,14 @@ async fn leave_nobody_behind(
     mut acknowledgements: UnboundedReceiver<Acknowledgement>,
 ) {
     // Ends: a local node answers or stops, and a peer fails what is overdue.
-    while let Some(Acknowledgement { replica, at, outcome }) = acknowledgements.recv().await {
-        tallies[at].record(replica, outcome);
+    while let Some(heard) = acknowledgements.recv().await {
+        let at = heard.at;
+        hear(cx, list, &minted[at], &mut tallies[at], heard);
     }
     for (minted, tally) in minted.iter().zip(&tallies) {
         for (replica, error) in tally.failures() {
-            let Replica { node, role } = &list.replicas()[replica];
+            let role = &list.replicas()[replica].role;
+            let node = holder(list, tally, replica);
             debug!(trace = %minted.one.write.trace, key = ?minted.one.write.key, %node, %error, "a replica did not take a write");
             let owner = match role {
                 Role::Primary => node,
@@ -309,7 +366,7 @@ fn too_few_replicas(list: &PreferenceList, quorum: Quorum) -> PutError {
 }
 
 fn not_reached(list: &PreferenceList, tally: &Tally, quorum: Quorum) -> PutError {
-    let node = |at: usize| list.replicas()[at].node.clone();
+    let node = |at: usize| holder(list, tally, at).clone();
     let failed = tally
         .failures()
         .map(|(at, error)| ReplicaFailure { node: node(at), reason: FailureReason::Write(error.clone()) });
@@ -317,6 +374,11 @@ fn not_reached(list: &PreferenceList, tally: &Tally, quorum: Quorum) -> PutError
     let down = list.absent().iter().map(|node| ReplicaFailure { node: node.clone(), reason: FailureReason::Down });
     // Also where every disk was full: a later write of the key, begun meanwhile, may carry this one with it.
     unreached(quorum, tally.acknowledged(), failed.chain(silent).chain(down).collect(), WriteOutcome::Unknown)
+}
+
+/// Who holds this place of the list by now.
+fn holder<'a>(list: &'a PreferenceList, tally: &'a Tally, at: usize) -> &'a NodeId {
+    tally.replacement(at).unwrap_or(&list.replicas()[at].node)
 }
 
 fn unreached(quorum: Quorum, got: usize, failures: Vec<ReplicaFailure>, outcome: WriteOutcome) -> PutError {

@@ -1,8 +1,9 @@
-//! What anti-entropy knows across restarts: which ranges are dirty, and when each was last verified.
+//! What anti-entropy knows across restarts: which ranges are dirty, when each was last verified, and whether it is paused.
 //!
 //! ```text
 //!  repair/dirty/PEER 0 PARTITION    marked; gone once the range has been verified
 //!  repair/verified/PEER             per partition the instant (ms since the Unix epoch), written now and then
+//!  repair/paused                    there while an operator has paused it
 //! ```
 
 use std::collections::BTreeMap;
@@ -14,11 +15,11 @@ use tokio::sync::oneshot;
 use crate::dynamo::exchange::Schedule;
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::ring::PartitionId;
-use crate::messages::repair::MarkDirtyError;
-use crate::storage::{Batch, CommitOutcome, Committer, ReadError, ScanRange, Space, Storage};
+use crate::storage::{Batch, CommitError, CommitOutcome, Committer, ReadError, ScanRange, Space, Storage};
 
 const DIRTY_PREFIX: &[u8] = b"repair/dirty/";
 const VERIFIED_PREFIX: &[u8] = b"repair/verified/";
+const PAUSED_KEY: &[u8] = b"repair/paused";
 
 /// What was verified is written down once in so many chances: it is a hint for the next life, and no proof.
 const WRITE_EVERY: u64 = 15;
@@ -31,11 +32,14 @@ const LOAD_SLICE: usize = 1024;
 #[rtype(result = "()")]
 pub struct MarksWritten(pub CommitOutcome);
 
+/// Arrives when a mark is on the disk, or says why it is not.
+pub(super) type Written = oneshot::Receiver<Result<(), CommitError>>;
+
 /// Writes marks, and remembers who waits for them.
 pub(super) struct RepairMarks {
     committer: Box<dyn Committer>,
     last_ticket: u64,
-    waiting: BTreeMap<u64, oneshot::Sender<Result<(), MarkDirtyError>>>,
+    waiting: BTreeMap<u64, oneshot::Sender<Result<(), CommitError>>>,
     chances: u64,
     written: BTreeMap<NodeId, Bytes>,
 }
@@ -64,18 +68,22 @@ impl RepairMarks {
         Ok(Self { committer, last_ticket: 0, waiting: BTreeMap::new(), chances: 0, written: BTreeMap::new() })
     }
 
-    /// Marks a range; what arrives says whether the mark is durable.
-    pub(super) fn dirty(
-        &mut self,
-        peer: &NodeId,
-        partition: PartitionId,
-    ) -> oneshot::Receiver<Result<(), MarkDirtyError>> {
-        let (sender, written) = oneshot::channel();
+    /// Marks a range.
+    pub(super) fn dirty(&mut self, peer: &NodeId, partition: PartitionId) -> Written {
         let mut batch = Batch::default();
         batch.put(Space::Meta, dirty_key(peer, partition), Bytes::new());
-        self.submit(batch);
-        self.waiting.insert(self.last_ticket, sender);
-        written
+        self.submit_and_wait(batch)
+    }
+
+    /// An operator has paused anti-entropy, or lets it go on.
+    pub(super) fn paused(&mut self, paused: bool) -> Written {
+        let (mut batch, key) = (Batch::default(), Bytes::from_static(PAUSED_KEY));
+        if paused {
+            batch.put(Space::Meta, key, Bytes::new());
+        } else {
+            batch.delete(Space::Meta, key);
+        }
+        self.submit_and_wait(batch)
     }
 
     /// The range has been verified since.
@@ -119,15 +127,30 @@ impl RepairMarks {
                 self.waiting.insert(ticket, sender);
                 continue;
             }
-            let result = outcome.result.clone().map_err(|error| MarkDirtyError { reason: error.to_string() });
             // Whoever marked may have gone.
-            let _ = sender.send(result);
+            let _ = sender.send(outcome.result.clone());
         }
+    }
+
+    fn submit_and_wait(&mut self, batch: Batch) -> Written {
+        let (sender, written) = oneshot::channel();
+        self.submit(batch);
+        self.waiting.insert(self.last_ticket, sender);
+        written
     }
 
     fn submit(&mut self, batch: Batch) {
         self.last_ticket += 1;
         self.committer.submit(self.last_ticket, batch);
+    }
+}
+
+/// Whether an earlier life was paused. A mark that has rotted is a mark all the same.
+pub(super) fn was_paused(storage: &dyn Storage) -> Result<bool, ReadError> {
+    match storage.get(Space::Meta, PAUSED_KEY) {
+        Ok(mark) => Ok(mark.is_some()),
+        Err(ReadError::Corrupt { .. }) => Ok(true),
+        Err(error) => Err(error),
     }
 }
 

@@ -130,7 +130,7 @@ pub enum RepairCommand {
         #[arg(long)]
         detach: bool,
     },
-    /// Begin no more comparisons, until `resume` or a restart
+    /// Begin no more comparisons until `resume`, also after a restart
     Pause,
     /// Go on
     Resume,

@@ -13,6 +13,7 @@ use crate::item::CodecError;
 use crate::messages::LinkError;
 use crate::messages::admin::AdminError;
 use crate::messages::client::{FailureReason, GetError, PutError, WriteOutcome};
+use crate::messages::repair::ControlRepairError;
 use crate::messages::replica::{CoordinateWriteError, ReadReplicaError, StorageRefusal};
 use crate::wire::handshake::{HandshakeError, Refusal};
 
@@ -45,6 +46,9 @@ pub enum Failure {
     /// A question about the node was not answered; nothing was changed.
     #[error(transparent)]
     Describe(#[from] CallError<AdminError>),
+    /// Anti-entropy was told something, and may forget it.
+    #[error(transparent)]
+    Control(#[from] CallError<ControlRepairError>),
     /// No table has that name; nothing was sent.
     #[error("there is no table `{table}`; {hint}")]
     NoSuchTable {
@@ -91,6 +95,7 @@ impl Failure {
             Self::Read(error) => read_exit(error),
             Self::Describe(CallError::BadAnswer { .. } | CallError::NotSent { .. }) => Exit::Failed,
             Self::Describe(_) => Exit::Unavailable,
+            Self::Control(error) => control_exit(error),
             Self::NoSuchTable { .. } => Exit::NotFound,
             Self::BadItem(_) => Exit::VerificationFailed,
             Self::File { .. } | Self::OutputClosed | Self::CancelledRead => Exit::Failed,
@@ -156,6 +161,17 @@ fn read_exit(error: &CallError<GetError>) -> Exit {
         CallError::Refused(refusal) => get_exit(refusal),
         CallError::ConnectionLost | CallError::TimedOut { .. } => Exit::Unavailable,
         CallError::BadAnswer { .. } => Exit::Failed,
+        CallError::NotSent { .. } => Exit::Usage,
+    }
+}
+
+fn control_exit(error: &CallError<ControlRepairError>) -> Exit {
+    match error {
+        CallError::Refused(ControlRepairError::NotDurable { .. }) => Exit::Failed,
+        CallError::Refused(ControlRepairError::Stopping)
+        | CallError::ConnectionLost
+        | CallError::TimedOut { .. }
+        | CallError::BadAnswer { .. } => Exit::Unknown,
         CallError::NotSent { .. } => Exit::Usage,
     }
 }

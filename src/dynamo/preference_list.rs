@@ -3,11 +3,11 @@
 //! ```text
 //!  walk of the partition    a    b    c  |  d    e    f        N = 3, b and d are unreachable
 //!  strict                   a    -    c                        absent: b
-//!  sloppy                   a    e    c                        e stands in for b
+//!  sloppy                   a    e    c                        e stands in for b; spare: f
 //! ```
 //!
 //! A stand-in takes the place of its primary, so a node that goes down changes its own place and no other
-//! (Dynamo, section 4.6).
+//! (Dynamo, section 4.6). Where a stand-in has no room, a spare takes the place.
 
 use std::sync::Arc;
 
@@ -46,6 +46,7 @@ struct Places {
     primaries: Vec<NodeId>,
     replicas: Vec<Replica>,
     absent: Vec<NodeId>,
+    spares: Vec<NodeId>,
 }
 
 impl PreferenceList {
@@ -53,7 +54,7 @@ impl PreferenceList {
     pub(super) fn of_primaries<'a>(primaries: impl Iterator<Item = &'a NodeId>) -> Self {
         let primaries: Vec<NodeId> = primaries.cloned().collect();
         let replicas = primaries.iter().map(Replica::primary).collect();
-        Self(Arc::new(Places { primaries, replicas, absent: Vec::new() }))
+        Self(Arc::new(Places { primaries, replicas, absent: Vec::new(), spares: Vec::new() }))
     }
 
     /// The replicas that take part, each reachable, in the order of the primaries whose places they hold.
@@ -64,6 +65,29 @@ impl PreferenceList {
     /// The primaries that are unreachable and have no stand-in.
     pub fn absent(&self) -> &[NodeId] {
         &self.0.absent
+    }
+
+    /// Who may stand in where a stand-in refuses, in the order of the walk: as many as N, reachable, none of them a replica of this list.
+    /// Empty where nobody stands in.
+    pub fn spares(&self) -> &[NodeId] {
+        &self.0.spares
+    }
+
+    /// The same list with spares in the places of those stand-ins that are in `full`; `None` if none of them is, or no spare is left.
+    pub fn without(&self, full: &[&NodeId]) -> Option<Self> {
+        let mut spares = self.0.spares.iter();
+        let mut replicas = self.0.replicas.clone();
+        for replica in &mut replicas {
+            if matches!(replica.role, Role::Fallback { .. })
+                && full.contains(&&replica.node)
+                && let Some(spare) = spares.next()
+            {
+                replica.node = spare.clone();
+            }
+        }
+        let Places { primaries, absent, .. } = self.0.as_ref();
+        let (primaries, absent, spares) = (primaries.clone(), absent.clone(), spares.cloned().collect());
+        (replicas != self.0.replicas).then(|| Self(Arc::new(Places { primaries, replicas, absent, spares })))
     }
 
     /// The nodes that store the partition, reachable or not, its owner first: N of them, or all owners if fewer.
@@ -112,7 +136,9 @@ pub fn preference_list(
             absent.push(primary.clone());
         }
     }
-    PreferenceList(Arc::new(Places { primaries, replicas, absent }))
+    let is_stood_in = replicas.iter().any(|replica| replica.role != Role::Primary);
+    let spares = if is_stood_in { stand_ins.take(n).cloned().collect() } else { Vec::new() };
+    PreferenceList(Arc::new(Places { primaries, replicas, absent, spares }))
 }
 
 #[cfg(test)]

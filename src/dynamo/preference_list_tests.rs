@@ -86,6 +86,39 @@ proptest! {
     }
 
     #[test]
+    fn spares_are_the_next_n_who_can_be_reached_and_only_where_somebody_stands_in(scene in scene(), sloppy: bool) {
+        let list = scene.list(sloppy);
+        let idle: Vec<NodeId> = scene.ring.walk(scene.partition).skip(scene.n)
+            .filter(|id| scene.up.contains(id) && list.replicas().iter().all(|replica| replica.node != **id))
+            .take(scene.n).cloned().collect();
+        let is_stood_in = list.replicas().iter().any(|replica| replica.role != Role::Primary);
+        prop_assert_eq!(list.spares(), if is_stood_in { &idle[..] } else { &[] });
+        prop_assert!(list.spares().is_empty() || list.absent().is_empty());
+    }
+
+    /// Whoever is full gives its place to a spare, as long as there is one; nothing else changes, and it comes to an end.
+    #[test]
+    fn without_the_full_stand_ins_spares_hold_their_places(scene in scene(), full in prop::collection::btree_set(0..9_usize, 0..9)) {
+        let full: Vec<NodeId> = full.iter().filter_map(|at| scene.ring.members().get(*at)).map(|member| member.id.clone()).collect();
+        let full: Vec<&NodeId> = full.iter().collect();
+        let mut list = scene.list(true);
+        let is_full = |replica: &Replica| replica.role != Role::Primary && full.contains(&&replica.node);
+        while let Some(next) = list.without(&full) {
+            let gone = list.replicas().iter().filter(|replica| is_full(replica)).count().min(list.spares().len());
+            prop_assert!(gone > 0);
+            prop_assert_eq!(next.spares(), &list.spares()[gone..]);
+            prop_assert_eq!((next.primaries(), next.absent()), (list.primaries(), list.absent()));
+            let mut taken = list.spares().iter();
+            for (before, after) in list.replicas().iter().zip(next.replicas()) {
+                let expected = if is_full(before) { taken.next().unwrap_or(&before.node) } else { &before.node };
+                prop_assert_eq!((&after.node, &after.role), (expected, &before.role));
+            }
+            list = next;
+        }
+        prop_assert!(list.spares().is_empty() || !list.replicas().iter().any(is_full));
+    }
+
+    #[test]
     fn a_primary_is_absent_only_if_strict_or_nobody_is_left(scene in scene()) {
         let list = scene.list(true);
         if !list.absent().is_empty() {
@@ -137,6 +170,9 @@ fn the_nearest_node_after_the_primaries_stands_in_where_one_is_missing() {
     assert_eq!(shown(&list("bd", true)), "a>a e>b c>c");
     assert_eq!(shown(&list("ac", true)), "d>a b>b e>c");
     assert_eq!(shown(&list("bd", false)), "a>a c>c");
+    let spares = |list: PreferenceList| list.spares().iter().map(NodeId::as_str).collect::<String>();
+    assert_eq!((spares(list("b", true)), spares(list("bdf", true))), ("efg".to_owned(), "gh".to_owned()));
+    assert_eq!((spares(list("", true)), spares(list("b", false))), (String::new(), String::new()));
     let few = list("abcdefg", true);
     assert_eq!(shown(&few), "h>a");
     assert_eq!(few.absent().iter().map(NodeId::as_str).collect::<String>(), "bc");

@@ -3,6 +3,7 @@
 //! ```text
 //!  Quorum       the three numbers, checked
 //!  WriteTally   record(who, outcome) -> Pending | Reached | Failed      until W acknowledgements
+//!               replace(who, spares) -> who is asked instead            where a stand-in has no room
 //!  ReadTally    ask() -> whom to ask next; record(who, outcome)          until R answers; merged(), stale_replicas()
 //! ```
 //!
@@ -12,6 +13,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::node_id::NodeId;
 use super::preference_list::{Replica, Role};
 use super::siblings::Siblings;
 
@@ -112,22 +114,27 @@ pub struct WriteTally<E> {
     needed: usize,
     places: Vec<Place<E>>,
     verdict: Verdict,
+    /// Spares that were asked instead of a stand-in, each with the place that it took.
+    replaced: Vec<(usize, NodeId)>,
 }
 
 #[derive(Clone, Debug)]
 struct Place<E> {
     /// Whether its acknowledgement counts toward W.
     counts: bool,
+    is_stand_in: bool,
     asked: Asked<(), E>,
 }
 
 impl<E: Clone> WriteTally<E> {
     /// All of `replicas` have been asked; `w` of them must acknowledge. A fallback's acknowledgement counts only when `sloppy`.
     pub fn new(w: usize, sloppy: bool, replicas: &[Replica]) -> Self {
-        let counts = |replica: &Replica| sloppy || matches!(replica.role, Role::Primary);
-        let place = |replica: &Replica| Place { counts: counts(replica), asked: Asked::Waiting };
+        let place = |replica: &Replica| {
+            let is_stand_in = replica.role != Role::Primary;
+            Place { counts: sloppy || !is_stand_in, is_stand_in, asked: Asked::Waiting }
+        };
         let places = replicas.iter().map(place).collect();
-        let mut tally = Self { needed: w, places, verdict: Verdict::Pending };
+        let mut tally = Self { needed: w, places, verdict: Verdict::Pending, replaced: Vec::new() };
         tally.judge();
         tally
     }
@@ -141,6 +148,23 @@ impl<E: Clone> WriteTally<E> {
             self.judge();
         }
         self.verdict
+    }
+
+    /// The stand-in at this place has no room: the spare to ask instead, the first that this write has not asked. The place is his until he
+    /// answers too. `None`: a primary holds the place, or its answer is known, or no spare is left; record the refusal then.
+    pub fn replace<'a>(&mut self, at: usize, spares: &'a [NodeId]) -> Option<&'a NodeId> {
+        let place = self.places.get(at)?;
+        if !place.is_stand_in || !matches!(place.asked, Asked::Waiting) {
+            return None;
+        }
+        let spare = spares.get(self.replaced.len())?;
+        self.replaced.push((at, spare.clone()));
+        Some(spare)
+    }
+
+    /// The spare that holds this place now; `None`: whom the list names.
+    pub fn replacement(&self, at: usize) -> Option<&NodeId> {
+        self.replaced.iter().rfind(|(place, _)| *place == at).map(|(_, spare)| spare)
     }
 
     /// What is known so far.

@@ -11,6 +11,16 @@ fn node(number: usize) -> NodeId {
     NodeId::new(&format!("n{number}")).unwrap()
 }
 
+#[test]
+fn nobody_stands_in_for_a_primary_that_answers() {
+    let mut tally: WriteTally<()> = WriteTally::new(1, true, &replicas(&[false, true]));
+    let spares = [node(7)];
+    assert_eq!((tally.replace(0, &spares), tally.replace(9, &spares)), (None, None));
+    assert_eq!(tally.replace(1, &spares), Some(&spares[0]));
+    assert_eq!((tally.replacement(0), tally.replacement(1)), (None, Some(&spares[0])));
+    assert_eq!(tally.verdict(), Verdict::Pending);
+}
+
 fn replicas(fallbacks: &[bool]) -> Vec<Replica> {
     let role =
         |at: usize, fallback: bool| if fallback { Role::Fallback { for_node: node(100 + at) } } else { Role::Primary };
@@ -58,6 +68,38 @@ proptest! {
         let counted = fallbacks.iter().zip(&outcomes).filter(|(fallback, ok)| **ok && (sloppy || !**fallback)).count();
         prop_assert_eq!(tally.acknowledged(), counted);
         prop_assert_eq!(tally.verdict(), if counted >= w { Verdict::Reached } else { Verdict::Failed });
+    }
+
+    /// However many stand-ins have no room: each spare is asked once, for one place; a place counts once, for whoever holds it at last.
+    #[test]
+    fn spares_take_the_places_of_stand_ins_that_are_full(
+        stand_ins in prop::collection::vec(any::<bool>(), 1..6), has_room in prop::collection::vec(any::<bool>(), 10),
+        spare_count in 0..5_usize, w in 1..6_usize, order in any::<prop::sample::Index>(),
+    ) {
+        let (list, spares) = (replicas(&stand_ins), (50..50 + spare_count).map(node).collect::<Vec<_>>());
+        let mut tally: WriteTally<()> = WriteTally::new(w, true, &list);
+        let mut waiting: Vec<(usize, NodeId)> = list.iter().map(|replica| replica.node.clone()).enumerate().collect();
+        let (mut asked, mut held, mut full) = (0, 0, 0);
+        while !waiting.is_empty() {
+            let (at, who) = waiting.swap_remove(order.index(waiting.len()));
+            prop_assert_eq!(tally.replacement(at).unwrap_or(&list[at].node), &who);
+            if !stand_ins[at] || has_room[asked.max(at) % has_room.len()] {
+                held += 1;
+                tally.record(at, Ok(()));
+                prop_assert_eq!(tally.replace(at, &spares), None, "what it holds is not given away");
+            } else if let Some(spare) = tally.replace(at, &spares) {
+                prop_assert_eq!(spare, &spares[asked]);
+                waiting.push((at, spare.clone()));
+                asked += 1;
+            } else {
+                prop_assert_eq!(asked, spares.len(), "given up while there is somebody to ask");
+                full += 1;
+                tally.record(at, Err(()));
+            }
+            prop_assert_eq!((tally.acknowledged(), tally.outstanding().count()), (held, waiting.len()));
+        }
+        prop_assert_eq!(tally.failures().count(), full);
+        prop_assert_eq!(tally.verdict(), if held >= w { Verdict::Reached } else { Verdict::Failed });
     }
 
     #[test]

@@ -152,9 +152,9 @@ pub enum RepairError {
 #[rtype(result = "Result<RepairStatus, AdminError>")]
 pub struct DescribeRepair;
 
-/// Do this with anti-entropy. The answer is how it stands then.
+/// Do this with anti-entropy. The answer, once a restart would not undo it, is how it stands then.
 #[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
-#[rtype(result = "Result<RepairStatus, AdminError>")]
+#[rtype(result = "Result<RepairStatus, ControlRepairError>")]
 pub struct ControlRepair {
     /// What to do.
     pub action: RepairAction,
@@ -165,10 +165,24 @@ pub struct ControlRepair {
 pub enum RepairAction {
     /// Compare every range now, whenever its turn would have been.
     Run,
-    /// Begin no more comparisons, until told otherwise or started again.
+    /// Begin no more comparisons until told otherwise, also after a restart.
     Pause,
     /// Go on.
     Resume,
+}
+
+/// Why it is not certain that anti-entropy will do as it was told.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+pub enum ControlRepairError {
+    /// The node is stopping: what it was told may be forgotten.
+    #[error("the node is stopping: ask again once it is back")]
+    Stopping,
+    /// It does as it was told, and the disk has not taken that: a restart undoes it.
+    #[error("done, but not written down, so that a restart of the node undoes it: {reason}")]
+    NotDurable {
+        /// What the storage said.
+        reason: String,
+    },
 }
 
 /// The answer to [`DescribeRepair`].

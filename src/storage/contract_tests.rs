@@ -3,6 +3,10 @@
 use bytes::Bytes;
 
 use super::contract_disks::{Disk, FolderDisk, MemoryDisk};
+use super::contract_trees::{
+    trees_are_right_or_not_trusted_after_refusals, trees_say_what_the_records_say_after_every_crash,
+    trees_that_have_rotted_are_not_trusted,
+};
 use super::{Batch, CommitError, MAX_KEY_BYTES, MAX_VALUE_BYTES, Persist, ReadError, ScanRange, Space, Storage, frame};
 
 fn put(engine: &impl Storage, space: Space, key: &[u8], value: &[u8]) {
@@ -276,6 +280,9 @@ macro_rules! contract_of {
             a_damaged_value_is_an_error_and_does_not_end_a_scan
             a_full_disk_refuses_writes_and_keeps_what_it_has
             usage_grows_with_what_is_stored
+            trees_say_what_the_records_say_after_every_crash
+            trees_are_right_or_not_trusted_after_refusals
+            trees_that_have_rotted_are_not_trusted
         }
     };
 }

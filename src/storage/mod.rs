@@ -23,6 +23,8 @@ mod contract;
 mod contract_disks;
 #[cfg(test)]
 mod contract_tests;
+#[cfg(test)]
+mod contract_trees;
 mod data_directory;
 #[cfg(test)]
 mod data_directory_tests;

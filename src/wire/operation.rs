@@ -109,7 +109,7 @@ operations! {
     /// Admin: how far anti-entropy is.
     DescribeRepair = 46, repair::DescribeRepair => repair::RepairStatus, admin::AdminError;
     /// Admin: run, pause or resume it.
-    ControlRepair = 47, repair::ControlRepair => repair::RepairStatus, admin::AdminError;
+    ControlRepair = 47, repair::ControlRepair => repair::RepairStatus, repair::ControlRepairError;
     /// Admin: which tombstones are there, and why.
     DescribeTombstones = 48, garbage::DescribeTombstones => garbage::TombstoneReport, admin::AdminError;
 }

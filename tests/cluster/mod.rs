@@ -15,6 +15,7 @@ use slipring::dynamo::preference_list::Role as Part;
 use slipring::item::{AttributeValue, Item, TableSchema};
 use slipring::messages::TraceId;
 use slipring::messages::client::{Get, GetError, GetReply, Put, PutError, PutReply, Where, WhereReplica, WhereReply};
+use slipring::messages::repair::{ControlRepair, DescribeRepair, RepairAction, RepairStatus};
 use slipring::wire::handshake::Role;
 use tempfile::TempDir;
 
@@ -22,6 +23,9 @@ use ports::{PortLease, lease_ports};
 
 /// Long enough for a slow machine; a test that reaches it has failed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Counts what anti-entropy has brought to this node and to its peers.
+const RECORDS_MOVED: &str = "slipring_aae_keys_repaired_total";
 
 /// A cluster of real processes.
 pub struct Cluster {
@@ -121,6 +125,27 @@ impl Cluster {
     /// The sum of a metric over all running nodes.
     pub fn metric_sum(&self, name: &str) -> f64 {
         self.nodes.iter().filter(|node| node.is_running()).map(|node| node.metric_sum(name)).sum()
+    }
+
+    /// Waits until all nodes, which all must run, have the same roots in every range that they share: each has compared each of its
+    /// ranges, from both sides, without having had to move a record, and none is dirty.
+    pub async fn wait_until_replicas_are_equal(&self) {
+        let begun = Instant::now();
+        loop {
+            let moved = self.metric_sum(RECORDS_MOVED);
+            let mut said = Vec::new();
+            for node in &self.nodes {
+                node.control_repair(RepairAction::Run).await;
+            }
+            for node in &self.nodes {
+                said.push(node.wait_until_run_is_over().await);
+            }
+            let is_dirty = said.iter().flat_map(|status| &status.peers).any(|peer| peer.dirty > 0);
+            if self.metric_sum(RECORDS_MOVED) == moved && !is_dirty {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "the replicas never became equal: {said:?}");
+        }
     }
 
     pub fn addresses(&self) -> Vec<String> {
@@ -255,6 +280,27 @@ impl Node {
             (rest.starts_with(['{', ' '])).then(|| line.rsplit(' ').next()?.parse::<f64>().ok()).flatten()
         };
         text.lines().filter_map(sample).sum()
+    }
+
+    /// Tells anti-entropy what to do. How it stands then.
+    pub async fn control_repair(&self, action: RepairAction) -> RepairStatus {
+        self.admin().await.request(&ControlRepair { action }).await.expect("it answers")
+    }
+
+    /// How anti-entropy stands.
+    pub async fn repair_status(&self) -> RepairStatus {
+        self.admin().await.request(&DescribeRepair).await.expect("it answers")
+    }
+
+    /// Waits until this node has verified every range since it was last told to.
+    pub async fn wait_until_run_is_over(&self) -> RepairStatus {
+        let mut status = self.repair_status().await;
+        eventually(&format!("{} has verified every range", self.name), async || {
+            status = self.repair_status().await;
+            status.run.as_ref().is_some_and(|run| run.total > 0 && run.done == run.total)
+        })
+        .await;
+        status
     }
 
     /// A connection as an application.

@@ -30,8 +30,8 @@ use slipring::messages::garbage::{
 };
 use slipring::messages::hints::{HintedPartitions, HintsPending};
 use slipring::messages::repair::{
-    BucketSlice, ControlRepair, DescribeRepair, DistrustTree, ListBuckets, PeerRepair, ReadLeaves, ReadRoot,
-    RepairAction, RepairError, RepairRun, RepairStatus, RootState,
+    BucketSlice, ControlRepair, ControlRepairError, DescribeRepair, DistrustTree, ListBuckets, PeerRepair, ReadLeaves,
+    ReadRoot, RepairAction, RepairError, RepairRun, RepairStatus, RootState,
 };
 use slipring::messages::replica::{
     CompareReplica, CoordinateWrite, CoordinateWriteError, ReadReplica, ReadReplicaError, ScanReplica, ScanSlice, Slot,
@@ -405,7 +405,9 @@ pub fn repair_operations(records: &mut Records) {
         speed_percent: 50.0,
     };
     records.operation(&DescribeRepair, &status, &[AdminError::Stopping]);
-    records.operation(&ControlRepair { action: RepairAction::Pause }, &status, &[AdminError::Stopping]);
+    let not_durable = ControlRepairError::NotDurable { reason: "disk full".to_owned() };
+    let errors = [ControlRepairError::Stopping, not_durable];
+    records.operation(&ControlRepair { action: RepairAction::Pause }, &status, &errors);
 }
 
 pub fn garbage_operations(records: &mut Records) {

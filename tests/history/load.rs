@@ -240,7 +240,8 @@ async fn read_everything(cluster: &Cluster, history: &History) {
     }
 }
 
-fn block_on<T>(work: impl Future<Output = T>) -> T {
+/// Runs it on this thread.
+pub fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
 }
 

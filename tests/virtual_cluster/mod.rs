@@ -90,6 +90,7 @@ pub struct VirtualCluster {
     inflight_max: usize,
     hints: HintBounds,
     lives: Vec<u64>,
+    repair_lives: Arc<AtomicU64>,
 }
 
 impl VirtualCluster {
@@ -129,6 +130,7 @@ impl VirtualCluster {
             collectors: Vec::new(),
             clock_runs: false,
             lives: vec![0; count],
+            repair_lives: Arc::default(),
             nodes: Vec::new(),
             coordinators: Vec::new(),
             handoffs: BTreeMap::new(),
@@ -239,9 +241,14 @@ impl VirtualCluster {
     /// Anti-entropy on every node from now on, or anew where nodes have been opened anew; the wall clock follows virtual time.
     pub fn start_repair(&mut self, interval_s: u64) {
         self.let_clock_run();
-        // Those of processes that have ended: an actor that knows itself does not stop for want of others.
-        self.repairs.iter().for_each(|old| old.do_send(ControlRepair { action: RepairAction::Pause }));
+        self.end_repair();
         self.repairs = (0..self.names.len()).map(|at| self.start_repairer(at, interval_s)).collect();
+    }
+
+    /// The processes of anti-entropy end, and write nothing any more. An actor that knows itself does not stop for want of others.
+    pub fn end_repair(&mut self) {
+        self.repair_lives.fetch_add(1, Ordering::Relaxed);
+        self.repairs.iter().for_each(|old| old.do_send(ControlRepair { action: RepairAction::Pause }));
     }
 
     /// The wall clock follows virtual time from now on.
@@ -301,7 +308,12 @@ impl VirtualCluster {
             audit_interval_s: interval_s,
             rates: [100_000, 1 << 30],
             storage: Arc::new(self.disks[at].clone()),
-            committer: Box::new(MarksAtOnce { disk: self.disks[at].clone(), committed }),
+            committer: Box::new(MarksAtOnce {
+                disk: self.disks[at].clone(),
+                committed,
+                life: self.repair_lives.load(Ordering::Relaxed),
+                lives: Arc::clone(&self.repair_lives),
+            }),
             wall: Arc::new(move || clock.load(Ordering::Relaxed)),
             seed: at as u64,
             metrics: self.metrics.clone(),
@@ -522,10 +534,16 @@ impl Committer for AtOnce {
 struct MarksAtOnce {
     disk: MemoryStorage,
     committed: Recipient<MarksWritten>,
+    /// Which of the lives it belongs to; the last one is under way.
+    life: u64,
+    lives: Arc<AtomicU64>,
 }
 
 impl Committer for MarksAtOnce {
     fn submit(&self, ticket: u64, batch: Batch) {
+        if self.life != self.lives.load(Ordering::Relaxed) {
+            return;
+        }
         let result = self.disk.commit(&batch, Persist::Sync);
         self.committed.do_send(MarksWritten(CommitOutcome { first: ticket, last: ticket, result }));
     }
