@@ -22,7 +22,7 @@ pub mod hinted_handoff;
 mod link;
 pub mod node;
 mod node_parts;
-mod node_trees;
+pub mod node_trees;
 pub mod peer;
 pub mod repair_marks;
 pub mod repair_recipients;

@@ -129,8 +129,7 @@ async fn story(seed: u64, plan: &Plan) -> Result<Report, SimError> {
     watch.look(&cluster);
     watch.expect_no_hints(&cluster);
     compare(plan, &cluster, &mut watch, &stage, &mut rng).await;
-    let nodes: Vec<usize> = (0..cluster.count()).collect();
-    cluster.crash(&nodes, false).await;
+    cluster.end().await;
     Ok(report(seed, plan, &cluster, &stage))
 }
 

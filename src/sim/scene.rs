@@ -164,8 +164,7 @@ impl Scene {
         }
         self.settle().await;
         compare(&self.plan, &self.cluster, &mut self.watch, &self.stage, &mut self.rng).await;
-        let nodes: Vec<usize> = (0..self.cluster.count()).collect();
-        self.cluster.crash(&nodes, false).await;
+        self.cluster.end().await;
         let mut violations = self.stage.history.borrow().violations().to_vec();
         violations.extend(self.cluster.broken().iter().map(|what| Violation {
             key: None,
