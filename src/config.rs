@@ -31,8 +31,9 @@ use std::path::Path;
 
 pub use declare::{Key, Section};
 pub use keys::{
-    AntiEntropySection, BridgeSection, ClusterSection, Config, FailureDetectionSection, HintedHandoffSection,
-    HttpSection, LimitsSection, LogSection, NodeSection, ReplicationSection, RingSection, SECTIONS, StorageSection,
+    AntiEntropySection, BridgeSection, ClusterSection, Config, FailureDetectionSection, GarbageSection,
+    HintedHandoffSection, HttpSection, LimitsSection, LogSection, NodeSection, ReplicationSection, RingSection,
+    SECTIONS, StorageSection,
 };
 pub(crate) use load::Document;
 pub(crate) use nearest::nearest;

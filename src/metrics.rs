@@ -3,6 +3,7 @@
 //! One registry per node and no globals, so that many nodes can live in one process.
 
 mod detection;
+mod garbage;
 mod repair;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ use crate::messages::LinkError;
 use crate::messages::client::{GetError, GetReply, PutError, PutReply, ScanReply};
 
 pub use detection::DetectionMetrics;
+pub use garbage::GarbageMetrics;
 pub use repair::RepairMetrics;
 
 /// The operations that have their own request metrics.
@@ -214,8 +216,8 @@ pub struct Registered {
     pub hedges_withheld: Counter,
     /// Requests refused for a limit before any work was done.
     pub shed: Counter,
-    /// Expired values whose payload was reaped.
-    pub ttl_reaped: Counter,
+    /// What the garbage collector counts.
+    pub garbage: GarbageMetrics,
     /// What anti-entropy counts.
     pub repair: RepairMetrics,
     /// Bridge connections now open.
@@ -251,12 +253,12 @@ impl Metrics {
         let hedges_withheld =
             counter("hedges_withheld", "Times that a slow read was not hedged, because too many were");
         let shed = counter("shed", "Requests refused for a limit before any work was done");
-        let ttl_reaped = counter("ttl_reaped", "Expired values whose payload was reaped");
         let refused_connections =
             counter("refused_connections", "Bridge connections given up for what was said on them");
         let siblings = Histogram::new(exponential_buckets(1.0, 2.0, 8));
         registry.register("siblings", "Siblings of a key after a client's write", siblings.clone());
         let repair = RepairMetrics::new(&mut registry);
+        let garbage = GarbageMetrics::new(&mut registry);
         let mut gauge = |name: &str, help: &str| {
             let gauge: Gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
@@ -311,7 +313,7 @@ impl Metrics {
             hedges_won,
             hedges_withheld,
             shed,
-            ttl_reaped,
+            garbage,
             repair,
             connections,
             refused_connections,

@@ -134,7 +134,7 @@ fn the_cluster_is_described() {
     assert_eq!(ask(node, &["repair", "run"])["run"]["total"], json!(0), "nobody to compare with");
     assert_eq!(ask(node, &["tables"])[0], ask(node, &["describe", "kv"]));
     assert_eq!(ask(node, &["metrics", "slipring_build"])[0]["name"], "slipring_build_info");
-    for text in ["status", "nodes", "ring", "hints", "repair status", "tables", "metrics"] {
+    for text in ["status", "nodes", "ring", "hints", "repair status", "tombstones", "tables", "metrics"] {
         let said = admin(node, &text.split(' ').collect::<Vec<_>>());
         assert_eq!((said.exit, said.err.as_str()), (0, ""), "{text}");
         assert!(said.out.ends_with('\n'), "{text}: {}", said.out);

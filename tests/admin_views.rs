@@ -12,6 +12,8 @@ use slipring::admin::view::place::PlaceView;
 use slipring::admin::view::repair::RepairView;
 use slipring::admin::view::status::StatusView;
 use slipring::admin::view::table::{TableView, TablesView};
+use slipring::admin::view::tombstones::TombstonesView;
+use slipring::dynamo::collection::Kept;
 use slipring::dynamo::context::Context;
 use slipring::dynamo::hlc::HlcTime;
 use slipring::dynamo::link_matrix::LinkCell;
@@ -24,6 +26,7 @@ use slipring::item::{Conflict, TableSchema, item_from_json};
 use slipring::messages::LinkError;
 use slipring::messages::admin::{HintState, HintsRow, NodeRow, RingDescription, Status};
 use slipring::messages::client::{GetReply, PutReply, WhereReplica, WhereReply};
+use slipring::messages::garbage::{KeptRow, TombstoneReport};
 use slipring::messages::hints::HintsPending;
 use slipring::messages::repair::{PeerRepair, RepairRun, RepairStatus};
 use slipring::messages::replica::ReadReplicaError;
@@ -228,6 +231,44 @@ fn hints() {
     "#);
     insta::assert_snapshot!(json(&view), @r#"[{"target":"b","keys":1204,"bytes":96320,"oldest_s":93600,"state":"target_down","per_s":0,"eta_s":null,"dirty_ranges":0},{"target":"c","keys":20000,"bytes":1600000,"oldest_s":93600,"state":"throttled","per_s":400,"eta_s":50,"dirty_ranges":1},{"target":"d","keys":0,"bytes":0,"oldest_s":93600,"state":"overflow","per_s":0,"eta_s":null,"dirty_ranges":12}]"#);
     assert_eq!(json(&HintsView(Vec::new())), "[]\n");
+}
+
+#[test]
+fn tombstones() {
+    let row = |why, is_expired, records| KeptRow { why, is_expired, records, oldest_s: 7_200 };
+    let report = TombstoneReport {
+        walked_s_ago: Some(12),
+        min_age_s: 86_400,
+        kept: vec![
+            row(Kept::Young, false, 1_204),
+            row(Kept::LeftTo(node("b")), true, 81),
+            row(Kept::Unknown(node("c")), false, 40),
+            row(Kept::Hinted(node("c")), false, 1),
+            row(Kept::Differs(node("b")), false, 2),
+            row(Kept::Settling, false, 3),
+            row(Kept::Waiting, false, 4),
+        ],
+        collected: 9_310,
+    };
+    let view = TombstonesView::from(report.clone());
+    insta::assert_snapshot!(text(&view), @r#"
+    KIND     RECORDS     OLDEST  KEPT BECAUSE
+    deleted    1,204  2 h 0 min  younger than 1 d 0 h
+    expired       81  2 h 0 min  b decides about them
+    deleted       40  2 h 0 min  c is down, or did not answer
+    deleted        1  2 h 0 min  c keeps a hint of the key
+    deleted        2  2 h 0 min  b holds something else: repair comes first
+    deleted        3  2 h 0 min  all agreed once; they are asked again
+    deleted        4  2 h 0 min  more than one walk takes: the next one
+    found by the walk that ended 12 s ago
+    9,310 tombstones collected since the start
+    "#);
+    insta::assert_snapshot!(json(&view), @r#"{"walked_s_ago":12,"min_age_s":86400,"kept":[{"reason":"young","node":null,"kind":"deleted","records":1204,"oldest_s":7200},{"reason":"left_to_another","node":"b","kind":"expired","records":81,"oldest_s":7200},{"reason":"member_unknown","node":"c","kind":"deleted","records":40,"oldest_s":7200},{"reason":"hinted","node":"c","kind":"deleted","records":1,"oldest_s":7200},{"reason":"differs","node":"b","kind":"deleted","records":2,"oldest_s":7200},{"reason":"settling","node":null,"kind":"deleted","records":3,"oldest_s":7200},{"reason":"waiting","node":null,"kind":"deleted","records":4,"oldest_s":7200}],"collected":9310}"#);
+    let none = TombstonesView::from(TombstoneReport { walked_s_ago: None, kept: Vec::new(), collected: 0, ..report });
+    insta::assert_snapshot!(text(&none), @r#"
+    no tombstones; no walk through the records has ended yet: see garbage.walk_interval_s
+    0 tombstones collected since the start
+    "#);
 }
 
 #[test]

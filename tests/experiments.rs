@@ -1,6 +1,7 @@
 //! Experiments: every published file runs, a seed repeats itself, the quorum experiment is at its floor, and a wrong file says why.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use slipring::sim::experiment::{Case, Experiment, Findings, Order, Outcome, Subject, Trial};
 
@@ -204,6 +205,30 @@ fn a_wrong_file_says_where_and_what_would_be_right() {
     }
     let missing = Experiment::load(Path::new("nowhere.toml")).expect_err("no such file").to_string();
     assert!(missing.starts_with("nowhere.toml: cannot be read: "), "{missing}");
+}
+
+/// As every program does that is called wrongly: exit code 2, what is wrong in words, and nothing that looks like a result.
+#[test]
+fn the_program_refuses_what_is_no_experiment() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let misspelt = folder.path().join("misspelt.toml");
+    std::fs::write(&misspelt, "[cluster]\nnodez = 3\n").expect("a file");
+    let missing = folder.path().join("none.toml");
+    let figure = folder.path().join("figure.svg");
+    let table: [(&[&Path], &str); 4] = [
+        (&[&misspelt], "misspelt.toml:2: unknown key cluster.nodez: did you mean cluster.nodes?"),
+        (&[&missing], "none.toml: cannot be read: "),
+        (&[], "required arguments were not provided"),
+        (&[&misspelt, Path::new("--sed=1")], "unexpected argument '--sed'"),
+    ];
+    for (arguments, expected) in table {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_slipring-sim"));
+        let ended = program.arg("experiment").args(arguments).arg("--plot").arg(&figure).output().expect("it runs");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+        assert!(ended.stdout.is_empty() && !figure.exists(), "{arguments:?}: something was run");
+    }
 }
 
 #[test]

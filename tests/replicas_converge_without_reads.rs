@@ -2,21 +2,15 @@
 
 mod virtual_cluster;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actix::Addr;
 use slipring::actors::anti_entropy::AntiEntropy;
-use slipring::dynamo::merkle::{Digest, LEAVES, leaf_of};
-use slipring::dynamo::record_key::RecordKey;
 use slipring::dynamo::ring::PartitionId;
-use slipring::dynamo::tree_log::{SLOTS, TREE_PREFIX, TreeLog};
-use slipring::dynamo::tree_recovery::{Standing, recover};
 use slipring::messages::repair::{
     ControlRepair, ControlRepairError, DescribeRepair, MarkDirty, RepairAction, RepairStatus,
 };
-use slipring::messages::replica::StoredRecord;
-use slipring::storage::{Batch, Persist, ScanRange, Space, Storage};
+use slipring::storage::{Batch, Persist, Space, Storage};
 use tokio::time::sleep;
 use virtual_cluster::{Link, VirtualCluster, on_one_thread};
 
@@ -33,31 +27,6 @@ fn equal(cluster: &VirtualCluster, keys: usize) -> bool {
         let copies = cluster.stored(&key(at));
         copies[0].is_some() && copies.windows(2).all(|pair| pair[0] == pair[1])
     })
-}
-
-/// On every disk the stored trees say what the stored records say.
-fn assert_trees_fit(cluster: &VirtualCluster) {
-    for (at, disk) in cluster.disks.iter().enumerate() {
-        let all = |space, range| disk.scan(space, range, usize::MAX).expect("it can be read").entries;
-        let entries =
-            all(Space::Meta, ScanRange::prefix(TREE_PREFIX)).into_iter().map(|(key, value)| (key, Some(value)));
-        let standing = Standing { slots: SLOTS, has_records: true, clears_away: false };
-        let log = TreeLog::new(u64::MAX, 0, recover(entries, |_| true, standing));
-        let mut expected: BTreeMap<PartitionId, [Digest; LEAVES]> = BTreeMap::new();
-        for (key, value) in all(Space::Records, ScanRange::all()) {
-            let partition = RecordKey::try_from(key.clone()).expect("a record key").partition();
-            let digest = Digest::of_record(&key, &StoredRecord::from_bytes(&value).expect("a record").siblings);
-            let leaf = &mut expected.entry(partition).or_insert([Digest::EMPTY; LEAVES])[usize::from(leaf_of(&key))];
-            *leaf = leaf.replaced(Digest::EMPTY, digest);
-        }
-        for (partition, leaves) in expected {
-            assert!(log.trusts(partition), "n{at}: partition {partition} would have to be rebuilt");
-            assert!(
-                log.leaves(partition) == leaves,
-                "n{at}: partition {partition}: the tree says other than the records"
-            );
-        }
-    }
 }
 
 async fn intervals(count: u64) {
@@ -194,9 +163,9 @@ async fn a_crash_leaves_no_tree_to_be_rebuilt() {
             for at in 0..15 {
                 cluster.put(round % 3, &key(at), "v", None).await.expect("written");
             }
-            assert_trees_fit(&cluster);
+            cluster.assert_trees_fit();
             cluster.crash(round % 3);
-            assert_trees_fit(&cluster);
+            cluster.assert_trees_fit();
             cluster.start_repair(INTERVAL_S);
             intervals(2).await;
         }
@@ -296,6 +265,30 @@ async fn a_dirty_mark_outlives_its_process() {
         sleep(Duration::from_secs(30)).await;
         assert!(equal(&cluster, 1));
         assert_eq!(status(&cluster.repairs[0]).await.peers.iter().map(|peer| peer.dirty).sum::<u64>(), 0);
+    })
+    .await;
+}
+
+/// What hints will bring is not moved by comparing as well.
+#[tokio::test(start_paused = true)]
+async fn hints_come_first() {
+    on_one_thread(async {
+        let mut cluster = VirtualCluster::start(3, (3, 2, 2), true);
+        (0..3).for_each(|from| cluster.link(from, 2, Link::Down));
+        cluster.see(&[0, 1]).await;
+        for at in 0..60 {
+            cluster.put(at % 2, &key(at), "v", None).await.expect("two of three");
+        }
+        (0..3).for_each(|from| cluster.link(from, 2, Link::Up));
+        (0..2).for_each(|at| cluster.start_handoff(at, None));
+        cluster.see(&[0, 1, 2]).await;
+        cluster.start_repair(INTERVAL_S);
+        intervals(2).await;
+        assert!(equal(&cluster, 60));
+        assert_eq!(cluster.metrics.repair.keys_repaired.get(), 0, "nothing was left for comparing");
+        for at in 0..3 {
+            assert!(status(&cluster.repairs[at]).await.peers.iter().all(|peer| peer.verified == peer.ranges));
+        }
     })
     .await;
 }

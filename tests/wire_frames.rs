@@ -36,6 +36,9 @@ const NUMBERS: &[(&str, u16)] = &[
     ("ReadLeaves", 31),
     ("ListBuckets", 32),
     ("DistrustTree", 33),
+    ("ProbeTombstones", 34),
+    ("CollectTombstones", 35),
+    ("HintedPartitions", 36),
     ("DescribeStatus", 40),
     ("DescribeNodes", 41),
     ("DescribeRing", 42),
@@ -44,6 +47,7 @@ const NUMBERS: &[(&str, u16)] = &[
     ("DescribeLinks", 45),
     ("DescribeRepair", 46),
     ("ControlRepair", 47),
+    ("DescribeTombstones", 48),
 ];
 
 const FRAME_MAX_BYTES: usize = 1 << 20;
@@ -149,6 +153,7 @@ fn record_operations() -> Records {
     samples::detection_operations(&mut records);
     samples::admin_operations(&mut records);
     samples::repair_operations(&mut records);
+    samples::garbage_operations(&mut records);
     records
 }
 

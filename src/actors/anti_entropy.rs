@@ -28,10 +28,12 @@ use crate::dynamo::ring::PartitionId;
 use crate::item::Conflict;
 use crate::messages::admin::AdminError;
 use crate::messages::cluster::{View, ViewChanged};
+use crate::messages::hints::HintedPartitions;
 use crate::messages::repair::{
     AuditPartition, ControlRepair, ControlRepairError, DescribeRepair, MarkDirty, MarkDirtyError, PeerRepair,
     RepairAction, RepairRun, RepairStatus,
 };
+use crate::messages::together::Together;
 use crate::metrics::Metrics;
 use crate::storage::{Committer, ReadError, Storage};
 
@@ -60,6 +62,8 @@ pub struct AntiEntropyParts {
     pub auditors: Vec<Recipient<AuditPartition>>,
     /// The other members.
     pub peers: BTreeMap<NodeId, RepairRecipients>,
+    /// Every member: where it keeps hints.
+    pub hint_keepers: BTreeMap<NodeId, Recipient<Together<HintedPartitions>>>,
     /// `anti_entropy.enabled`.
     pub enabled: bool,
     /// `anti_entropy.interval_s`.
@@ -89,6 +93,7 @@ pub(super) struct Workshop {
     pub(super) shards: Vec<RepairRecipients>,
     pub(super) auditors: Vec<Recipient<AuditPartition>>,
     pub(super) peers: BTreeMap<NodeId, RepairRecipients>,
+    pub(super) hint_keepers: BTreeMap<NodeId, Recipient<Together<HintedPartitions>>>,
     pub(super) schedule: RefCell<Schedule>,
     pub(super) marks: RefCell<RepairMarks>,
     pub(super) metrics: Metrics,
@@ -128,6 +133,7 @@ impl AntiEntropy {
             shards: parts.shards,
             auditors: parts.auditors,
             peers: parts.peers,
+            hint_keepers: parts.hint_keepers,
             schedule: RefCell::new(schedule),
             marks: RefCell::new(marks),
             metrics: parts.metrics,

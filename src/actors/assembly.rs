@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  worker 0..W (the HTTP threads)     Node shard, ReplicationCoordinator, Peer per member, BridgeListener, BridgeSession per connection
-//!  control thread                     RingManager, FailureDetector, HintedHandoff, AntiEntropy, TtlReaper, AdminSession
+//!  control thread                     RingManager, FailureDetector, HintedHandoff, AntiEntropy, GarbageCollector, AdminSession
 //!  commit thread                      GroupCommit
 //! ```
 //!
@@ -25,6 +25,7 @@ use super::bridge_session::SessionRecipients;
 use super::coordination::{ReplicaRecipients, Replicas};
 use super::failure_detector::{DetectorParts, FailureDetector};
 use super::founding::LocalIdentity;
+use super::garbage_collector::{GarbageCollector, GarbageParts, GarbageRecipients};
 use super::hand_over::HintShard;
 use super::hinted_handoff::{HandoffParts, HintedHandoff};
 use super::node::{Committed, Node, NodeLimits, NodeParts, WallClock};
@@ -33,8 +34,8 @@ use super::repair_marks::MarksWritten;
 use super::repair_recipients::RepairRecipients;
 use super::replication_coordinator::{CoordinatorParts, ReplicationCoordinator};
 use super::ring_manager::RingManager;
-use super::ttl_reaper::TtlReaper;
 use crate::config::{Config, Durability};
+use crate::dynamo::collection::settling_time;
 use crate::dynamo::handoff_rate::RateBounds;
 use crate::dynamo::hint::HintBounds;
 use crate::dynamo::node_id::NodeId;
@@ -171,6 +172,7 @@ pub struct Control {
     detector: Addr<FailureDetector>,
     admin: Addr<AdminSession>,
     repair: Addr<AntiEntropy>,
+    garbage: Addr<GarbageCollector>,
 }
 
 /// Starts the control actors on the current thread. Hints and repair travel over links of their own.
@@ -184,11 +186,13 @@ pub fn start_control(
     let metrics = blueprint.metrics.clone();
     let ring = RingManager::new(Arc::clone(view), blueprint.founded.clone(), metrics.clone()).start();
     let (detector, peers) = start_detector(blueprint, &ring, connector, rng);
-    let repair = start_anti_entropy(blueprint, view, shards, &peers, rng.random())?;
+    let handoff_context = Context::<HintedHandoff>::new();
+    let repair = start_anti_entropy(blueprint, view, shards, &peers, &handoff_context.address(), rng.random())?;
     ring.do_send(Subscribe(repair.clone().recipient()));
-    let handoff = start_handoff(blueprint, view, shards, peers, &repair);
+    let garbage = start_garbage_collector(blueprint, view, shards, &peers);
+    ring.do_send(Subscribe(garbage.clone().recipient()));
+    let handoff = handoff_context.run(handoff(blueprint, view, shards, peers, &repair));
     ring.do_send(Subscribe(handoff.clone().recipient()));
-    TtlReaper::new(shards.iter().map(|shard| shard.clone().recipient()).collect()).start();
     let admin = AdminSession::new(AdminParts {
         view: ring.clone().recipient(),
         hints: handoff.clone().recipient(),
@@ -203,16 +207,16 @@ pub fn start_control(
         },
         metrics,
     });
-    Ok(Control { ring, detector, handoff, admin: admin.start(), repair })
+    Ok(Control { ring, detector, handoff, admin: admin.start(), repair, garbage })
 }
 
-fn start_handoff(
+fn handoff(
     blueprint: &Blueprint,
     view: &Arc<View>,
     shards: &[Shard],
     peers: BTreeMap<NodeId, Addr<Peer>>,
     repair: &Addr<AntiEntropy>,
-) -> Addr<HintedHandoff> {
+) -> HintedHandoff {
     let hint_shard = |shard: &Shard| HintShard {
         next: shard.clone().recipient(),
         settle: shard.clone().recipient(),
@@ -233,7 +237,28 @@ fn start_handoff(
         repair: blueprint.config.anti_entropy.enabled.then(|| repair.clone().recipient()),
         metrics: blueprint.metrics.clone(),
     };
-    HintedHandoff::new(parts).start()
+    HintedHandoff::new(parts)
+}
+
+fn start_garbage_collector(
+    blueprint: &Blueprint,
+    view: &Arc<View>,
+    shards: &[Shard],
+    peers: &BTreeMap<NodeId, Addr<Peer>>,
+) -> Addr<GarbageCollector> {
+    let config = &blueprint.config.garbage;
+    let parts = GarbageParts {
+        view: Arc::clone(view),
+        walkers: shards.iter().map(|shard| shard.clone().recipient()).collect(),
+        shards: shards.iter().map(GarbageRecipients::of).collect(),
+        peers: peers.iter().map(|(node, peer)| (node.clone(), GarbageRecipients::of(peer))).collect(),
+        walk_interval: Duration::from_secs(config.walk_interval_s),
+        tombstones_min_age: Duration::from_secs(config.tombstones_min_age_s),
+        settling_time: settling_time(blueprint.request_timeout()),
+        wall: Arc::clone(&blueprint.wall),
+        metrics: blueprint.metrics.clone(),
+    };
+    GarbageCollector::new(parts).start()
 }
 
 /// Starts the detector and its links: they report to it, and carry what it says.
@@ -266,16 +291,20 @@ fn start_anti_entropy(
     view: &Arc<View>,
     shards: &[Shard],
     peers: &BTreeMap<NodeId, Addr<Peer>>,
+    handoff: &Addr<HintedHandoff>,
     seed: u64,
 ) -> Result<Addr<AntiEntropy>, ReadError> {
     let context = Context::<AntiEntropy>::new();
     let written: Recipient<MarksWritten> = context.address().recipient();
     let settings = &blueprint.config.anti_entropy;
+    let other_keepers = peers.iter().map(|(node, peer)| (node.clone(), peer.clone().recipient()));
+    let own = (view.local.clone(), handoff.clone().recipient());
     let repair = AntiEntropy::open(AntiEntropyParts {
         view: Arc::clone(view),
         shards: shards.iter().map(RepairRecipients::of).collect(),
         auditors: shards.iter().map(|shard| shard.clone().recipient()).collect(),
         peers: peers.iter().map(|(node, peer)| (node.clone(), RepairRecipients::of(peer))).collect(),
+        hint_keepers: other_keepers.chain([own]).collect(),
         enabled: settings.enabled,
         interval_s: settings.interval_s,
         audit_interval_s: settings.audit_interval_s,
@@ -313,6 +342,7 @@ pub fn start_worker(
     let Foundation { blueprint, view, shards, control } = foundation;
     let peers = start_peers(blueprint, worker, &control.detector, connector, rng);
     let repairs = shards.iter().map(RepairRecipients::of).collect();
+    let garbage = shards.iter().map(GarbageRecipients::of).collect();
     let shards: Vec<ReplicaRecipients> = shards.iter().map(ReplicaRecipients::of).collect();
     let coordinator = ReplicationCoordinator::new(CoordinatorParts {
         view: Arc::clone(view),
@@ -328,7 +358,7 @@ pub fn start_worker(
     })
     .start();
     control.ring.do_send(Subscribe(coordinator.clone().recipient()));
-    let recipients = session_recipients(&coordinator, control, shards, repairs);
+    let recipients = session_recipients(&coordinator, control, shards, repairs, garbage);
     let parts = ListenerParts {
         local: blueprint.local.clone(),
         founded: blueprint.founded.clone(),
@@ -349,6 +379,7 @@ fn session_recipients(
     control: &Control,
     shards: Vec<ReplicaRecipients>,
     repairs: Vec<RepairRecipients>,
+    garbage: Vec<GarbageRecipients>,
 ) -> SessionRecipients {
     SessionRecipients {
         put: coordinator.clone().recipient(),
@@ -361,6 +392,9 @@ fn session_recipients(
         gossip: control.detector.clone().recipient(),
         links: control.detector.clone().recipient(),
         repairs,
+        garbage,
+        hinted: control.handoff.clone().recipient(),
+        tombstones: control.garbage.clone().recipient(),
         repair_status: control.repair.clone().recipient(),
         repair_control: control.repair.clone().recipient(),
         status: control.admin.clone().recipient(),

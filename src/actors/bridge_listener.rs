@@ -20,6 +20,7 @@ use tracing::{debug, warn};
 use super::bridge_session::{BridgeSession, ConnectionEnded, SessionRecipients};
 use super::founding::{LocalIdentity, admit};
 use super::link::FramesArrived;
+use crate::dynamo::collection::UNDER_WAY_MAX;
 use crate::dynamo::node_id::NodeId;
 use crate::messages::cluster::FoundedCluster;
 use crate::metrics::Metrics;
@@ -35,7 +36,7 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// A peer's connection on which nothing arrives for this long is given up, although peers ping: its machine is gone without a word.
 /// Until then nobody else may come in under its name. Longer than the other side's own patience, which ends such a link first.
-const PEER_SILENCE: Duration = Duration::from_secs(10);
+const PEER_SILENCE: Duration = UNDER_WAY_MAX;
 
 /// The data directories of the peers that are connected, with the number of their connections, over all workers.
 pub type ConnectedPeers = Arc<Mutex<BTreeMap<NodeId, (u64, usize)>>>;

@@ -13,6 +13,7 @@ use serde::Serialize;
 use tracing::warn;
 
 use super::coordination::ReplicaRecipients;
+use super::garbage_collector::GarbageRecipients;
 use super::link::FramesArrived;
 use super::repair_recipients::RepairRecipients;
 use crate::dynamo::node_id::NodeId;
@@ -20,6 +21,8 @@ use crate::dynamo::ring::PartitionId;
 use crate::messages::admin::{DescribeHints, DescribeNodes, DescribeRing, DescribeStatus, ReadMetrics};
 use crate::messages::client::{Delete, Get, ListTables, Put, Scan, Where};
 use crate::messages::detection::{DescribeLinks, Gossip};
+use crate::messages::garbage::{CollectTombstones, DescribeTombstones, ProbeTombstones};
+use crate::messages::hints::HintedPartitions;
 use crate::messages::repair::{ControlRepair, DescribeRepair, DistrustTree, ListBuckets, ReadLeaves, ReadRoot};
 use crate::messages::replica::{CompareReplica, CoordinateWrite, ReadReplica, ScanReplica, WriteReplica};
 use crate::messages::together::{Answers, Together};
@@ -51,6 +54,12 @@ pub struct SessionRecipients {
     pub links: Recipient<DescribeLinks>,
     /// The same shards, for their anti-entropy.
     pub repairs: Vec<RepairRecipients>,
+    /// Where this node keeps hints.
+    pub hinted: Recipient<Together<HintedPartitions>>,
+    /// The same shards, for their garbage collectors.
+    pub garbage: Vec<GarbageRecipients>,
+    /// Which tombstones are there, and why.
+    pub tombstones: Recipient<DescribeTombstones>,
     /// How far anti-entropy is.
     pub repair_status: Recipient<DescribeRepair>,
     /// Runs, pauses, resumes it.
@@ -120,6 +129,10 @@ impl BridgeSession {
             Operation::ReadLeaves => gathered.leaves.take(frame, |m| shard(m.partition)),
             Operation::ListBuckets => gathered.lists.take(frame, |m| shard(m.partition)),
             Operation::DistrustTree => gathered.distrusts.take(frame, |m| shard(m.partition)),
+            Operation::ProbeTombstones => gathered.probes.take(frame, |m| shard(m.partition)),
+            Operation::CollectTombstones => gathered.collects.take(frame, |m| shard(m.partition)),
+            Operation::HintedPartitions => gathered.hinted.take(frame, |_| 0),
+            Operation::DescribeTombstones => self.serve(frame, &to.tombstones),
             Operation::DescribeRepair => self.serve(frame, &to.repair_status),
             Operation::ControlRepair => self.serve(frame, &to.repair_control),
             Operation::Delete => self.serve(frame, &to.delete),
@@ -181,6 +194,9 @@ impl BridgeSession {
             leaves,
             lists,
             distrusts,
+            probes,
+            collects,
+            hinted,
         } = gathered;
         puts.send(|_| &to.put, outbox);
         gets.send(|_| &to.get, outbox);
@@ -194,6 +210,9 @@ impl BridgeSession {
         leaves.send(|shard| &to.repairs[shard].leaves, outbox);
         lists.send(|shard| &to.repairs[shard].list, outbox);
         distrusts.send(|shard| &to.repairs[shard].distrust, outbox);
+        probes.send(|shard| &to.garbage[shard].probe, outbox);
+        collects.send(|shard| &to.garbage[shard].collect, outbox);
+        hinted.send(|_| &to.hinted, outbox);
     }
 }
 
@@ -212,6 +231,9 @@ struct Gathered {
     leaves: Requests<ReadLeaves>,
     lists: Requests<ListBuckets>,
     distrusts: Requests<DistrustTree>,
+    probes: Requests<ProbeTombstones>,
+    collects: Requests<CollectTombstones>,
+    hinted: Requests<HintedPartitions>,
 }
 
 /// Requests of one kind by receiver, with the numbers of their frames.

@@ -3,10 +3,10 @@
 //! Nothing here is all or nothing: a record that has been moved stays moved, and a comparison that is broken off begins anew with what is
 //! still different.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use futures_util::future::join;
+use futures_util::future::{join, join_all};
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
@@ -20,6 +20,7 @@ use crate::dynamo::record_key::RecordKey;
 use crate::dynamo::ring::PartitionId;
 use crate::dynamo::siblings::Siblings;
 use crate::messages::TraceId;
+use crate::messages::hints::HintedPartitions;
 use crate::messages::repair::{
     AuditPartition, BucketSlice, DistrustTree, ListBuckets, ReadLeaves, ReadRoot, RepairError, RootState,
 };
@@ -66,27 +67,29 @@ pub(super) async fn compare_due(workshop: &Workshop, peer: &NodeId, peer_recipie
         return;
     }
     let roots = |partition: &PartitionId| ReadRoot { partition: *partition };
-    let ours = futures_util::future::join_all(
-        due.iter().map(|partition| ask(Some(&workshop.shard(*partition).root), roots(partition))),
-    );
+    let ours = join_all(due.iter().map(|partition| ask(Some(&workshop.shard(*partition).root), roots(partition))));
     let theirs = ask_all(Some(&peer_recipients.root), due.iter().map(roots).collect());
-    let (ours, theirs) = join(ours, theirs).await;
+    let (ours, theirs): (Vec<_>, Vec<_>) = join(ours, theirs).await;
+    let differ =
+        |(ours, theirs): (&Roots, &Roots)| matches!((ours, theirs), (Ok(ours), Ok(theirs)) if ours.root != theirs.root);
+    let hinted = match ours.iter().zip(&theirs).any(differ) {
+        true => hinted_partitions(workshop, peer).await,
+        false => BTreeSet::new(),
+    };
     for ((partition, ours), theirs) in due.into_iter().zip(ours).zip(theirs) {
         if !workshop.works() {
             return;
         }
-        settle_roots(workshop, peer, peer_recipients, partition, now_ms, (ours, theirs)).await;
+        let range = Range { workshop, peer, recipients: peer_recipients, partition };
+        settle_roots(&range, now_ms, (ours, theirs), &hinted).await;
     }
 }
 
-async fn settle_roots(
-    workshop: &Workshop,
-    peer: &NodeId,
-    recipients: &RepairRecipients,
-    partition: PartitionId,
-    at_ms: u64,
-    roots: (Result<RootState, RepairError>, Result<RootState, RepairError>),
-) {
+/// What one side said of its root.
+type Roots = Result<RootState, RepairError>;
+
+async fn settle_roots(range: &Range<'_>, at_ms: u64, roots: (Roots, Roots), hinted: &BTreeSet<PartitionId>) {
+    let &Range { workshop, peer, partition, .. } = range;
     if workshop.repairing.borrow().values().any(|busy| *busy == partition) {
         // With another peer: what that one brings need not come twice. It stays due.
         return;
@@ -99,10 +102,10 @@ async fn settle_roots(
         (Ok(ours), Ok(theirs)) if theirs.trusted && ours.root == theirs.root => {
             workshop.verified(peer, partition, at_ms);
         }
+        (Ok(_), Ok(_)) if hinted.contains(&partition) && waits_for_hints(workshop, peer, partition) => {}
         (Ok(_), Ok(theirs))
             if theirs.trusted && workshop.schedule.borrow().moves(&workshop.view.borrow().local, peer, partition) =>
         {
-            let range = Range { workshop, peer, recipients, partition };
             workshop.repairing.borrow_mut().insert(peer.clone(), partition);
             let outcome = range.exchange(at_ms).await;
             workshop.repairing.borrow_mut().remove(peer);
@@ -117,6 +120,23 @@ async fn settle_roots(
         // The peer moves the records, or has to check its tree first, or did not answer.
         _ => workshop.failed(peer, partition),
     }
+}
+
+/// Of which partitions anybody keeps hints for either side: they bring most of what differs, and bring it first.
+async fn hinted_partitions(workshop: &Workshop, peer: &NodeId) -> BTreeSet<PartitionId> {
+    let keepers: Vec<_> = {
+        let view = workshop.view.borrow();
+        let reachable = workshop.hint_keepers.iter().filter(|(node, _)| view.reachable.contains(*node));
+        reachable.map(|(_, keeper)| keeper.clone()).collect()
+    };
+    let targets = vec![workshop.view.borrow().local.clone(), peer.clone()];
+    let asked = keepers.iter().map(|keeper| ask(Some(keeper), HintedPartitions { targets: targets.clone() }));
+    // Whoever does not answer is not waited for.
+    join_all(asked).await.into_iter().filter_map(Result::ok).flatten().collect()
+}
+
+fn waits_for_hints(workshop: &Workshop, peer: &NodeId, partition: PartitionId) -> bool {
+    workshop.schedule.borrow_mut().waits_for_hints(peer, partition, workshop.now_ms())
 }
 
 /// Checks a tree that is not believed, unless somebody has done so meanwhile.

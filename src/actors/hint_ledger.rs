@@ -93,6 +93,11 @@ impl HintLedger {
         self.targets.get(target)
     }
 
+    /// Whether a hint of this key waits, for whomever.
+    pub(super) fn keeps(&self, key: &RecordKey) -> bool {
+        self.targets.values().any(|waiting| waiting.contains(key))
+    }
+
     pub(super) fn count(&self) -> Vec<HintsPending> {
         self.targets.iter().map(|(target, waiting)| pending(target, waiting)).collect()
     }

@@ -24,7 +24,9 @@ use crate::dynamo::node_id::NodeId;
 use crate::dynamo::ring::PartitionId;
 use crate::messages::admin::{AdminError, DescribeHints, HintState, HintsRow};
 use crate::messages::cluster::{View, ViewChanged};
-use crate::messages::hints::{CountHints, DirtyRange, ForgetDirty, HintSurvey, HintsPending, SurveyHints};
+use crate::messages::hints::{
+    CountHints, DirtyRange, ForgetDirty, HintSurvey, HintedPartitions, HintsPending, SurveyHints,
+};
 use crate::messages::repair::MarkDirty;
 use crate::messages::replica::WriteReplica;
 use crate::messages::together::Together;
@@ -354,6 +356,19 @@ impl Handler<CountHints> for HintedHandoff {
 }
 
 /// As of the last survey, at most a tick ago.
+impl Handler<Together<HintedPartitions>> for HintedHandoff {
+    type Result = ();
+
+    fn handle(&mut self, Together { requests, answers }: Together<HintedPartitions>, _: &mut Self::Context) {
+        for (at, asked) in requests.iter().enumerate() {
+            let waiting = asked.targets.iter().filter_map(|target| self.targets.get(target));
+            let partitions: BTreeSet<PartitionId> =
+                waiting.flat_map(|target| target.partitions.iter().copied()).collect();
+            answers.give(at, Ok(partitions.into_iter().collect()));
+        }
+    }
+}
+
 impl Handler<DescribeHints> for HintedHandoff {
     type Result = Result<Vec<HintsRow>, AdminError>;
 

@@ -4,6 +4,8 @@
 //! a write when the committing thread has reported it. It decides nothing about quorums. If it dies the process dies; what was
 //! acknowledged is on disk, and the next start mints under a new epoch.
 
+mod garbage;
+mod hints;
 mod repair;
 
 use std::rc::Rc;
@@ -26,7 +28,6 @@ use crate::messages::replica::{
 };
 use crate::messages::storage::StorageFailed;
 use crate::messages::together::Together;
-use crate::messages::ttl::ReapExpired;
 use crate::metrics::{HintLoss, Metrics};
 use crate::storage::{Batch, CommitError, CommitOutcome, Committer, ReadError, ScanRange, Space, Storage};
 
@@ -34,8 +35,6 @@ use super::hint_ledger::{DirtyRanges, HintLedger, hint_parts};
 use super::node_parts::{Acknowledgement, Pending, RecordCache, StorageKey};
 use super::node_trees::NodeTrees;
 use hints::Losses;
-
-mod hints;
 
 /// The wall clock, in ms since the Unix epoch: an argument, so that a simulation can bend it.
 pub type WallClock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -228,8 +227,8 @@ impl Node {
             let key = [CEILING_KEY_PREFIX, self.shard.to_string().as_bytes()].concat();
             batch.put(Space::Meta, Bytes::from(key), Bytes::copy_from_slice(&ceiling.as_u64().to_be_bytes()));
         }
-        // Deletes alone are taken also where a put no longer is: they must stay alone.
-        if !batch.only_deletes() {
+        // Deletes of hints and marks are taken also where a put no longer is: they must stay alone. Records have trees.
+        if !batch.only_deletes() || batch.writes().iter().any(|write| write.space() == Space::Records) {
             self.trees.join(&mut batch, self.pending.last_ticket());
         }
         self.committer.submit(self.pending.last_ticket(), batch);
@@ -438,8 +437,8 @@ impl Handler<Committed> for Node {
             if refusal.is_some() {
                 self.unkeep(&written);
             }
-            if let (Some(record), true) = (&written.record, refusal.is_some()) {
-                self.take_back(&written.at, record);
+            if refusal.is_some() && !written.superseded {
+                self.take_back(&written.at, written.record.as_deref());
             }
             match (written.record, &refusal) {
                 (Some(record), None) => self.cache.insert(written.at, record),
@@ -490,33 +489,6 @@ impl Handler<Together<ScanReplica>> for Node {
         for (at, scan) in requests.iter().enumerate() {
             answers.give(at, self.scan(scan));
         }
-    }
-}
-
-impl Handler<ReapExpired> for Node {
-    type Result = Result<Option<Bytes>, ReadReplicaError>;
-
-    fn handle(&mut self, reap: ReapExpired, _: &mut Self::Context) -> Self::Result {
-        let range = reap.after.as_deref().map_or(ScanRange::all(), |last| ScanRange::all().after(last));
-        let page = self.storage.scan(Space::Records, range, reap.limit).map_err(unreadable)?;
-        let now_ms = (self.wall)();
-        for (key, value) in page.entries {
-            let ours = RecordKey::try_from(key.clone()).is_ok_and(|key| self.owns(key.partition()));
-            let at = StorageKey { space: Space::Records, key };
-            // A write on its way starts from what it found; its successor is reaped on the next walk.
-            if ours
-                && !self.pending.contains(&at)
-                && let Some(mut record) = StoredRecord::from_bytes(&value)
-                && record.siblings.reap(now_ms)
-            {
-                self.metrics.ttl_reaped.inc();
-                // Reaping changes no digest.
-                let base = record.siblings.clone();
-                self.store(at, &Slot::Own, &base, Rc::new(record));
-            }
-        }
-        self.send_off();
-        Ok(page.resume_after)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::dynamo::record_key::RecordKey;
 use crate::dynamo::ring::PartitionId;
 use crate::dynamo::siblings::Siblings;
 use crate::dynamo::tree_log::{SLOTS, TREE_PREFIX, TreeLog, trees_are_off};
-use crate::dynamo::tree_recovery::{Standing, recover};
+use crate::dynamo::tree_recovery::{Recovered, Standing, recover};
 use crate::messages::repair::{AuditFinding, AuditProgress};
 use crate::messages::replica::StoredRecord;
 use crate::storage::{Batch, ReadError, ScanRange, Space, Storage};
@@ -177,11 +177,12 @@ impl NodeTrees {
 }
 
 impl Audit {
-    /// Whether the record, as it is or will be, can be read.
+    /// Whether the record, as it is or will be, can be read. One that is about to go is none.
     fn add(&mut self, key: &Bytes, value: Option<&Bytes>, pending: &Pending) -> bool {
         let at = StorageKey { space: Space::Records, key: key.clone() };
         let siblings = match (pending.latest(&at), value) {
-            (Some(record), _) => record.map(|record| record.siblings.clone()),
+            (Some(None), _) => return true,
+            (Some(Some(record)), _) => Some(record.siblings.clone()),
             (None, value) => value.and_then(|bytes| StoredRecord::from_bytes(bytes)).map(|record| record.siblings),
         };
         let Some(siblings) = siblings else { return false };
@@ -197,6 +198,19 @@ fn partition_of(at: &StorageKey) -> Option<PartitionId> {
 }
 
 fn open_log(storage: &dyn Storage, shard: usize, shards: usize, epoch: u64) -> Result<TreeLog, ReadError> {
+    let recovered = recover_from(storage, shard, shards)?;
+    if !recovered.whole || !recovered.distrusted.is_empty() {
+        info!(shard, "some trees of digests are missing or not certain: they are made from the records, once");
+    }
+    Ok(TreeLog::new(epoch, shard, recovered))
+}
+
+/// What a shard that starts on this storage makes of the trees that earlier lives left there.
+///
+/// # Errors
+///
+/// The storage cannot be read.
+pub fn recover_from(storage: &dyn Storage, shard: usize, shards: usize) -> Result<Recovered, ReadError> {
     let mut entries = Vec::new();
     let mut after: Option<Bytes> = None;
     loop {
@@ -213,9 +227,5 @@ fn open_log(storage: &dyn Storage, shard: usize, shards: usize, epoch: u64) -> R
     let first = storage.scan(Space::Records, ScanRange::all(), 1)?;
     let has_records = !first.entries.is_empty() || !first.corrupt.is_empty();
     let standing = Standing { slots: SLOTS, has_records, clears_away: shard == 0 };
-    let recovered = recover(entries, |partition| partition.0 as usize % shards == shard, standing);
-    if !recovered.whole || !recovered.distrusted.is_empty() {
-        info!(shard, "some trees of digests are missing or not certain: they are made from the records, once");
-    }
-    Ok(TreeLog::new(epoch, shard, recovered))
+    Ok(recover(entries, |partition| partition.0 as usize % shards == shard, standing))
 }

@@ -99,6 +99,9 @@ pub enum Command {
     /// Anti-entropy: what has been compared with the other replicas, and what was repaired
     #[command(subcommand, after_help = "Examples:\n  repair status\n  repair run\n  watch 2 repair status")]
     Repair(RepairCommand),
+    /// What is left of deleted items and expired values, and why it is still there
+    #[command(after_help = "Example:\n  tombstones")]
+    Tombstones,
     /// Write the records of a file into a table; a second time changes nothing
     #[command(after_help = IMPORT_HELP)]
     Import(ImportArguments),

@@ -14,6 +14,7 @@
 //! | `link`, `session` | the connection that renews itself, and what commands share |
 //! | `run` | each command's story |
 //! | `import`, `export`, `rename`, `retry` | tables in and out, through failures of nodes |
+//! | `tombstones` | what is left of deleted items, and why |
 //! | `repair` | anti-entropy: how it stands, run, pause, resume |
 //! | `answer`, `view` | what is shown, as text or JSON |
 //! | `program`, `repl` | one command, a script, or a session with history and completion |

@@ -18,12 +18,14 @@ use super::view::metrics::MetricsView;
 use super::view::place::PlaceView;
 use super::view::status::StatusView;
 use super::view::table::{TableView, TablesView};
+use super::view::tombstones::TombstonesView;
 use super::{export, import, json_text, repair};
 use crate::dynamo::context::Context;
 use crate::item::{Item, Key, KeyAttribute, KeyError, KeyValue, TableSchema, item_from_json};
 use crate::messages::admin::{DescribeHints, DescribeNodes, DescribeRing, DescribeStatus, ReadMetrics, Status};
 use crate::messages::client::{Delete, Get, Put, Where};
 use crate::messages::detection::DescribeLinks;
+use crate::messages::garbage::DescribeTombstones;
 
 /// Carries out a command.
 ///
@@ -34,6 +36,9 @@ pub async fn run(session: &Session, command: &Command, format: Format) -> Result
     match command {
         Command::Status => Ok(Answer::of(&StatusView::from(status(session).await?), format)),
         Command::Hints => Ok(Answer::of(&HintsView::from(session.link.ask(&DescribeHints).await?), format)),
+        Command::Tombstones => {
+            Ok(Answer::of(&TombstonesView::from(session.link.ask(&DescribeTombstones).await?), format))
+        }
         Command::Repair(command) => repair::run(session, command, format).await,
         Command::Nodes => Ok(Answer::of(&NodesView::from(session.link.ask(&DescribeNodes).await?), format)),
         Command::Links => Ok(Answer::of(&LinksView::from(session.link.ask(&DescribeLinks).await?), format)),

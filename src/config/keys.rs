@@ -252,6 +252,19 @@ declare_config! {
                 this, by the number of its peers.";
     }
 
+    /// What is dropped in the background: expired values, and tombstones.
+    [garbage] GarbageSection {
+        /// Pause between two walks through this node's records.
+        walk_interval_s: u64 = 60,
+            unit "s", within Rule::Integer { min: 1, max: 7 * 86_400 },
+            choose "A walk reads all records, 5,000 per second. Expired values are hidden at once in any case; this is about the space they take.";
+        /// Age from which a tombstone may go, once all nodes have shown that nothing of what it deleted is left. The same on every node.
+        tombstones_min_age_s: u64 = 86_400,
+            unit "s", within Rule::Integer { min: 1, max: 10 * 365 * 86_400 },
+            choose "The age of the oldest copy of a data directory that you would ever start a node from: such a copy does not know the \
+                deletes that came after it.";
+    }
+
     /// What is logged, and how.
     [log] LogSection {
         /// Which log lines are written, as in `tracing`: a level, or levels by module.

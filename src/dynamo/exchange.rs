@@ -23,6 +23,12 @@ const RETRY_MIN_MS: u64 = 1_000;
 /// The longest wait after one.
 const RETRY_MAX_MS: u64 = 60_000;
 
+/// How soon a range is looked at again that hints are bringing up to date, in ms.
+const HINTS_PAUSE_MS: u64 = 1_000;
+
+/// For so long at most hints come first, in ms: they may be stuck.
+const HINTS_FIRST_MAX_MS: u64 = 600_000;
+
 /// Whoever does not drive a range moves the records itself once it has differed this often.
 const PATIENCE: u32 = 4;
 
@@ -38,6 +44,8 @@ pub struct Range {
     due_ms: u64,
     /// Comparisons in a row that did not end with two equal copies.
     failures: u32,
+    /// Since when it has been left to hints, if it is.
+    waits_since_ms: Option<u64>,
 }
 
 /// What is known of all ranges of one peer, in few numbers.
@@ -75,8 +83,14 @@ impl Schedule {
             }
             for peer in ring.primaries(partition, ring.n()).filter(|node| *node != local) {
                 let place = (peer.clone(), partition);
-                let fresh =
-                    Range { verified_ms: None, dirty: false, known_since_ms: now_ms, due_ms: now_ms, failures: 0 };
+                let fresh = Range {
+                    verified_ms: None,
+                    dirty: false,
+                    known_since_ms: now_ms,
+                    due_ms: now_ms,
+                    failures: 0,
+                    waits_since_ms: None,
+                };
                 let range = old.remove(&place).unwrap_or(fresh);
                 self.ranges.insert(place, range);
             }
@@ -125,6 +139,7 @@ impl Schedule {
         range.verified_ms = range.verified_ms.max(Some(at_ms));
         range.due_ms = at_ms + wait_ms as u64;
         range.failures = 0;
+        range.waits_since_ms = None;
         std::mem::take(&mut range.dirty)
     }
 
@@ -134,6 +149,17 @@ impl Schedule {
         let wait_ms = (RETRY_MIN_MS << range.failures.min(16)).min(RETRY_MAX_MS);
         range.failures = range.failures.saturating_add(1);
         range.due_ms = now_ms + (wait_ms as f64 * (0.5 + 0.5 * jitter.clamp(0.0, 1.0))) as u64;
+    }
+
+    /// The copies differ, and hints are on their way that say why. Whether to leave it to them and look again a little later.
+    pub fn waits_for_hints(&mut self, peer: &NodeId, partition: PartitionId, now_ms: u64) -> bool {
+        let Some(range) = self.ranges.get_mut(&(peer.clone(), partition)) else { return false };
+        let since_ms = *range.waits_since_ms.get_or_insert(now_ms);
+        if now_ms.saturating_sub(since_ms) >= HINTS_FIRST_MAX_MS {
+            return false;
+        }
+        range.due_ms = now_ms + HINTS_PAUSE_MS;
+        true
     }
 
     /// Whether this node moves the records where the copies in this range differ.

@@ -165,3 +165,18 @@ fn a_side_that_does_not_drive_takes_over_after_a_while() {
     (0..4).for_each(|_| schedule.failed(&peer, partition, 0, 0.5));
     assert!(schedule.moves(&local, &peer, partition));
 }
+
+#[test]
+fn a_range_is_left_to_hints_but_not_for_ever() {
+    let mut schedule = Schedule::new(100_000);
+    schedule.follow(&ring(3), &node(0), 0);
+    let (peer, partition) = (node(1), PartitionId(3));
+    assert!(schedule.waits_for_hints(&peer, partition, 5_000));
+    assert!(!schedule.due(&peer, 5_500, 16).contains(&partition), "it is looked at a little later");
+    assert!(schedule.due(&peer, 6_000, 16).contains(&partition));
+    assert!(schedule.waits_for_hints(&peer, partition, 604_999));
+    assert!(!schedule.waits_for_hints(&peer, partition, 605_000), "the hints may be stuck");
+    schedule.verified(&peer, partition, 606_000, 0.5);
+    assert!(schedule.waits_for_hints(&peer, partition, 700_000), "another time, other hints");
+    assert!(!schedule.waits_for_hints(&node(7), partition, 0), "no range of this node");
+}

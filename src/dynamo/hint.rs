@@ -127,6 +127,11 @@ impl Waiting {
         self.bytes
     }
 
+    /// Whether this one waits.
+    pub fn contains(&self, key: &RecordKey) -> bool {
+        self.keys.contains_key(key)
+    }
+
     /// The bytes of one; 0 where there is none.
     pub fn bytes_of(&self, key: &RecordKey) -> u64 {
         self.keys.get(key).map_or(0, |kept| kept.bytes)

@@ -1,6 +1,7 @@
 //! LAYER 0. The Dynamo paper as values: no actor, no I/O, no clock, no randomness of its own.
 
 pub mod claim;
+pub mod collection;
 pub mod context;
 pub mod exchange;
 pub mod handoff_rate;

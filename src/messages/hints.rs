@@ -3,6 +3,7 @@
 use actix::Message;
 use serde::{Deserialize, Serialize};
 
+use super::LinkError;
 use super::replica::ReadReplicaError;
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::record_key::RecordKey;
@@ -67,6 +68,14 @@ pub enum Settlement {
     Retargeted,
     /// It was too old. W primaries have it on disk, and its range becomes dirty with the deletion.
     GivenUp,
+}
+
+/// Of which partitions do you keep hints for any of these nodes? As of a second ago.
+#[derive(Clone, Debug, PartialEq, Eq, Message, Serialize, Deserialize)]
+#[rtype(result = "Result<Vec<PartitionId>, LinkError>")]
+pub struct HintedPartitions {
+    /// The nodes.
+    pub targets: Vec<NodeId>,
 }
 
 /// How many hints wait, per node?

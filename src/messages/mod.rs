@@ -7,12 +7,12 @@ pub mod admin;
 pub mod client;
 pub mod cluster;
 pub mod detection;
+pub mod garbage;
 pub mod hints;
 pub mod repair;
 pub mod replica;
 pub mod storage;
 pub mod together;
-pub mod ttl;
 
 use std::fmt;
 

@@ -1,13 +1,15 @@
 //! The nodes of a run: started, crashed, paused, started again, on disks and clocks of their own.
 
+mod damage;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use actix::Recipient;
-use bytes::Bytes;
 use rand::rngs::StdRng;
-use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
+
+use damage::DiskCopy;
 
 use super::clock::NodeClock;
 use super::defect::Defect;
@@ -16,7 +18,7 @@ use super::network::Network;
 use super::process::Process;
 use super::swarm::Plan;
 use super::trace::Trace;
-use super::trees::misfit;
+use super::trees::misfits;
 use crate::actors::assembly::{Blueprint, nobody_connected};
 use crate::actors::founding::LocalIdentity;
 use crate::config::Config;
@@ -31,10 +33,13 @@ use crate::messages::cluster::{ClusterIdentity, FoundedCluster, MemberAddress};
 use crate::messages::replica::StoredRecord;
 use crate::messages::storage::StorageFailed;
 use crate::metrics::Metrics;
-use crate::storage::{Batch, CommitterSource, MemoryStorage, Persist, ScanRange, Space, Storage};
+use crate::storage::{CommitterSource, Space, Storage};
 
 /// The cluster's name.
 const NAME: &str = "simulated";
+
+/// Often, for a run is short.
+const WALK_INTERVAL_S: u64 = 5;
 
 /// Why a run could not be made. Says nothing about the product.
 #[derive(Debug, thiserror::Error)]
@@ -64,8 +69,10 @@ struct SimNode {
     process: Option<Process>,
     /// How often it has forgotten something that it had acknowledged.
     forgettings: u64,
-    /// A copy of its disk, and the life in which it was made.
-    copy: Option<(MemoryStorage, u64)>,
+    /// Where a record was changed behind its back: what the trees of these partitions say is true again after an audit.
+    damaged: BTreeSet<PartitionId>,
+    /// A copy of its disk.
+    copy: Option<DiskCopy>,
 }
 
 /// All nodes.
@@ -115,6 +122,7 @@ impl Cluster {
             metrics: Metrics::new(),
             process: None,
             forgettings: 0,
+            damaged: BTreeSet::new(),
             copy: None,
         };
         let nodes = members.into_iter().map(&mut node).collect();
@@ -158,6 +166,8 @@ impl Cluster {
         self.trace.tell(None, format!("n{at} starts, life {}", node.life));
         // The engine is opened again: a device that was to fail, or has failed, is taken as it is.
         node.disk.crash(&mut self.rng);
+        self.check_trees(at);
+        let node = &self.nodes[at];
         let (commit, writer) = node.disk.open(self.rng.random());
         let storage = node.disk.reader();
         let epoch = match self.plan.defect {
@@ -226,90 +236,28 @@ impl Cluster {
                     self.broken.push(format!("n{at}: {reason}"));
                 }
                 node.disk.crash(&mut self.rng);
-                // Whose records vanish or rot behind its back has trees that say otherwise, until an audit.
-                if self.config.anti_entropy.enabled
-                    && node.forgettings == 0
-                    && let Some(partition) = misfit(&node.disk.storage)
-                {
-                    self.broken.push(format!("n{at}: the tree of partition {partition} says other than its records"));
-                }
             }
         }
     }
 
-    /// Gives a node that does not run an empty disk under a new id.
-    pub fn wipe(&mut self, at: usize) {
-        self.trace.tell(None, format!("n{at} has lost its disk"));
-        let node = &mut self.nodes[at];
-        node.disk = Disk::empty(self.plan.disk, self.plan.defect);
-        node.directory = self.rng.random();
-        node.life = 0;
-        node.copy = None;
-        node.forgettings += 1;
+    /// Crashes all nodes for good, and looks at what they leave.
+    pub async fn end(&mut self) {
+        let nodes: Vec<usize> = (0..self.nodes.len()).collect();
+        self.crash(&nodes, false).await;
+        nodes.into_iter().for_each(|at| self.check_trees(at));
     }
 
-    /// Whether a copy of this node's disk has been made and not been used.
-    #[must_use]
-    pub fn has_copy(&self, at: usize) -> bool {
-        self.nodes[at].copy.is_some()
-    }
-
-    /// Makes a copy of a node's disk.
-    pub fn copy_disk(&mut self, at: usize) {
-        self.trace.tell(None, format!("n{at}'s disk is copied"));
-        let node = &mut self.nodes[at];
-        node.copy = Some((node.disk.storage.copy(), node.life));
-    }
-
-    /// Sets the disk of a node that does not run back to its copy. Its epoch goes back, too, but for the part that is drawn.
-    pub fn set_back(&mut self, at: usize) {
-        let node = &mut self.nodes[at];
-        if let Some((storage, life)) = node.copy.take() {
-            self.trace.tell(None, format!("n{at}'s disk is set back to life {life}"));
-            node.disk.replace(storage);
-            node.life = life;
-            node.forgettings += 1;
-        }
-    }
-
-    /// Damages one of the values that a node stores: a bit flips, or another value lies in its place.
-    pub fn rot(&mut self, at: usize, misdirected: bool) {
-        let node = &mut self.nodes[at];
-        let disk = &node.disk.storage;
-        let spaces = [Space::Records, Space::Hints];
-        let stored =
-            |space| disk.scan(space, ScanRange::all(), usize::MAX).map(|page| page.entries).unwrap_or_default();
-        let keys: Vec<(Space, Bytes)> =
-            spaces.iter().flat_map(|space| stored(*space).into_iter().map(|(key, _)| (*space, key))).collect();
-        let Some((space, key)) = keys.choose(&mut self.rng).cloned() else { return };
-        let others: Vec<&Bytes> =
-            keys.iter().filter(|(of, other)| *of == space && *other != key).map(|(_, other)| other).collect();
-        let damaged = match others.choose(&mut self.rng).filter(|_| misdirected) {
-            Some(other) => disk.misdirect(space, &key, other),
-            None => disk.corrupt(space, &key),
+    /// The trees that the next life of a node will believe say what the records on its disk say.
+    fn check_trees(&mut self, at: usize) {
+        let node = &self.nodes[at];
+        let intact = self.ring.partition_ids().filter(|partition| !node.damaged.contains(partition));
+        let what = match misfits(&node.disk.storage, intact) {
+            Ok(wrong) if wrong.is_empty() => return,
+            Ok(wrong) => format!("n{at}: trees say other than the records: partitions {wrong:?}"),
+            Err(error) => format!("n{at}: {error}"),
         };
-        if damaged {
-            node.forgettings += 1;
-            self.trace.tell(None, format!("n{at}'s {} lies damaged on its disk", describe(space, &key)));
-        }
-    }
-
-    /// A node's copy of a key is gone from its disk.
-    pub fn forget(&mut self, at: usize, key: &str) {
-        let Some(record) = self.record_key(key) else { return };
-        let mut gone = Batch::default();
-        gone.delete(Space::Records, record.as_bytes().clone());
-        // A disk that refuses this keeps it: nothing was forgotten then.
-        if self.nodes[at].disk.storage.commit(&gone, Persist::Sync).is_ok() {
-            self.trace.tell(Some(key), format!("n{at}'s copy is gone"));
-            self.nodes[at].forgettings += 1;
-        }
-    }
-
-    /// How often a node has forgotten something that it had acknowledged.
-    #[must_use]
-    pub fn forgettings(&self, at: usize) -> u64 {
-        self.nodes[at].forgettings
+        self.trace.tell(None, what.clone());
+        self.broken.push(what);
     }
 
     /// Stops a node without ending it, or lets it go on.
@@ -389,12 +337,6 @@ pub(super) fn record_key(ring: &Ring, key: &str) -> Option<RecordKey> {
     Some(RecordKey::new(partition, table.name.as_str(), &key.to_bytes()))
 }
 
-/// A stored value, for the timeline.
-fn describe(space: Space, key: &Bytes) -> String {
-    let text: String = key.iter().map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { ' ' }).collect();
-    format!("{space:?} {}", text.split_whitespace().collect::<Vec<_>>().join(" "))
-}
-
 /// Seeds a source of its own for a part of the run.
 pub(super) fn part_of(rng: &mut StdRng) -> StdRng {
     StdRng::from_seed(rng.random())
@@ -410,8 +352,10 @@ fn config(plan: &Plan) -> Config {
     config.storage.cache_bytes = plan.cache_bytes;
     config.limits.hints_max_bytes = plan.hints_max_bytes;
     config.hinted_handoff.max_age_s = plan.hints_max_age_s;
-    // A mistake that is built in must be found where nothing makes up for it.
-    config.anti_entropy.enabled = plan.defect.is_none() && plan.compared_every_s.is_some();
+    config.garbage.tombstones_min_age_s = plan.tombstones_min_age_s;
+    config.garbage.walk_interval_s = WALK_INTERVAL_S;
+    let is_hidden = plan.defect.is_some_and(Defect::is_made_up_for_by_comparing);
+    config.anti_entropy.enabled = !is_hidden && plan.compared_every_s.is_some();
     config.anti_entropy.interval_s = plan.compared_every_s.unwrap_or(config.anti_entropy.interval_s);
     config.anti_entropy.audit_interval_s = 20;
     config

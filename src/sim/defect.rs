@@ -4,7 +4,7 @@
 //! identity of a process).
 
 use super::fault::Fault;
-use super::swarm::Plan;
+use super::swarm::{Plan, TOMBSTONES_KEPT_S};
 
 /// A mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,11 +23,13 @@ pub enum Defect {
     ClockNotPersisted,
     /// Fallbacks count toward W although the quorum is strict.
     FallbacksCountInStrictMode,
+    /// The trees of digests are written after the records that they stand for, in a batch of their own.
+    TreeOutsideTheBatch,
 }
 
 impl Defect {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::AcknowledgedBeforeSync,
         Self::EpochNotDurable,
         Self::HintGoneBeforeItsAcknowledgement,
@@ -35,6 +37,7 @@ impl Defect {
         Self::ReadRepairWithoutMerge,
         Self::ClockNotPersisted,
         Self::FallbacksCountInStrictMode,
+        Self::TreeOutsideTheBatch,
     ];
 
     /// As it is called on the command line.
@@ -48,7 +51,13 @@ impl Defect {
             Self::ReadRepairWithoutMerge => "read-repair-without-merge",
             Self::ClockNotPersisted => "clock-not-persisted",
             Self::FallbacksCountInStrictMode => "fallbacks-count-in-strict-mode",
+            Self::TreeOutsideTheBatch => "tree-outside-the-batch",
         }
+    }
+
+    /// Whether comparing replicas would make up for the mistake: it must be found where they are not compared.
+    pub(super) const fn is_made_up_for_by_comparing(self) -> bool {
+        !matches!(self, Self::TreeOutsideTheBatch)
     }
 
     /// Makes room for the mistake in a plan: what a cache would hide is read from the disk, and the faults that bring the mistake to light are
@@ -66,6 +75,10 @@ impl Defect {
                 plan.faults.extend([Fault::Crash, Fault::ClockBeyondLimit].repeat(2));
             }
             _ => {}
+        }
+        // A disk that is set back does not know the deletes that came after its copy was made.
+        if plan.faults.contains(&Fault::StaleDisk) {
+            plan.tombstones_min_age_s = TOMBSTONES_KEPT_S;
         }
         plan.defect = Some(self);
     }

@@ -16,8 +16,10 @@ use tokio::time::sleep;
 
 use super::defect::Defect;
 use super::device::Device;
+use crate::dynamo::tree_log::TREE_PREFIX;
 use crate::storage::{
-    Batch, CommitError, CommitOutcome, Committer, CommitterSource, MemoryStorage, OutcomeSink, Persist, Storage,
+    Batch, CommitError, CommitOutcome, Committer, CommitterSource, MemoryStorage, OutcomeSink, Persist, Space, Storage,
+    Write,
 };
 
 /// How many times longer a slow disk takes.
@@ -71,7 +73,7 @@ impl Disk {
             writing: Arc::clone(&self.writing),
             ailments: Arc::clone(&self.ailments),
             habits: self.habits,
-            reports_before_sync: self.defect == Some(Defect::AcknowledgedBeforeSync),
+            defect: self.defect,
             waiting,
             rng: StdRng::seed_from_u64(seed),
         };
@@ -155,7 +157,7 @@ pub(super) struct DiskWriter {
     writing: Arc<Mutex<Option<Batch>>>,
     ailments: Arc<Ailments>,
     habits: DiskHabits,
-    reports_before_sync: bool,
+    defect: Option<Defect>,
     waiting: UnboundedReceiver<Waiting>,
     rng: StdRng,
 }
@@ -170,18 +172,32 @@ impl DiskWriter {
             }
             let mut batch = Batch::default();
             group.iter().for_each(|one| batch.append(one.batch.clone()));
-            if self.reports_before_sync {
+            if self.defect == Some(Defect::AcknowledgedBeforeSync) {
                 let result = self.storage.commit(&batch, Persist::Buffer);
                 report(group, &result);
                 self.rest().await;
                 let _ = self.storage.sync();
             } else {
-                *lock(&self.writing) = Some(batch.clone());
-                self.rest().await;
-                lock(&self.writing).take();
-                report(group, &self.storage.commit(&batch, Persist::Sync));
+                let result = self.write(batch).await;
+                report(group, &result);
             }
         }
+    }
+
+    async fn write(&mut self, batch: Batch) -> Result<(), CommitError> {
+        if self.defect == Some(Defect::TreeOutsideTheBatch) {
+            let (trees, others) = batch.writes().iter().cloned().partition(is_of_a_tree);
+            self.write_whole(batch_of(others)).await?;
+            return self.write_whole(batch_of(trees)).await;
+        }
+        self.write_whole(batch).await
+    }
+
+    async fn write_whole(&mut self, batch: Batch) -> Result<(), CommitError> {
+        *lock(&self.writing) = Some(batch.clone());
+        self.rest().await;
+        lock(&self.writing).take();
+        self.storage.commit(&batch, Persist::Sync)
     }
 
     async fn rest(&mut self) {
@@ -190,6 +206,16 @@ impl DiskWriter {
         let slowness = if self.ailments.slow.load(Ordering::Relaxed) { SLOWNESS } else { 1 };
         sleep(Duration::from_millis(usual_ms * slowness)).await;
     }
+}
+
+fn is_of_a_tree(write: &Write) -> bool {
+    write.space() == Space::Meta && write.key().starts_with(TREE_PREFIX)
+}
+
+fn batch_of(writes: Vec<Write>) -> Batch {
+    let mut batch = Batch::default();
+    writes.into_iter().for_each(|write| batch.push(write));
+    batch
 }
 
 /// Each submitter hears once of all that it has in the group.

@@ -21,6 +21,7 @@ use super::swarm::Plan;
 use super::trace::{Line, Trace};
 use super::watch::{self, Watch};
 use super::workload::Player;
+use crate::dynamo::collection::dead_since_ms;
 use crate::dynamo::siblings::Siblings;
 
 /// Before the first fault the nodes have this long to find each other.
@@ -37,6 +38,9 @@ const QUIET: Duration = Duration::from_secs(20);
 
 /// Read repair has this long after each round of reads from all replicas.
 const REPAIR: Duration = Duration::from_secs(3);
+
+/// Whoever could not drop a tombstone that the others have dropped has given it back to them, or dropped it, within this time.
+const COLLECTING: Duration = Duration::from_secs(15);
 
 /// What a run has shown.
 #[derive(Clone, Debug)]
@@ -125,8 +129,7 @@ async fn story(seed: u64, plan: &Plan) -> Result<Report, SimError> {
     watch.look(&cluster);
     watch.expect_no_hints(&cluster);
     compare(plan, &cluster, &mut watch, &stage, &mut rng).await;
-    let nodes: Vec<usize> = (0..cluster.count()).collect();
-    cluster.crash(&nodes, false).await;
+    cluster.end().await;
     Ok(report(seed, plan, &cluster, &stage))
 }
 
@@ -180,20 +183,40 @@ pub(super) async fn compare(plan: &Plan, cluster: &Cluster, watch: &mut Watch, s
         sleep(REPAIR).await;
         watch.look(cluster);
     }
+    // Replicas drop a tombstone one after the other, and whoever could not gives it back to all.
+    if keys.iter().any(|key| is_being_collected(&final_copies(cluster, key))) {
+        sleep(COLLECTING).await;
+    }
     for key in &keys {
-        let mut copies = cluster.copies(key);
-        // Each node drops what has expired when its reaper comes by: that is no difference that a client could see.
-        for held in copies.iter_mut().filter_map(|(_, held)| held.as_mut()) {
-            held.reap(u64::MAX);
-        }
-        if copies.windows(2).any(|pair| pair[0].1 != pair[1].1) {
+        let copies = final_copies(cluster, key);
+        if differ(&copies) {
             let what = format!("the replicas differ: {}", compared(&copies));
             stage.history.borrow_mut().report(Some(key), None, what);
         }
     }
 }
 
-fn compared(copies: &[(usize, Option<Siblings>)]) -> String {
+type Copies = Vec<(usize, Option<Siblings>)>;
+
+/// Each node drops what has expired when it comes by: that is no difference that a client could see.
+fn final_copies(cluster: &Cluster, key: &str) -> Copies {
+    let mut copies = cluster.copies(key);
+    for held in copies.iter_mut().filter_map(|(_, held)| held.as_mut()) {
+        held.reap(u64::MAX);
+    }
+    copies
+}
+
+fn differ(copies: &Copies) -> bool {
+    copies.windows(2).any(|pair| pair[0].1 != pair[1].1)
+}
+
+fn is_being_collected(copies: &Copies) -> bool {
+    let is_dead = |held: &Siblings| dead_since_ms(held).is_some();
+    differ(copies) && copies.iter().all(|(_, held)| held.as_ref().is_none_or(is_dead))
+}
+
+fn compared(copies: &Copies) -> String {
     let one = |(at, held): &(usize, Option<Siblings>)| match held {
         None => format!("n{at} holds nothing"),
         Some(held) => format!("n{at} holds {} ({:?})", watch::describe(held), held.fingerprint()),

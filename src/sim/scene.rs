@@ -8,7 +8,7 @@ use std::time::Duration;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio::task::LocalSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::cluster::{Cluster, SimError, part_of};
 use super::history::{History, Violation};
@@ -21,6 +21,9 @@ use super::watch::Watch;
 
 /// After a cut, nodes have this long to notice; after a healing, to find each other and to hand over hints.
 const SETTLING: Duration = Duration::from_secs(15);
+
+/// How often the disks are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A cluster and what a script may do to it.
 pub struct Scene {
@@ -77,8 +80,22 @@ impl Scene {
 
     /// Lets time pass until nodes have noticed what has changed and have done what follows from it.
     pub async fn settle(&mut self) {
-        sleep(SETTLING).await;
-        self.watch.look(&self.cluster);
+        self.wait(SETTLING).await;
+    }
+
+    /// Lets so much time pass.
+    pub async fn wait(&mut self, time: Duration) {
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            sleep(LOOK_INTERVAL.min(end - Instant::now())).await;
+            self.watch.look(&self.cluster);
+        }
+    }
+
+    /// How many primaries have a record of a key on their disk, be it a tombstone.
+    #[must_use]
+    pub fn holders(&self, key: &str) -> usize {
+        self.cluster.copies(key).iter().filter(|(_, holds)| holds.is_some()).count()
     }
 
     /// The nodes that store a key, and the others.
@@ -147,8 +164,7 @@ impl Scene {
         }
         self.settle().await;
         compare(&self.plan, &self.cluster, &mut self.watch, &self.stage, &mut self.rng).await;
-        let nodes: Vec<usize> = (0..self.cluster.count()).collect();
-        self.cluster.crash(&nodes, false).await;
+        self.cluster.end().await;
         let mut violations = self.stage.history.borrow().violations().to_vec();
         violations.extend(self.cluster.broken().iter().map(|what| Violation {
             key: None,

@@ -20,6 +20,9 @@ const PARTITIONS: u32 = 64;
 const QUORUMS: &[(u8, u8, u8)] =
     &[(3, 2, 2), (3, 2, 2), (3, 2, 2), (3, 1, 1), (3, 1, 2), (3, 1, 3), (3, 3, 1), (3, 2, 3), (2, 1, 2), (1, 1, 1)];
 
+/// As good as for ever, in seconds.
+pub(super) const TOMBSTONES_KEPT_S: u64 = 86_400;
+
 /// How long faults strike in a run, in ms.
 const FAULTY_MS: u64 = 240_000;
 
@@ -79,6 +82,8 @@ pub struct Plan {
     pub faulty_ms: u64,
     /// The age from which a hint may be given up, in seconds.
     pub hints_max_age_s: u64,
+    /// The age from which a tombstone may go, in seconds.
+    pub tombstones_min_age_s: u64,
     /// What is built in, to see whether it is found.
     pub defect: Option<Defect>,
 }
@@ -92,7 +97,7 @@ impl Plan {
         let min_ms = rng.random_range(0..=5);
         let clients = rng.random_range(2..=6);
         let per_second = rng.random_range(OPERATIONS_PER_SECOND);
-        Self {
+        let mut plan = Self {
             nodes: rng.random_range(3..=6),
             partitions: PARTITIONS,
             // Often, for a run is short.
@@ -120,8 +125,19 @@ impl Plan {
             // Each time a client mostly reads and writes.
             think_max_ms: 4_000 * clients / per_second,
             faulty_ms: FAULTY_MS,
+            tombstones_min_age_s: TOMBSTONES_KEPT_S,
             defect: None,
+        };
+        // Tombstones go only after a while without a failure.
+        if rng.random_bool(0.3) {
+            plan.strike_interval_max_ms = rng.random_range(20_000..=80_000);
         }
+        // A copy of a disk that is older than a tombstone does not know what was deleted.
+        let min_age_s = rng.random_range(1..=20);
+        if !plan.faults.contains(&Fault::StaleDisk) {
+            plan.tombstones_min_age_s = min_age_s;
+        }
+        plan
     }
 
     /// What clients may rely on.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   copy of a key    its clock only grows; a dot that it covers does not come back
+//!   tombstone        goes when nothing of what it has deleted is left on any disk
 //!   data directory   what it mints is later than all that it had on its own disk before
 //!   hints            no more bytes for one node than the bound, and none when all is quiet
 //! ```
@@ -16,6 +17,7 @@ use super::history::History;
 use super::session::name_of;
 use super::swarm::Plan;
 use super::trace::Trace;
+use crate::dynamo::collection::dead_since_ms;
 use crate::dynamo::hlc::HlcTime;
 use crate::dynamo::siblings::{Siblings, Version};
 use crate::messages::replica::StoredRecord;
@@ -92,6 +94,14 @@ impl Watch {
         {
             self.history.borrow_mut().report(Some(key), None, format!("n{at} has forgotten: {what}"));
         }
+        if let Some(before) = before.filter(|before| before.forgettings == forgettings)
+            && siblings.is_empty()
+            && dead_since_ms(&before.siblings).is_some()
+            && let Some(what) = left_over(cluster, key, &before.siblings)
+        {
+            let what = format!("n{at} has dropped a tombstone too early: {what}");
+            self.history.borrow_mut().report(Some(key), None, what);
+        }
         if !self.set_back {
             self.check_order(cluster, key, at, &siblings);
         }
@@ -162,6 +172,23 @@ fn forgotten(before: &Siblings, after: &Siblings) -> Option<String> {
         before.context().contains(&version.dot) && !before.versions().iter().any(|other| other.dot == version.dot)
     });
     returned.map(|returned| format!("{} was superseded, and is back", returned.dot))
+}
+
+/// What is still held, by whomever and for whomever, of what a tombstone has deleted.
+fn left_over(cluster: &Cluster, key: &str, tombstone: &Siblings) -> Option<String> {
+    let record = cluster.record_key(key)?;
+    (0..cluster.count()).find_map(|at| {
+        let disk = &cluster.disk(at).storage;
+        let own = disk.get(Space::Records, record.as_bytes()).ok().flatten();
+        let hints = disk.scan(Space::Hints, ScanRange::all(), usize::MAX).map(|page| page.entries).unwrap_or_default();
+        let of_key = hints.into_iter().filter(|(place, _)| place.ends_with(record.as_bytes())).map(|(_, value)| value);
+        let held = own.into_iter().chain(of_key).filter_map(|bytes| StoredRecord::from_bytes(&bytes));
+        // What expires is hidden everywhere, whoever still has its bytes.
+        let is_value = |version: &Version| version.value.is_some() && version.expires_at_ms.is_none();
+        let deleted = |version: &&Version| is_value(version) && tombstone.context().contains(&version.dot);
+        let versions: Vec<Version> = held.flat_map(|record| record.siblings.versions().to_vec()).collect();
+        versions.iter().find(deleted).map(|version| format!("n{at} still holds {}", version.dot))
+    })
 }
 
 /// The bytes that a node keeps for each other one.

@@ -8,7 +8,7 @@ use actix::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::messages::{admin, client, detection, repair, replica};
+use crate::messages::{admin, client, detection, garbage, hints, repair, replica};
 
 /// A message that travels over the bridge.
 pub trait BridgeRequest:
@@ -88,6 +88,12 @@ operations! {
     ListBuckets = 32, repair::ListBuckets => repair::BucketSlice, repair::RepairError;
     /// Peer: a tree and its records do not fit.
     DistrustTree = 33, repair::DistrustTree => (), repair::RepairError;
+    /// Peer: what it holds of tombstones.
+    ProbeTombstones = 34, garbage::ProbeTombstones => Vec<crate::dynamo::collection::CopyState>, garbage::CollectError;
+    /// Peer: delete them.
+    CollectTombstones = 35, garbage::CollectTombstones => u64, garbage::CollectError;
+    /// Peer: where it keeps hints for some nodes.
+    HintedPartitions = 36, hints::HintedPartitions => Vec<crate::dynamo::ring::PartitionId>, crate::messages::LinkError;
     /// Admin: the state of things.
     DescribeStatus = 40, admin::DescribeStatus => admin::Status, admin::AdminError;
     /// Admin: the members.
@@ -104,4 +110,6 @@ operations! {
     DescribeRepair = 46, repair::DescribeRepair => repair::RepairStatus, admin::AdminError;
     /// Admin: run, pause or resume it.
     ControlRepair = 47, repair::ControlRepair => repair::RepairStatus, repair::ControlRepairError;
+    /// Admin: which tombstones are there, and why.
+    DescribeTombstones = 48, garbage::DescribeTombstones => garbage::TombstoneReport, admin::AdminError;
 }

@@ -1,6 +1,7 @@
 //! One fixed value of every message. Every field holds something, so that none can move or vanish unnoticed.
 
 use bytes::Bytes;
+use slipring::dynamo::collection::{CopyState, Kept};
 use slipring::dynamo::context::{Context, ContextError};
 use slipring::dynamo::hlc::{HlcTime, TooFarAhead};
 use slipring::dynamo::link_matrix::{LinkCell, LinkRow, LinkSight};
@@ -24,7 +25,10 @@ use slipring::messages::client::{
 };
 use slipring::messages::cluster::{ClusterIdentity, FoundedCluster, MemberAddress};
 use slipring::messages::detection::{DescribeLinks, Gossip, Rumours};
-use slipring::messages::hints::HintsPending;
+use slipring::messages::garbage::{
+    CollectError, CollectTombstones, DescribeTombstones, KeptRow, ProbeTombstones, Tombstone, TombstoneReport,
+};
+use slipring::messages::hints::{HintedPartitions, HintsPending};
 use slipring::messages::repair::{
     BucketSlice, ControlRepair, ControlRepairError, DescribeRepair, DistrustTree, ListBuckets, PeerRepair, ReadLeaves,
     ReadRoot, RepairAction, RepairError, RepairRun, RepairStatus, RootState,
@@ -404,4 +408,29 @@ pub fn repair_operations(records: &mut Records) {
     let not_durable = ControlRepairError::NotDurable { reason: "disk full".to_owned() };
     let errors = [ControlRepairError::Stopping, not_durable];
     records.operation(&ControlRepair { action: RepairAction::Pause }, &status, &errors);
+}
+
+pub fn garbage_operations(records: &mut Records) {
+    let hinted = HintedPartitions { targets: vec![node("n1"), node("n2")] };
+    records.operation(&hinted, &vec![PartitionId(3), PartitionId(77)], &[LinkError::Stopped]);
+    let partition = PartitionId(77);
+    let tombstones = vec![Tombstone { key: record_key(), digest: Digest::from_bytes([5; 16]) }];
+    let errors = [CollectError::Refused, CollectError::Link(LinkError::TimedOut)];
+    let probe = ProbeTombstones { partition, tombstones: tombstones.clone() };
+    let states = vec![CopyState::Same, CopyState::Absent, CopyState::Other, CopyState::Hinted];
+    records.operation(&probe, &states, &errors);
+    records.operation(&CollectTombstones { partition, tombstones }, &1, &errors[..1]);
+    let reasons = [
+        Kept::Young,
+        Kept::LeftTo(node("n1")),
+        Kept::Unknown(node("n2")),
+        Kept::Hinted(node("n3")),
+        Kept::Differs(node("n4")),
+        Kept::Settling,
+        Kept::Waiting,
+    ];
+    let row = |why| KeptRow { why, is_expired: true, records: 3, oldest_s: 90_000 };
+    let kept = reasons.into_iter().map(row).collect();
+    let report = TombstoneReport { walked_s_ago: Some(12), min_age_s: 86_400, kept, collected: 44 };
+    records.operation(&DescribeTombstones, &report, &[AdminError::Stopping]);
 }

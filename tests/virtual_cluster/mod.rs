@@ -12,6 +12,7 @@ use std::time::Duration;
 use actix::{Actor, Addr, AsyncContext as _, Context, Handler, Recipient};
 use slipring::actors::anti_entropy::{AntiEntropy, AntiEntropyParts};
 use slipring::actors::coordination::{ReplicaRecipients, Replicas};
+use slipring::actors::garbage_collector::{GarbageCollector, GarbageParts, GarbageRecipients};
 use slipring::actors::hand_over::HintShard;
 use slipring::actors::hinted_handoff::{HandoffParts, HintedHandoff};
 use slipring::actors::node::{Committed, Node, NodeLimits, NodeParts, WallClock};
@@ -22,14 +23,17 @@ use slipring::dynamo::claim::claim;
 use slipring::dynamo::context::Context as Seen;
 use slipring::dynamo::handoff_rate::RateBounds;
 use slipring::dynamo::hint::HintBounds;
+use slipring::dynamo::merkle::{Digest, LEAVES, leaf_of};
 use slipring::dynamo::node_id::NodeId;
 use slipring::dynamo::quorum::Quorum;
 use slipring::dynamo::record_key::RecordKey;
-use slipring::dynamo::ring::{Member, Ring};
+use slipring::dynamo::ring::{Member, PartitionId, Ring};
 use slipring::dynamo::siblings::Siblings;
+use slipring::dynamo::tree_log::{SLOTS, TREE_PREFIX, TreeLog};
+use slipring::dynamo::tree_recovery::{Standing, recover};
 use slipring::dynamo::version::ReplicaId;
 use slipring::item::{AttributeValue, Item, TableSchema};
-use slipring::messages::client::{Get, GetError, GetReply, Put, PutError, PutReply, Where, WhereReply};
+use slipring::messages::client::{Delete, Get, GetError, GetReply, Put, PutError, PutReply, Where, WhereReply};
 use slipring::messages::cluster::{View, ViewChanged};
 use slipring::messages::hints::{HintSurvey, SurveyHints};
 use slipring::messages::repair::{ControlRepair, MarkDirty, RepairAction};
@@ -38,7 +42,7 @@ use slipring::messages::storage::StorageFailed;
 use slipring::messages::together::Together;
 use slipring::messages::{LinkError, TraceId};
 use slipring::metrics::Metrics;
-use slipring::storage::{Batch, CommitOutcome, Committer, MemoryStorage, Persist, Space, Storage};
+use slipring::storage::{Batch, CommitOutcome, Committer, MemoryStorage, Persist, ScanRange, Space, Storage};
 use slipring::wire::operation::BridgeRequest;
 use tokio::time::sleep;
 
@@ -47,6 +51,9 @@ pub const LINK_DELAY: Duration = Duration::from_millis(2);
 
 /// The longest a request may take.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The time between the two questions about a tombstone.
+pub const SETTLING_TIME: Duration = Duration::from_secs(28);
 
 /// Hints are bounded by this, unless a test says otherwise.
 pub const HINT_BOUNDS: HintBounds = HintBounds { max_bytes: 1 << 20, max_age_ms: 3_600_000 };
@@ -76,6 +83,9 @@ pub struct VirtualCluster {
     pub handoffs: BTreeMap<usize, Addr<HintedHandoff>>,
     /// Runs once [`VirtualCluster::start_repair`] has been called.
     pub repairs: Vec<Addr<AntiEntropy>>,
+    /// Run once [`VirtualCluster::start_garbage_collectors`] has been called.
+    pub collectors: Vec<Addr<GarbageCollector>>,
+    clock_runs: bool,
     view: View,
     inflight_max: usize,
     hints: HintBounds,
@@ -117,6 +127,8 @@ impl VirtualCluster {
             clock: Arc::new(AtomicU64::new(1_000_000)),
             metrics: Metrics::new(),
             repairs: Vec::new(),
+            collectors: Vec::new(),
+            clock_runs: false,
             lives: vec![0; count],
             repair_lives: Arc::default(),
             nodes: Vec::new(),
@@ -219,7 +231,8 @@ impl VirtualCluster {
     fn relays(&self, at: usize) -> Vec<(NodeId, Addr<Relay>)> {
         let relay = |to: usize| {
             let (replica, repair) = (ReplicaRecipients::of(&self.nodes[to]), RepairRecipients::of(&self.nodes[to]));
-            let relay = Relay { link: Rc::clone(&self.links[&(at, to)]), to: Destination { replica, repair } };
+            let garbage = GarbageRecipients::of(&self.nodes[to]);
+            let relay = Relay { link: Rc::clone(&self.links[&(at, to)]), to: Destination { replica, repair, garbage } };
             (self.names[to].clone(), relay.start())
         };
         (0..self.names.len()).filter(|to| *to != at).map(relay).collect()
@@ -227,15 +240,7 @@ impl VirtualCluster {
 
     /// Anti-entropy on every node from now on, or anew where nodes have been opened anew; the wall clock follows virtual time.
     pub fn start_repair(&mut self, interval_s: u64) {
-        if self.repairs.is_empty() {
-            let clock = Arc::clone(&self.clock);
-            actix::spawn(async move {
-                loop {
-                    sleep(Duration::from_millis(10)).await;
-                    clock.fetch_add(10, Ordering::Relaxed);
-                }
-            });
-        }
+        self.let_clock_run();
         self.end_repair();
         self.repairs = (0..self.names.len()).map(|at| self.start_repairer(at, interval_s)).collect();
     }
@@ -244,6 +249,42 @@ impl VirtualCluster {
     pub fn end_repair(&mut self) {
         self.repair_lives.fetch_add(1, Ordering::Relaxed);
         self.repairs.iter().for_each(|old| old.do_send(ControlRepair { action: RepairAction::Pause }));
+    }
+
+    /// The wall clock follows virtual time from now on.
+    fn let_clock_run(&mut self) {
+        if std::mem::replace(&mut self.clock_runs, true) {
+            return;
+        }
+        let clock = Arc::clone(&self.clock);
+        actix::spawn(async move {
+            loop {
+                sleep(Duration::from_millis(10)).await;
+                clock.fetch_add(10, Ordering::Relaxed);
+            }
+        });
+    }
+
+    /// A garbage collector on every node from now on, that walks every ten seconds; the wall clock follows virtual time.
+    pub fn start_garbage_collectors(&mut self, tombstones_min_age: Duration) {
+        self.let_clock_run();
+        let collector = |at: usize| {
+            let clock = Arc::clone(&self.clock);
+            let peers = self.relays(at).into_iter().map(|(name, relay)| (name, GarbageRecipients::of(&relay)));
+            let parts = GarbageParts {
+                view: Arc::new(View { local: self.names[at].clone(), ..self.view.clone() }),
+                walkers: vec![self.nodes[at].clone().recipient()],
+                shards: vec![GarbageRecipients::of(&self.nodes[at])],
+                peers: peers.collect(),
+                walk_interval: Duration::from_secs(10),
+                tombstones_min_age,
+                settling_time: SETTLING_TIME,
+                wall: Arc::new(move || clock.load(Ordering::Relaxed)),
+                metrics: self.metrics.clone(),
+            };
+            GarbageCollector::new(parts).start()
+        };
+        self.collectors = (0..self.names.len()).map(collector).collect();
     }
 
     fn start_repairer(&self, at: usize, interval_s: u64) -> Addr<AntiEntropy> {
@@ -257,6 +298,11 @@ impl VirtualCluster {
             shards: vec![RepairRecipients::of(&self.nodes[at])],
             auditors: vec![self.nodes[at].clone().recipient()],
             peers: self.relays(at).into_iter().map(|(name, relay)| (name, RepairRecipients::of(&relay))).collect(),
+            hint_keepers: self
+                .handoffs
+                .iter()
+                .map(|(at, keeper)| (self.names[*at].clone(), keeper.clone().recipient()))
+                .collect(),
             enabled: true,
             interval_s,
             audit_interval_s: interval_s,
@@ -283,6 +329,37 @@ impl VirtualCluster {
             Some(StoredRecord::from_bytes(&bytes).expect("a record").siblings)
         };
         self.primaries(key).into_iter().map(holds).collect()
+    }
+
+    /// On every disk the stored trees say what the stored records say.
+    pub fn assert_trees_fit(&self) {
+        for (at, disk) in self.disks.iter().enumerate() {
+            let all = |space, range| disk.scan(space, range, usize::MAX).expect("it can be read").entries;
+            let entries =
+                all(Space::Meta, ScanRange::prefix(TREE_PREFIX)).into_iter().map(|(key, value)| (key, Some(value)));
+            let standing = Standing { slots: SLOTS, has_records: true, clears_away: false };
+            let log = TreeLog::new(u64::MAX, 0, recover(entries, |_| true, standing));
+            let mut expected: BTreeMap<PartitionId, [Digest; LEAVES]> = BTreeMap::new();
+            for (key, value) in all(Space::Records, ScanRange::all()) {
+                let partition = RecordKey::try_from(key.clone()).expect("a record key").partition();
+                let digest = Digest::of_record(&key, &StoredRecord::from_bytes(&value).expect("a record").siblings);
+                let leaf =
+                    &mut expected.entry(partition).or_insert([Digest::EMPTY; LEAVES])[usize::from(leaf_of(&key))];
+                *leaf = leaf.replaced(Digest::EMPTY, digest);
+            }
+            for partition in self.view.ring.partition_ids() {
+                let leaves = expected.get(&partition).unwrap_or(&[Digest::EMPTY; LEAVES]);
+                let trusts = log.trusts(partition);
+                assert!(
+                    trusts || !expected.contains_key(&partition),
+                    "n{at}: partition {partition} would have to be rebuilt"
+                );
+                assert!(
+                    !trusts || log.leaves(partition) == leaves,
+                    "n{at}: partition {partition}: the tree says other than the records"
+                );
+            }
+        }
     }
 
     /// The place of a key in storage.
@@ -314,6 +391,10 @@ impl VirtualCluster {
             let mut view = self.view.clone();
             view.local = self.names[at].clone();
             coordinator.send(ViewChanged(Arc::new(view))).await.expect("the coordinator lives");
+        }
+        for (at, collector) in self.collectors.iter().enumerate() {
+            let view = View { local: self.names[at].clone(), ..self.view.clone() };
+            collector.send(ViewChanged(Arc::new(view))).await.expect("the collector lives");
         }
         for (at, handoff) in &self.handoffs {
             let view = View { local: self.names[*at].clone(), ..self.view.clone() };
@@ -367,6 +448,13 @@ impl VirtualCluster {
         let (trace, table, item) = (TraceId::default(), "kv".to_owned(), item.to_bytes());
         let put = Put { trace, table, item, context, ttl_ms: None, w, timeout_ms: None };
         self.ask(at, put).await
+    }
+
+    pub async fn delete(&self, at: usize, key: &str) -> Result<PutReply, PutError> {
+        let key = TableSchema::kv().key_from_text(key, None).expect("a key").to_bytes();
+        let (trace, table) = (TraceId::default(), "kv".to_owned());
+        let delete = Delete { trace, table, key, context: None, w: None, timeout_ms: None };
+        self.coordinators[at].send(delete).await.expect("the coordinator lives")
     }
 
     /// Puts that arrive together; their answers come in the order of the puts.
@@ -469,6 +557,7 @@ impl Committer for MarksAtOnce {
 struct Destination {
     replica: ReplicaRecipients,
     repair: RepairRecipients,
+    garbage: GarbageRecipients,
 }
 
 /// One directed link.
@@ -525,7 +614,9 @@ carries!(
     repair::ReadRoot => repair.root,
     repair::ReadLeaves => repair.leaves,
     repair::ListBuckets => repair.list,
-    repair::DistrustTree => repair.distrust
+    repair::DistrustTree => repair.distrust,
+    garbage::ProbeTombstones => garbage.probe,
+    garbage::CollectTombstones => garbage.collect
 );
 
 async fn travel<M>(link: Rc<Cell<Link>>, to: Recipient<Together<M>>, message: M) -> Result<M::Reply, M::Error>

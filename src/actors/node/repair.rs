@@ -6,6 +6,7 @@ use super::Node;
 use crate::actors::node_parts::{Acknowledgement, StorageKey};
 use crate::dynamo::merkle::{Digest, leaf_of};
 use crate::dynamo::record_key::RecordKey;
+use crate::dynamo::siblings::Siblings;
 use crate::messages::repair::{
     AuditPartition, AuditProgress, BucketSlice, DistrustTree, ListBuckets, ReadLeaves, ReadRoot, RepairError, RootState,
 };
@@ -14,8 +15,11 @@ use crate::messages::together::{Answers, Together};
 use crate::storage::{ReadError, ScanRange, Space};
 
 impl Node {
-    /// What a refused write was to replace is still there.
-    pub(super) fn take_back(&mut self, at: &StorageKey, refused: &StoredRecord) {
+    /// What a refused write was to replace, or to delete, is still there.
+    pub(super) fn take_back(&mut self, at: &StorageKey, refused: Option<&StoredRecord>) {
+        if at.space != Space::Records {
+            return;
+        }
         let held = match self.storage.get(at.space, &at.key) {
             Ok(bytes) => bytes.and_then(|bytes| StoredRecord::from_bytes(&bytes)),
             Err(_) => {
@@ -24,7 +28,8 @@ impl Node {
             }
         };
         let held = held.map(|record| record.siblings).unwrap_or_default();
-        self.trees.replace(at, &refused.siblings, &held);
+        let nothing = Siblings::default();
+        self.trees.replace(at, refused.map_or(&nothing, |record| &record.siblings), &held);
     }
 
     /// Gives the answer once all that it covers is on the disk: a peer takes it as proof that this replica holds those records.

@@ -10,4 +10,5 @@ pub mod place;
 pub mod repair;
 pub mod status;
 pub mod table;
+pub mod tombstones;
 pub mod units;

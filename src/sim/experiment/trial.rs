@@ -19,7 +19,7 @@ use crate::sim::cluster::{Cluster, SimError, part_of};
 use crate::sim::delay::Delay;
 use crate::sim::disk::DiskHabits;
 use crate::sim::network::Network;
-use crate::sim::swarm::Plan;
+use crate::sim::swarm::{Plan, TOMBSTONES_KEPT_S};
 use crate::sim::trace::Trace;
 
 /// Before the first request, and between puts and gets, the nodes have this long to find each other and to finish what is under way.
@@ -138,6 +138,7 @@ fn plan(setup: &Setup) -> Plan {
         cache_bytes: CACHE_BYTES,
         hints_max_bytes: HINTS_MAX_BYTES,
         hints_max_age_s: HINTS_MAX_AGE_S,
+        tombstones_min_age_s: TOMBSTONES_KEPT_S,
         defect: None,
         clock_error_max_ms: 0,
         faults: Vec::new(),
