@@ -82,10 +82,10 @@ fn every_mistake_has_its_test() {
     }
 }
 
-/// Three replicas of which two are a quorum, and nodes that keep no hints worth the name.
+/// Three replicas of which two are a quorum, and hints that are given up once two hold the write.
 fn strict(defect: Option<Defect>) -> Plan {
     let (faults, clock_error_max_ms) = (Vec::new(), 0);
-    let plan = Plan { nodes: 3, n: 3, r: 2, w: 2, sloppy: false, hints_max_bytes: 1, ..Plan::drawn_from(0) };
+    let plan = Plan { nodes: 3, n: 3, r: 2, w: 2, sloppy: false, hints_max_age_s: 1, ..Plan::drawn_from(0) };
     Plan { workers: 1, cache_bytes: 0, faults, clock_error_max_ms, defect, ..plan }
 }
 
@@ -106,7 +106,7 @@ async fn a_replica_sleeps_through_a_delete(scene: &mut Scene) {
 
 /// The same with five nodes, a sloppy quorum, and hints.
 fn sloppy(defect: Option<Defect>) -> Plan {
-    Plan { nodes: 5, sloppy: true, hints_max_bytes: 64 << 20, ..strict(defect) }
+    Plan { nodes: 5, sloppy: true, hints_max_age_s: 3_600, ..strict(defect) }
 }
 
 /// A fallback keeps a value for a replica that is down, and goes down itself while all replicas delete it.

@@ -72,6 +72,7 @@ async fn deleted_keys_leave_every_disk_once_all_nodes_agree() {
     for node in &mut cluster.nodes {
         node.restart();
     }
+    cluster.start_all();
     let client = cluster.nodes[1].client().await;
     for at in 0..KEYS {
         assert!(do_get(&client, &get(&key(at))).await.expect("read").versions.is_empty());

@@ -355,7 +355,7 @@ impl VirtualCluster {
                     "n{at}: partition {partition} would have to be rebuilt"
                 );
                 assert!(
-                    !trusts || log.leaves(partition) == leaves,
+                    !trusts || log.leaves(partition) == *leaves,
                     "n{at}: partition {partition}: the tree says other than the records"
                 );
             }
