@@ -154,7 +154,7 @@ async fn a_write_over_a_lost_record_does_not_keep_trees_different() {
         cluster.start_repair(100_000);
         sleep(Duration::from_secs(60)).await;
         assert!(equal(&cluster, 20));
-        assert_trees_fit(&cluster);
+        cluster.assert_trees_fit();
         for repair in &cluster.repairs {
             assert!(status(repair).await.peers.iter().all(|peer| peer.verified == peer.ranges));
         }
