@@ -203,7 +203,11 @@ fn a_status_with_several_warnings() {
     let shown = text(&view);
     let warnings: Vec<&str> = shown.lines().filter(|line| line.starts_with("warning")).collect();
     assert_eq!(warnings, said.map(|warning| format!("warning     {warning}")));
-    assert!(json(&view).trim_end().ends_with(&format!(r#""warnings":["{}","{}"]}}"#, said[0], said[1])), "{}", json(&view));
+    assert!(
+        json(&view).trim_end().ends_with(&format!(r#""warnings":["{}","{}"]}}"#, said[0], said[1])),
+        "{}",
+        json(&view)
+    );
 }
 
 #[test]

@@ -42,6 +42,8 @@ pub struct Range {
     /// Since when this process knows of it.
     known_since_ms: u64,
     due_ms: u64,
+    /// Since when somebody wants it compared. A comparison that began before says nothing of what he has seen since.
+    wanted_ms: u64,
     /// Comparisons in a row that did not end with two equal copies.
     failures: u32,
     /// Since when it has been left to hints, if it is.
@@ -88,6 +90,7 @@ impl Schedule {
                     dirty: false,
                     known_since_ms: now_ms,
                     due_ms: now_ms,
+                    wanted_ms: 0,
                     failures: 0,
                     waits_since_ms: None,
                 };
@@ -111,6 +114,7 @@ impl Schedule {
         let Some(range) = self.ranges.get_mut(&(peer.clone(), partition)) else { return false };
         range.dirty = true;
         range.due_ms = range.due_ms.min(now_ms);
+        range.wanted_ms = range.wanted_ms.max(now_ms);
         true
     }
 
@@ -118,6 +122,7 @@ impl Schedule {
     pub fn expect_all(&mut self, peer: &NodeId, from_ms: u64) {
         for (_, range) in self.of_mut(peer) {
             range.due_ms = from_ms;
+            range.wanted_ms = range.wanted_ms.max(from_ms);
             range.failures = 0;
         }
     }
@@ -130,16 +135,21 @@ impl Schedule {
         due.into_iter().take(limit).map(|(.., partition)| partition).collect()
     }
 
-    /// Both sides hold all that either held at `at_ms`. `jitter` (0 to 1) spreads the next comparisons. Returns whether it was dirty.
+    /// Both sides hold all that either held at `at_ms`, when the comparison began. `jitter` (0 to 1) spreads the next comparisons. Returns
+    /// whether it was dirty, and is no more.
     pub fn verified(&mut self, peer: &NodeId, partition: PartitionId, at_ms: u64, jitter: f64) -> bool {
         let interval_ms = self.interval_ms;
         let Some(range) = self.ranges.get_mut(&(peer.clone(), partition)) else { return false };
         // Early enough that a range is not older than the interval when its turn has come.
         let wait_ms = interval_ms as f64 * (0.5 + 0.4 * jitter.clamp(0.0, 1.0));
         range.verified_ms = range.verified_ms.max(Some(at_ms));
-        range.due_ms = at_ms + wait_ms as u64;
         range.failures = 0;
         range.waits_since_ms = None;
+        if at_ms < range.wanted_ms {
+            range.due_ms = range.wanted_ms;
+            return false;
+        }
+        range.due_ms = at_ms + wait_ms as u64;
         std::mem::take(&mut range.dirty)
     }
 

@@ -154,6 +154,30 @@ fn what_is_dirty_comes_first_and_at_once() {
     assert_eq!(schedule.due(&peer, 3_000, 99).len(), 15);
 }
 
+/// Whoever marks a range, or asks for all of them, while one is being compared wants a comparison that begins then.
+#[test]
+fn a_comparison_that_began_before_it_was_wanted_is_not_the_one() {
+    let mut schedule = Schedule::new(100_000);
+    schedule.follow(&ring(3), &node(0), 0);
+    let (peer, partition) = (node(1), PartitionId(7));
+    schedule.expect_all(&peer, 5_000);
+    assert!(!schedule.verified(&peer, partition, 4_990, 0.5));
+    assert!(schedule.due(&peer, 5_000, 99).contains(&partition));
+    assert_eq!(
+        schedule.range(&peer, partition).and_then(|range| range.verified_ms),
+        Some(4_990),
+        "it is proof all the same"
+    );
+    schedule.verified(&peer, partition, 5_000, 0.5);
+    assert!(!schedule.due(&peer, 6_000, 99).contains(&partition));
+
+    assert!(schedule.mark_dirty(&peer, partition, 7_000));
+    assert!(!schedule.verified(&peer, partition, 6_990, 0.5), "the mark stays");
+    assert_eq!((schedule.progress(&peer, 7_000).dirty, schedule.due(&peer, 7_000, 1)), (1, vec![partition]));
+    assert!(schedule.verified(&peer, partition, 7_000, 0.5));
+    assert_eq!(schedule.progress(&peer, 7_000).dirty, 0);
+}
+
 #[test]
 fn a_side_that_does_not_drive_takes_over_after_a_while() {
     let ring = ring(3);

@@ -91,6 +91,11 @@ impl Load {
         killed
     }
 
+    /// From now on the writers write other keys: those so far stay as they are, whoever missed their last writes.
+    pub fn leave_the_keys(&self) {
+        self.generation.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// Waits until so many more writes have been acknowledged.
     pub fn wait_for_writes(&self, cluster: &Cluster, more: u64) {
         let moment = self.history.acknowledged() + more;
