@@ -214,16 +214,14 @@ pub(super) fn describe(siblings: &Siblings) -> String {
 fn drop_old_tombstones(cluster: &Cluster) {
     for at in 0..cluster.count() {
         let (disk, now_ms) = (cluster.disk(at), cluster.clock(at).now_ms());
+        let Ok(page) = disk.storage.scan(Space::Records, ScanRange::all(), usize::MAX) else { continue };
         let is_old =
             |version: &Version| version.value.is_none() && version.dot.time.unix_ms() + TOMBSTONE_AGE_MS < now_ms;
         let mut dropped = Batch::default();
-        for space in [Space::Records, Space::Hints] {
-            let Ok(page) = disk.storage.scan(space, ScanRange::all(), usize::MAX) else { continue };
-            for (key, value) in page.entries {
-                let record = StoredRecord::from_bytes(&value);
-                if record.is_some_and(|record| record.siblings.versions().iter().all(is_old)) {
-                    dropped.delete(space, key);
-                }
+        for (key, value) in page.entries {
+            let record = StoredRecord::from_bytes(&value);
+            if record.is_some_and(|record| record.siblings.versions().iter().all(is_old)) {
+                dropped.delete(Space::Records, key);
             }
         }
         // A disk that refuses this keeps them, which is no harm.
