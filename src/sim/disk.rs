@@ -1,8 +1,8 @@
 //! A disk in memory behind a committer that takes its time, and the crash that forgets what it had not finished.
 //!
 //! ```text
-//!   submit ──▶ queue ──▶ group (all that waits) ──▶ write latency ──▶ commit and sync ──▶ report
-//!                                                        └── a crash here: the group is kept whole, or not at all
+//!   submit ──▶ queue ──▶ group (what waits) ──▶ write latency ──▶ commit and sync ──▶ report
+//!                                                    └── a crash here: the group is kept whole, or not at all
 //! ```
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -32,7 +32,13 @@ pub struct DiskHabits {
     pub latency_min_ms: u64,
     /// The longest, in milliseconds.
     pub latency_max_ms: u64,
+    /// Whether a group may begin to be written between two batches that are submitted at the same instant, as with a thread that runs beside
+    /// those who submit.
+    pub divides_instants: bool,
 }
+
+/// Where instants are divided, one in this many batches comes too late for its group.
+const LATE_ONE_IN: u32 = 4;
 
 /// What is wrong with a disk for a while.
 #[derive(Default)]
@@ -167,7 +173,9 @@ impl DiskWriter {
     pub(super) async fn run(mut self) {
         while let Some(first) = self.waiting.recv().await {
             let mut group = vec![first];
-            while let Ok(next) = self.waiting.try_recv() {
+            while !self.next_is_late()
+                && let Ok(next) = self.waiting.try_recv()
+            {
                 group.push(next);
             }
             let mut batch = Batch::default();
@@ -200,8 +208,12 @@ impl DiskWriter {
         self.storage.commit(&batch, Persist::Sync)
     }
 
+    fn next_is_late(&mut self) -> bool {
+        self.habits.divides_instants && !self.waiting.is_empty() && self.rng.random_ratio(1, LATE_ONE_IN)
+    }
+
     async fn rest(&mut self) {
-        let DiskHabits { latency_min_ms, latency_max_ms } = self.habits;
+        let DiskHabits { latency_min_ms, latency_max_ms, .. } = self.habits;
         let usual_ms = self.rng.random_range(latency_min_ms..=latency_max_ms);
         let slowness = if self.ailments.slow.load(Ordering::Relaxed) { SLOWNESS } else { 1 };
         sleep(Duration::from_millis(usual_ms * slowness)).await;

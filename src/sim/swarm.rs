@@ -109,7 +109,7 @@ impl Plan {
             sloppy: rng.random_bool(0.5),
             delay: Delay { min_ms, max_ms: min_ms + rng.random_range(1..=20) },
             spread: Spread::ALL.choose(rng).copied().unwrap_or(Spread::Even),
-            disk: DiskHabits { latency_min_ms: 0, latency_max_ms: rng.random_range(1..=30) },
+            disk: DiskHabits { latency_min_ms: 0, latency_max_ms: rng.random_range(1..=30), divides_instants: true },
             cache_bytes: if rng.random_bool(0.5) { 1 << 20 } else { 0 },
             hints_max_bytes: if rng.random_bool(0.3) { 16 << 10 } else { 64 << 20 },
             hints_max_age_s: if rng.random_bool(0.3) { rng.random_range(1..60) } else { 3_600 },
