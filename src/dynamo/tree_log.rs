@@ -62,6 +62,8 @@ pub struct TreeLog {
     trees: BTreeMap<PartitionId, Tree>,
     /// Partitions whose tree may say other than their records.
     distrusted: BTreeSet<PartitionId>,
+    /// Those of them of which the disk does not say so yet. What is written of such a partition takes its page along: or the next life would believe it.
+    distrust_unwritten: BTreeSet<PartitionId>,
     /// Partitions that have been checked, where a missing page does not mean an empty partition.
     checked: BTreeSet<PartitionId>,
     /// A partition without a page is one without records.
@@ -90,6 +92,7 @@ impl TreeLog {
             slots,
             trees,
             distrusted,
+            distrust_unwritten: BTreeSet::new(),
             checked,
             whole,
             write_whole_marker,
@@ -130,7 +133,9 @@ impl TreeLog {
 
     /// Something does not fit: the tree counts again once it has been checked.
     pub fn distrust(&mut self, partition: PartitionId) {
-        self.distrusted.insert(partition);
+        if self.distrusted.insert(partition) {
+            self.distrust_unwritten.insert(partition);
+        }
     }
 
     /// The records say this. Returns how many leaves said otherwise.
@@ -143,6 +148,7 @@ impl TreeLog {
         }
         let was_trusted = self.trusts(partition);
         self.distrusted.remove(&partition);
+        self.distrust_unwritten.remove(&partition);
         self.checked.insert(partition);
         if !was_trusted || !wrong.is_empty() {
             self.wanted_pages.insert(partition);
@@ -162,7 +168,8 @@ impl TreeLog {
         }
         self.seq += 1;
         let leaves: Vec<(PartitionId, u8)> = std::mem::take(&mut self.changed).into_iter().collect();
-        for (partition, _) in &leaves {
+        let changed: BTreeSet<PartitionId> = leaves.iter().map(|(partition, _)| *partition).collect();
+        for partition in &changed {
             let (seq, by_age) = (self.seq, &mut self.by_age);
             self.unpaged.entry(*partition).or_insert_with(|| {
                 by_age.push_back((seq, *partition));
@@ -170,7 +177,8 @@ impl TreeLog {
             });
         }
         let mut writes = vec![(self.log_key(), Some(self.encode_log(&leaves)))];
-        let pages = self.take_pages();
+        let mut pages = self.take_untrusted_pages(&changed);
+        pages.extend(self.take_pages());
         writes.extend(pages.iter().map(|(partition, _)| (page_key(*partition), Some(self.encode_page(*partition)))));
         let deleted = std::mem::take(&mut self.obsolete);
         writes.extend(deleted.iter().map(|key| (key.clone(), None)));
@@ -180,6 +188,18 @@ impl TreeLog {
         }
         self.flights.push_back(Flight { ticket, seq: self.seq, leaves, pages, deleted, whole });
         writes
+    }
+
+    /// The pages of partitions that this batch changes and that are not believed any more.
+    fn take_untrusted_pages(&mut self, changed: &BTreeSet<PartitionId>) -> Vec<(PartitionId, u64)> {
+        let news: Vec<PartitionId> = self.distrust_unwritten.intersection(changed).copied().collect();
+        let mut pages = Vec::with_capacity(news.len());
+        for partition in news {
+            self.distrust_unwritten.remove(&partition);
+            self.wanted_pages.remove(&partition);
+            pages.push((partition, self.unpaged.remove(&partition).unwrap_or(self.seq)));
+        }
+        pages
     }
 
     /// The pages that are due, each with the first batch that it stands for.
@@ -217,6 +237,9 @@ impl TreeLog {
                 self.unpaged.insert(partition, first);
                 self.by_age.push_front((first, partition));
                 self.wanted_pages.insert(partition);
+                if self.distrusted.contains(&partition) {
+                    self.distrust_unwritten.insert(partition);
+                }
             }
             self.by_age.make_contiguous().sort_unstable();
             self.obsolete.extend(flight.deleted);

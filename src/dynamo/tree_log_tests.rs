@@ -275,3 +275,28 @@ fn slots_of_earlier_lives_are_cleared_away() {
     }
     assert!(disk.meta.len() as u64 <= u64::from(PARTITIONS) + 3 * SLOTS + 2, "{} values", disk.meta.len());
 }
+
+/// What cannot be read when a write is taken back leaves a leaf that nobody knows to be right: the next life must know that, too.
+#[test]
+fn what_is_not_believed_is_not_believed_by_the_next_life() {
+    let mut disk = Disk::default();
+    let mut life = Life::begin(1, 1, &disk);
+    life.put(&disk, 1, 10);
+    life.land(&mut disk, false);
+    assert!(life.trusts_all());
+    // The record that a refused write was to replace cannot be read: as if there were none.
+    life.put(&disk, 1, 11);
+    let (_, refused) = life.flying.pop_front().expect("a batch");
+    life.logs[0].settle(refused.ticket, true);
+    life.latest.clear();
+    life.logs[0].distrust(partition(1));
+    life.logs[0].replace(&[1], partition(1), digest(1, 11), Digest::EMPTY);
+    // The first batch that says so is refused as well.
+    life.put(&disk, 2, 20);
+    life.land(&mut disk, true);
+    life.put(&disk, 2, 21);
+    life.land(&mut disk, false);
+    let next = Life::begin(2, 1, &disk);
+    assert!(!next.logs[0].trusts(partition(1)), "it says other than the record");
+    next.check(&disk).expect("what is believed is right");
+}

@@ -400,7 +400,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_overlong_hello_is_refused_before_it_is_read() {
-        let (_, accepted) = after(b"SLIP\x01\x00\xff\xff\xff\xff").await;
+        let preamble = [&MAGIC[..], &PROTOCOL_VERSION.to_le_bytes(), &[0xff; 4]].concat();
+        let (_, accepted) = after(&preamble).await;
         assert!(matches!(accepted, Err(HandshakeError::Refused(Refusal::NotUnderstood))));
     }
 }
