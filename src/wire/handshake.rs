@@ -317,7 +317,7 @@ fn verify(
 
 #[cfg(test)]
 mod tests {
-    use super::{HandshakeError, Hello, PROTOCOL_VERSION, Refusal, Role, Secret, Welcome, accept, dial};
+    use super::{HandshakeError, Hello, MAGIC, PROTOCOL_VERSION, Refusal, Role, Secret, Welcome, accept, dial};
     use crate::dynamo::node_id::NodeId;
     use crate::dynamo::ring::Member;
     use crate::messages::cluster::MemberAddress;
