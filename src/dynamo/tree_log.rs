@@ -49,6 +49,8 @@ struct Flight {
     leaves: Vec<(PartitionId, u8)>,
     /// With the first batch that each page stood for.
     pages: Vec<(PartitionId, u64)>,
+    /// Those among them that say whether their partition is believed.
+    trust_said: Vec<PartitionId>,
     deleted: Vec<Bytes>,
     /// Whether it carried the marker that the trees are whole.
     whole: bool,
@@ -62,8 +64,9 @@ pub struct TreeLog {
     trees: BTreeMap<PartitionId, Tree>,
     /// Partitions whose tree may say other than their records.
     distrusted: BTreeSet<PartitionId>,
-    /// Those of them of which the disk does not say so yet. What is written of such a partition takes its page along: or the next life would believe it.
-    distrust_unwritten: BTreeSet<PartitionId>,
+    /// Partitions of which the disk may not say whether they are believed. What is written of one that is not takes its page along, or the next life
+    /// would believe it; one that is believed again is said to be with the next batch, or the next life would check it once more.
+    trust_unwritten: BTreeSet<PartitionId>,
     /// Partitions that have been checked, where a missing page does not mean an empty partition.
     checked: BTreeSet<PartitionId>,
     /// A partition without a page is one without records.
@@ -92,7 +95,7 @@ impl TreeLog {
             slots,
             trees,
             distrusted,
-            distrust_unwritten: BTreeSet::new(),
+            trust_unwritten: BTreeSet::new(),
             checked,
             whole,
             write_whole_marker,
@@ -134,7 +137,7 @@ impl TreeLog {
     /// Something does not fit: the tree counts again once it has been checked.
     pub fn distrust(&mut self, partition: PartitionId) {
         if self.distrusted.insert(partition) {
-            self.distrust_unwritten.insert(partition);
+            self.trust_unwritten.insert(partition);
         }
     }
 
@@ -148,8 +151,10 @@ impl TreeLog {
         }
         let was_trusted = self.trusts(partition);
         self.distrusted.remove(&partition);
-        self.distrust_unwritten.remove(&partition);
         self.checked.insert(partition);
+        if !was_trusted {
+            self.trust_unwritten.insert(partition);
+        }
         if !was_trusted || !wrong.is_empty() {
             self.wanted_pages.insert(partition);
         }
@@ -177,7 +182,8 @@ impl TreeLog {
             });
         }
         let mut writes = vec![(self.log_key(), Some(self.encode_log(&leaves)))];
-        let mut pages = self.take_untrusted_pages(&changed);
+        let mut pages = self.take_pages_of_trust(&changed);
+        let trust_said = pages.iter().map(|(partition, _)| *partition).collect();
         pages.extend(self.take_pages());
         writes.extend(pages.iter().map(|(partition, _)| (page_key(*partition), Some(self.encode_page(*partition)))));
         let deleted = std::mem::take(&mut self.obsolete);
@@ -186,16 +192,17 @@ impl TreeLog {
         if whole {
             writes.push((Bytes::from_static(WHOLE_KEY), Some(epoch_value(self.epoch))));
         }
-        self.flights.push_back(Flight { ticket, seq: self.seq, leaves, pages, deleted, whole });
+        self.flights.push_back(Flight { ticket, seq: self.seq, leaves, pages, trust_said, deleted, whole });
         writes
     }
 
-    /// The pages of partitions that this batch changes and that are not believed any more.
-    fn take_untrusted_pages(&mut self, changed: &BTreeSet<PartitionId>) -> Vec<(PartitionId, u64)> {
-        let news: Vec<PartitionId> = self.distrust_unwritten.intersection(changed).copied().collect();
+    /// The pages that say whether their partition is believed: where it is again, or where it is not and this batch changes it.
+    fn take_pages_of_trust(&mut self, changed: &BTreeSet<PartitionId>) -> Vec<(PartitionId, u64)> {
+        let is_due = |partition: &&PartitionId| changed.contains(*partition) || self.trusts(**partition);
+        let news: Vec<PartitionId> = self.trust_unwritten.iter().filter(is_due).copied().collect();
         let mut pages = Vec::with_capacity(news.len());
         for partition in news {
-            self.distrust_unwritten.remove(&partition);
+            self.trust_unwritten.remove(&partition);
             self.wanted_pages.remove(&partition);
             pages.push((partition, self.unpaged.remove(&partition).unwrap_or(self.seq)));
         }
@@ -237,11 +244,9 @@ impl TreeLog {
                 self.unpaged.insert(partition, first);
                 self.by_age.push_front((first, partition));
                 self.wanted_pages.insert(partition);
-                if self.distrusted.contains(&partition) {
-                    self.distrust_unwritten.insert(partition);
-                }
             }
             self.by_age.make_contiguous().sort_unstable();
+            self.trust_unwritten.extend(flight.trust_said);
             self.obsolete.extend(flight.deleted);
             self.write_whole_marker |= flight.whole;
         }

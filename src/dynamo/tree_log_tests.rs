@@ -299,4 +299,15 @@ fn what_is_not_believed_is_not_believed_by_the_next_life() {
     let next = Life::begin(2, 1, &disk);
     assert!(!next.logs[0].trusts(partition(1)), "it says other than the record");
     next.check(&disk).expect("what is believed is right");
+
+    // Once it has been checked, the next life believes it, whatever else waits for a page.
+    let mut life = next;
+    let of = partition(1);
+    let held = expected(&disk, of);
+    life.logs[0].checked(of, &held);
+    life.put(&disk, 2, 22);
+    life.land(&mut disk, false);
+    let next = Life::begin(3, 1, &disk);
+    assert!(next.logs[0].trusts(of));
+    next.check(&disk).expect("what is believed is right");
 }
