@@ -22,7 +22,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::time::Instant;
 
-use crate::dynamo::latency::{BUCKETS, LatencyCounts, bucket_of};
+use crate::dynamo::latency::{BUCKETS, LatencyCounts, Served, bucket_of};
 use crate::dynamo::node_id::NodeId;
 use crate::messages::LinkError;
 use crate::messages::client::{GetError, GetReply, PutError, PutReply, ScanReply};
@@ -32,10 +32,13 @@ pub use garbage::GarbageMetrics;
 pub use repair::RepairMetrics;
 
 /// The operations that have their own request metrics.
-const OPERATIONS: [&str; 4] = ["put", "get", "delete", SCAN];
+const OPERATIONS: [&str; 4] = ["put", GET, "delete", SCAN];
 
 /// Takes as long as it is long: it says nothing about how others fare.
 const SCAN: &str = "scan";
+
+/// What is a read.
+const GET: &str = "get";
 
 /// How a request ended, as a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -367,10 +370,13 @@ impl Metrics {
         self.dirty_ranges.set(i64::try_from(dirty_ranges).unwrap_or(i64::MAX));
     }
 
-    /// How long all puts, gets and deletes so far took.
-    pub fn served(&self) -> LatencyCounts {
-        let counted = || self.requests.iter().filter(|(op, _)| **op != SCAN).map(|(_, metrics)| metrics);
-        LatencyCounts::read(|bucket| counted().map(|metrics| metrics.took[bucket].load(Ordering::Relaxed)).sum())
+    /// How long all gets, and all puts and deletes, so far took.
+    pub fn served(&self) -> Served {
+        let counts = |of: fn(&str) -> bool| {
+            let counted = || self.requests.iter().filter(move |(op, _)| of(op)).map(|(_, metrics)| metrics);
+            LatencyCounts::read(|bucket| counted().map(|metrics| metrics.took[bucket].load(Ordering::Relaxed)).sum())
+        };
+        Served { reads: counts(|op| op == GET), writes: counts(|op| op != GET && op != SCAN) }
     }
 
     /// The hints that wait for a node have become more, or fewer.

@@ -21,7 +21,7 @@ use super::node::WallClock;
 use super::repair_marks::{MarksWritten, RepairMarks, Written, was_paused};
 use super::repair_recipients::RepairRecipients;
 use crate::dynamo::exchange::Schedule;
-use crate::dynamo::latency::LatencyCounts;
+use crate::dynamo::latency::Served;
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::pace::Pace;
 use crate::dynamo::ring::PartitionId;
@@ -49,8 +49,8 @@ const RETURN_DELAY_MS: u64 = 1_000;
 /// Repair slows down while this quantile of the requests' latencies, second by second, is more than usual.
 const WATCHED_QUANTILE: f64 = 0.99;
 
-/// Fewer requests in a second say nothing of it.
-const REQUESTS_MIN: u64 = 50;
+/// Fewer reads, or writes, in a second say nothing of it.
+const REQUESTS_MIN: u64 = 30;
 
 /// What an [`AntiEntropy`] is told.
 pub struct AntiEntropyParts {
@@ -234,13 +234,10 @@ impl Workshop {
         ring.partition_ids().filter(own).collect()
     }
 
-    fn keep(&self, seen: &RefCell<LatencyCounts>) {
+    fn keep(&self, seen: &RefCell<Served>) {
         let served = self.metrics.served();
         let lately = served.since(&seen.borrow());
-        match lately.quantile_s(WATCHED_QUANTILE).filter(|_| lately.total() >= REQUESTS_MIN) {
-            Some(seconds) => self.pace.borrow_mut().observe(seconds * 1_000.0),
-            None => self.pace.borrow_mut().idle(),
-        }
+        self.pace.borrow_mut().observe(lately.quantiles_s(WATCHED_QUANTILE, REQUESTS_MIN));
         seen.replace(served);
         self.marks.borrow_mut().write_verified(&self.schedule.borrow());
         let status = self.status();

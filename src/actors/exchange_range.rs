@@ -32,14 +32,17 @@ const ROOTS: usize = 64;
 /// The time between two readings of leaves that differ: longer than a write takes to reach all replicas.
 const SETTLE: Duration = Duration::from_millis(300);
 
-/// Records that a replica looks at for one message: it must not hold up its thread.
-const LIST_SLICE: u32 = 256;
+/// Records that a replica looks at for one message: whoever is served on its thread waits for so long, about a fifth of a millisecond.
+const LIST_SLICE: u32 = 32;
 
 /// The same for an audit.
-const AUDIT_SLICE: usize = 256;
+const AUDIT_SLICE: usize = 32;
 
-/// Records that travel together.
-const MOVE_SLICE: usize = 32;
+/// Records that travel together: reading and merging one costs several times as much as looking at it.
+const MOVE_SLICE: usize = 8;
+
+/// Looking at so many records costs about what moving one does.
+const LOOKS_PER_MOVE: u32 = 8;
 
 /// What a record takes beside its key and payload, in bytes.
 const RECORD_OVERHEAD_BYTES: usize = 64;
@@ -234,7 +237,9 @@ impl Range<'_> {
         let local = &self.workshop.shard(self.partition).list;
         let (ours, theirs) = join(ask(Some(local), list.clone()), ask(Some(&self.recipients.list), list)).await;
         let listed = |slice: BucketSlice| Listed { records: slice.records, covers_up_to: slice.covers_up_to };
-        let found = differences(&listed(ours?), &listed(theirs?));
+        let (ours, theirs) = (listed(ours?), listed(theirs?));
+        self.workshop.spend(u64::from(LIST_SLICE / LOOKS_PER_MOVE), 0).await;
+        let found = differences(&ours, &theirs);
         if !self.workshop.works() {
             return Err(BrokenOff::Paused);
         }

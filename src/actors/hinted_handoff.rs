@@ -19,7 +19,7 @@ use super::hand_over::{Handover, HintShard, Pacing};
 use super::node::WallClock;
 use crate::dynamo::handoff_rate::{HandoffRate, Pace, RateBounds};
 use crate::dynamo::hint::HintBounds;
-use crate::dynamo::latency::LatencyCounts;
+use crate::dynamo::latency::Served;
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::ring::PartitionId;
 use crate::messages::admin::{AdminError, DescribeHints, HintState, HintsRow};
@@ -41,7 +41,7 @@ const GIVE_UP_INTERVAL: Duration = Duration::from_secs(30);
 /// The 99th percentile is taken over so many ticks: a single second is too noisy.
 const WINDOW_TICKS: usize = 3;
 
-/// Fewer requests than this in the window say nothing: hardly anybody is served.
+/// Fewer reads, or writes, than this in the window say nothing: hardly anybody is served.
 const WINDOW_REQUESTS_MIN: u64 = 30;
 
 /// What a [`HintedHandoff`] is told.
@@ -77,7 +77,7 @@ pub struct HintedHandoff {
     /// The nodes for which something waits, or which miss something, as of the last survey.
     targets: BTreeMap<NodeId, Target>,
     /// How long requests took, tick by tick; the newest last.
-    served: VecDeque<LatencyCounts>,
+    served: VecDeque<Served>,
     ticked: Instant,
 }
 
@@ -146,9 +146,9 @@ impl HintedHandoff {
         while self.served.len() > WINDOW_TICKS {
             self.served.pop_front();
         }
-        let p99_s = window.quantile_s(0.99).filter(|_| window.total() >= WINDOW_REQUESTS_MIN);
+        let p99s_s = window.quantiles_s(0.99, WINDOW_REQUESTS_MIN);
         let handing_over = self.targets.values().any(|target| target.busy);
-        self.pacing.borrow_mut().rate.observe(p99_s, handing_over);
+        self.pacing.borrow_mut().rate.observe(p99s_s, handing_over);
         let passed_s = self.ticked.elapsed().as_secs_f64().max(0.001);
         self.ticked = Instant::now();
         self.targets.values_mut().for_each(|target| target.measure(passed_s));

@@ -74,6 +74,32 @@ impl LatencyCounts {
     }
 }
 
+/// How long the requests of a process took, reads and writes apart: together, slow writes would hide what happens to quick reads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Served {
+    /// Of gets.
+    pub reads: LatencyCounts,
+    /// Of puts and deletes.
+    pub writes: LatencyCounts,
+}
+
+/// A quantile of reads and of writes, in seconds; `None` where there were hardly any.
+pub type Latencies = [Option<f64>; 2];
+
+impl Served {
+    /// What came since the `earlier` ones were taken.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self { reads: self.reads.since(&earlier.reads), writes: self.writes.since(&earlier.writes) }
+    }
+
+    /// The times that a share of `q` (0..=1) of each did not exceed, where there were at least `least` of them.
+    #[must_use]
+    pub fn quantiles_s(&self, q: f64, least: u64) -> Latencies {
+        [&self.reads, &self.writes].map(|counts| counts.quantile_s(q).filter(|_| counts.total() >= least))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

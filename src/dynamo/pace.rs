@@ -1,5 +1,7 @@
 //! How fast background work may go: a budget per second, and less of it while requests take longer than they used to.
 
+use super::latency::Latencies;
+
 /// The least share of its budget that background work keeps: it slows down, and does not stop.
 const LEAST_SHARE: f64 = 1.0 / 16.0;
 
@@ -20,14 +22,15 @@ pub struct Pace<const K: usize> {
     left: [f64; K],
     at_ms: u64,
     share: f64,
-    usual_ms: Option<f64>,
+    /// Of reads and of writes.
+    usual_s: Latencies,
 }
 
 impl<const K: usize> Pace<K> {
     /// A full budget.
     pub fn new(per_s: [u64; K], now_ms: u64) -> Self {
         let per_s = per_s.map(|rate| (rate as f64).max(1.0));
-        Self { per_s, left: per_s.map(|rate| rate * BURST_S), at_ms: now_ms, share: 1.0, usual_ms: None }
+        Self { per_s, left: per_s.map(|rate| rate * BURST_S), at_ms: now_ms, share: 1.0, usual_s: [None; 2] }
     }
 
     /// Spends, and says how many ms to wait before going on.
@@ -44,28 +47,28 @@ impl<const K: usize> Pace<K> {
         (wait_s * 1_000.0).ceil().max(0.0) as u64
     }
 
-    /// How long requests take now, in ms. More than usual: half the speed; else a little faster again.
-    pub fn observe(&mut self, latency_ms: f64) {
-        let usual_ms = *self.usual_ms.get_or_insert(latency_ms);
-        if latency_ms > usual_ms * TOLERANCE {
-            self.share = (self.share / 2.0).max(LEAST_SHARE);
-        } else {
-            self.share = (self.share * 1.25).min(1.0);
-        }
-        // What is slow for good becomes usual in time; what is fast does so sooner.
-        let weight = if latency_ms < usual_ms { 4.0 * LEARNING } else { LEARNING };
-        self.usual_ms = Some(usual_ms + weight * (latency_ms - usual_ms));
-    }
-
-    /// Nobody is in the way: a little faster again.
-    pub fn idle(&mut self) {
-        self.share = (self.share * 1.25).min(1.0);
+    /// How long reads and writes take now. Either more than usual: half the speed; else, or where nobody is in the way, a little faster again.
+    pub fn observe(&mut self, latencies_s: Latencies) {
+        let both = self.usual_s.iter_mut().zip(latencies_s);
+        let slower = both.fold(false, |slower, (usual_s, latency_s)| {
+            slower | latency_s.is_some_and(|latency_s| is_unusual(usual_s, latency_s))
+        });
+        self.share = if slower { (self.share / 2.0).max(LEAST_SHARE) } else { (self.share * 1.25).min(1.0) };
     }
 
     /// The part of the budget that may be spent now: 1 is all of it.
     pub fn share(&self) -> f64 {
         self.share
     }
+}
+
+/// Whether it takes longer than usual; and learns what is.
+fn is_unusual(usual_s: &mut Option<f64>, latency_s: f64) -> bool {
+    let known_s = *usual_s.get_or_insert(latency_s);
+    // What is slow for good becomes usual in time; what is fast does so sooner.
+    let weight = if latency_s < known_s { 4.0 * LEARNING } else { LEARNING };
+    *usual_s = Some(known_s + weight * (latency_s - known_s));
+    latency_s > known_s * TOLERANCE
 }
 
 #[cfg(test)]
@@ -90,13 +93,13 @@ mod tests {
         }
 
         #[test]
-        fn it_slows_down_while_requests_take_longer_and_recovers(slow in 20.0..500.0_f64) {
+        fn it_slows_down_while_either_kind_takes_longer_and_recovers(slow in 0.02..0.5_f64) {
             let mut pace = Pace::new([100], 0);
-            (0..50).for_each(|_| pace.observe(10.0));
+            (0..50).for_each(|_| pace.observe([Some(0.001), Some(0.01)]));
             prop_assert_eq!(pace.share(), 1.0);
-            (0..4).for_each(|_| pace.observe(slow));
+            (0..4).for_each(|_| pace.observe([None, Some(slow)]));
             prop_assert!(pace.share() <= LEAST_SHARE);
-            (0..20).for_each(|_| pace.observe(10.0));
+            (0..20).for_each(|_| pace.observe([None, None]));
             prop_assert_eq!(pace.share(), 1.0);
         }
     }
@@ -104,8 +107,8 @@ mod tests {
     #[test]
     fn what_is_slow_for_good_becomes_usual() {
         let mut pace = Pace::new([100], 0);
-        (0..50).for_each(|_| pace.observe(10.0));
-        (0..200).for_each(|_| pace.observe(100.0));
+        (0..50).for_each(|_| pace.observe([Some(0.01), None]));
+        (0..200).for_each(|_| pace.observe([Some(0.1), None]));
         assert!(pace.share() > 0.99, "{}", pace.share());
     }
 }
