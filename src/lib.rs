@@ -3,7 +3,9 @@
 //! | layer | module | what it is |
 //! |---|---|---|
 //! | 0 | [`dynamo`] | the paper as values: ring, preference list, versions, siblings, quorum |
+//! | 0 | [`consensus`] | a replicated log as values |
 //! | 0 | [`item`] | the data model as values: attribute values, keys, schemas, JSON |
+//! | 0 | [`metadata`] | what the whole cluster agrees on, as a value |
 //! | 1 | [`messages`] | what actors say to each other, one file per conversation |
 //! | 2 | [`storage`] | the `Storage` trait, the embedded engine, the disk that simulation crashes |
 //! | 2 | [`wire`] | frames, operations, handshake: bytes to messages and back |
@@ -19,10 +21,12 @@ pub mod actors;
 pub mod admin;
 pub mod client;
 pub mod config;
+pub mod consensus;
 pub mod dynamo;
 pub mod http;
 pub mod item;
 pub mod messages;
+pub mod metadata;
 pub mod metrics;
 pub mod sim;
 pub mod storage;

@@ -4,6 +4,7 @@
 
 mod detection;
 mod garbage;
+mod metadata;
 mod repair;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ use crate::messages::client::{GetError, GetReply, PutError, PutReply, ScanReply}
 
 pub use detection::DetectionMetrics;
 pub use garbage::GarbageMetrics;
+pub use metadata::MetadataMetrics;
 pub use repair::RepairMetrics;
 
 /// The operations that have their own request metrics.
@@ -221,6 +223,8 @@ pub struct Registered {
     pub shed: Counter,
     /// What the garbage collector counts.
     pub garbage: GarbageMetrics,
+    /// What the log of metadata counts.
+    pub metadata: MetadataMetrics,
     /// What anti-entropy counts.
     pub repair: RepairMetrics,
     /// Bridge connections now open.
@@ -262,6 +266,7 @@ impl Metrics {
         registry.register("siblings", "Siblings of a key after a client's write", siblings.clone());
         let repair = RepairMetrics::new(&mut registry);
         let garbage = GarbageMetrics::new(&mut registry);
+        let metadata = MetadataMetrics::new(&mut registry);
         let mut gauge = |name: &str, help: &str| {
             let gauge: Gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
@@ -317,6 +322,7 @@ impl Metrics {
             hedges_withheld,
             shed,
             garbage,
+            metadata,
             repair,
             connections,
             refused_connections,

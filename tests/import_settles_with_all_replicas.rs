@@ -42,7 +42,13 @@ fn welcome() -> Welcome {
     let member = Member { id: name(), zone: None, weight: 1 };
     let member = MemberAddress { member, address: "127.0.0.1:7400".to_owned() };
     let identity = ClusterIdentity { uuid: uuid::Uuid::from_u128(1), name: "slipring".to_owned() };
-    let founded = FoundedCluster { identity, members: vec![member.clone()], partitions: 1, owners: vec![0] };
+    let founded = FoundedCluster {
+        identity,
+        members: vec![member.clone()],
+        partitions: 1,
+        owners: vec![0],
+        log_ids: [(member.member.id.clone(), 1)].into(),
+    };
     Welcome { member, directory: 1, founded: Some(founded), nonce: [0; 16], proof: None }
 }
 

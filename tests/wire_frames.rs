@@ -32,6 +32,9 @@ const NUMBERS: &[(&str, u16)] = &[
     ("ScanReplica", 23),
     ("CompareReplica", 24),
     ("Gossip", 25),
+    ("StepLog", 26),
+    ("EnrolLog", 27),
+    ("Propose", 28),
     ("ReadRoot", 30),
     ("ReadLeaves", 31),
     ("ListBuckets", 32),
@@ -48,6 +51,8 @@ const NUMBERS: &[(&str, u16)] = &[
     ("DescribeRepair", 46),
     ("ControlRepair", 47),
     ("DescribeTombstones", 48),
+    ("DescribeMetadata", 52),
+    ("ChangeTables", 53),
 ];
 
 const FRAME_MAX_BYTES: usize = 1 << 20;
@@ -154,6 +159,7 @@ fn record_operations() -> Records {
     samples::admin_operations(&mut records);
     samples::repair_operations(&mut records);
     samples::garbage_operations(&mut records);
+    samples::metadata_operations(&mut records);
     records
 }
 

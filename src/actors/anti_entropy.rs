@@ -175,7 +175,7 @@ impl Workshop {
 
     pub(super) fn conflict(&self, table: &str) -> Conflict {
         let view = self.view.borrow();
-        view.tables.iter().find(|known| known.name.as_str() == table).map_or(Conflict::Siblings, |known| known.conflict)
+        view.stored_table(table).map_or(Conflict::Siblings, |known| known.conflict)
     }
 
     /// So much has been moved or read: goes on when the budget allows for more.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  worker 0..W (the HTTP threads)     Node shard, ReplicationCoordinator, Peer per member, BridgeListener, BridgeSession per connection
-//!  control thread                     RingManager, FailureDetector, HintedHandoff, AntiEntropy, GarbageCollector, AdminSession
+//!  control thread                     RingManager, FailureDetector, MetadataLog, HintedHandoff, AntiEntropy, GarbageCollector, AdminSession
 //!  commit thread                      GroupCommit
 //! ```
 //!
@@ -28,6 +28,9 @@ use super::founding::LocalIdentity;
 use super::garbage_collector::{GarbageCollector, GarbageParts, GarbageRecipients};
 use super::hand_over::HintShard;
 use super::hinted_handoff::{HandoffParts, HintedHandoff};
+use super::log_on_disk::LogWritten;
+use super::log_recipients::LogRecipients;
+use super::metadata_log::{MetadataLog, MetadataLogParts};
 use super::node::{Committed, Node, NodeLimits, NodeParts, WallClock};
 use super::peer::{Peer, PeerParts};
 use super::repair_marks::MarksWritten;
@@ -46,6 +49,7 @@ use crate::dynamo::version::ReplicaId;
 use crate::item::TableSchema;
 use crate::messages::cluster::{FoundedCluster, MemberAddress, PeerDown, PeerUp, Subscribe, View};
 use crate::messages::detection::LinkMeasured;
+use crate::messages::metadata::FollowMetadata;
 use crate::messages::storage::StorageFailed;
 use crate::metrics::Metrics;
 use crate::storage::{CommitterSource, ReadError, Storage};
@@ -173,6 +177,7 @@ pub struct Control {
     admin: Addr<AdminSession>,
     repair: Addr<AntiEntropy>,
     garbage: Addr<GarbageCollector>,
+    log: Addr<MetadataLog>,
 }
 
 /// Starts the control actors on the current thread. Hints and repair travel over links of their own.
@@ -186,6 +191,10 @@ pub fn start_control(
     let metrics = blueprint.metrics.clone();
     let ring = RingManager::new(Arc::clone(view), blueprint.founded.clone(), metrics.clone()).start();
     let (detector, peers) = start_detector(blueprint, &ring, connector, rng);
+    let log = start_metadata_log(blueprint, view, &peers, rng.random())?;
+    ring.do_send(Subscribe(log.clone().recipient()));
+    log.do_send(FollowMetadata(ring.clone().recipient()));
+    shards.iter().for_each(|shard| log.do_send(FollowMetadata(shard.clone().recipient())));
     let handoff_context = Context::<HintedHandoff>::new();
     let repair = start_anti_entropy(blueprint, view, shards, &peers, &handoff_context.address(), rng.random())?;
     ring.do_send(Subscribe(repair.clone().recipient()));
@@ -207,7 +216,7 @@ pub fn start_control(
         },
         metrics,
     });
-    Ok(Control { ring, detector, handoff, admin: admin.start(), repair, garbage })
+    Ok(Control { ring, detector, handoff, admin: admin.start(), repair, garbage, log })
 }
 
 fn handoff(
@@ -284,6 +293,28 @@ fn start_detector(
         metrics: blueprint.metrics.clone(),
     });
     (context.run(detector), peers)
+}
+
+fn start_metadata_log(
+    blueprint: &Blueprint,
+    view: &Arc<View>,
+    peers: &BTreeMap<NodeId, Addr<Peer>>,
+    seed: u64,
+) -> Result<Addr<MetadataLog>, ReadError> {
+    let context = Context::<MetadataLog>::new();
+    let written: Recipient<LogWritten> = context.address().recipient();
+    let log = MetadataLog::open(MetadataLogParts {
+        view: Arc::clone(view),
+        founded: blueprint.founded.clone(),
+        directory: blueprint.local.directory,
+        peers: peers.iter().map(|(node, peer)| (node.clone(), LogRecipients::of(peer))).collect(),
+        storage: Arc::clone(&blueprint.storage),
+        committer: blueprint.commit.committer(Box::new(move |outcome| written.do_send(LogWritten(outcome)))),
+        storage_failed: blueprint.storage_failed.clone(),
+        seed,
+        metrics: blueprint.metrics.clone(),
+    })?;
+    Ok(context.run(log))
 }
 
 fn start_anti_entropy(
@@ -394,6 +425,9 @@ fn session_recipients(
         repairs,
         garbage,
         hinted: control.handoff.clone().recipient(),
+        log: LogRecipients::of(&control.log),
+        metadata: control.log.clone().recipient(),
+        change_tables: control.log.clone().recipient(),
         tombstones: control.garbage.clone().recipient(),
         repair_status: control.repair.clone().recipient(),
         repair_control: control.repair.clone().recipient(),

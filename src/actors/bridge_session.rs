@@ -15,6 +15,7 @@ use tracing::warn;
 use super::coordination::ReplicaRecipients;
 use super::garbage_collector::GarbageRecipients;
 use super::link::FramesArrived;
+use super::log_recipients::LogRecipients;
 use super::repair_recipients::RepairRecipients;
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::ring::PartitionId;
@@ -23,6 +24,7 @@ use crate::messages::client::{Delete, Get, ListTables, Put, Scan, Where};
 use crate::messages::detection::{DescribeLinks, Gossip};
 use crate::messages::garbage::{CollectTombstones, DescribeTombstones, ProbeTombstones};
 use crate::messages::hints::HintedPartitions;
+use crate::messages::metadata::{ChangeTables, DescribeMetadata, EnrolLog, Propose, StepLog};
 use crate::messages::repair::{ControlRepair, DescribeRepair, DistrustTree, ListBuckets, ReadLeaves, ReadRoot};
 use crate::messages::replica::{CompareReplica, CoordinateWrite, ReadReplica, ScanReplica, WriteReplica};
 use crate::messages::together::{Answers, Together};
@@ -56,6 +58,12 @@ pub struct SessionRecipients {
     pub repairs: Vec<RepairRecipients>,
     /// Where this node keeps hints.
     pub hinted: Recipient<Together<HintedPartitions>>,
+    /// This node's part in the log of metadata.
+    pub log: LogRecipients,
+    /// How the metadata stands.
+    pub metadata: Recipient<DescribeMetadata>,
+    /// Changes the tables.
+    pub change_tables: Recipient<ChangeTables>,
     /// The same shards, for their garbage collectors.
     pub garbage: Vec<GarbageRecipients>,
     /// Which tombstones are there, and why.
@@ -124,7 +132,10 @@ impl BridgeSession {
             Operation::ReadReplica => gathered.reads.take(frame, |m| shard(m.key.partition())),
             Operation::CompareReplica => gathered.compares.take(frame, |m| shard(m.key.partition())),
             Operation::ScanReplica => gathered.scans.take(frame, |m| shard(m.partition)),
-            Operation::Gossip => self.take_gossip(frame, &mut gathered.gossips),
+            Operation::Gossip => self.take_from(frame, &mut gathered.gossips, |gossip: &Gossip| &gossip.0.from),
+            Operation::StepLog => self.take_from(frame, &mut gathered.steps, |step: &StepLog| &step.from),
+            Operation::EnrolLog => self.take_from(frame, &mut gathered.enrolments, |enrol: &EnrolLog| &enrol.from),
+            Operation::Propose => gathered.proposals.take(frame, |_| 0),
             Operation::ReadRoot => gathered.roots.take(frame, |m| shard(m.partition)),
             Operation::ReadLeaves => gathered.leaves.take(frame, |m| shard(m.partition)),
             Operation::ListBuckets => gathered.lists.take(frame, |m| shard(m.partition)),
@@ -145,6 +156,8 @@ impl BridgeSession {
             Operation::DescribeRing => self.serve(frame, &to.ring),
             Operation::ReadMetrics => self.serve(frame, &to.metrics),
             Operation::DescribeHints => self.serve(frame, &to.hints),
+            Operation::DescribeMetadata => self.serve(frame, &to.metadata),
+            Operation::ChangeTables => self.serve(frame, &to.change_tables),
         }
     }
 
@@ -158,16 +171,21 @@ impl BridgeSession {
         if allowed { Ok(()) } else { Err(Misbehaviour::WrongRole { operation, role }) }
     }
 
-    /// Rumours travel on under their sender's name, and are answered to it: whoever came in as one member may not speak for another.
-    fn take_gossip(&self, frame: &Frame, gossips: &mut Requests<Gossip>) -> Result<(), Misbehaviour> {
-        let gossip: Gossip = frame.decode()?;
-        let claimed = &gossip.0.from;
+    /// What is believed of its sender, whom it names: whoever came in as one member may not speak for another.
+    fn take_from<M: BridgeRequest>(
+        &self,
+        frame: &Frame,
+        requests: &mut Requests<M>,
+        sender: impl FnOnce(&M) -> &NodeId,
+    ) -> Result<(), Misbehaviour> {
+        let message: M = frame.decode()?;
+        let claimed = sender(&message);
         if let Role::Peer { member, .. } = &self.role
             && member.member.id != *claimed
         {
             return Err(Misbehaviour::FalseName { session: member.member.id.clone(), claimed: claimed.clone() });
         }
-        gossips.add(0, frame.id, gossip);
+        requests.add(0, frame.id, message);
         Ok(())
     }
 
@@ -197,6 +215,9 @@ impl BridgeSession {
             probes,
             collects,
             hinted,
+            steps,
+            enrolments,
+            proposals,
         } = gathered;
         puts.send(|_| &to.put, outbox);
         gets.send(|_| &to.get, outbox);
@@ -213,6 +234,9 @@ impl BridgeSession {
         probes.send(|shard| &to.garbage[shard].probe, outbox);
         collects.send(|shard| &to.garbage[shard].collect, outbox);
         hinted.send(|_| &to.hinted, outbox);
+        steps.send(|_| &to.log.step, outbox);
+        enrolments.send(|_| &to.log.enrol, outbox);
+        proposals.send(|_| &to.log.propose, outbox);
     }
 }
 
@@ -234,6 +258,9 @@ struct Gathered {
     probes: Requests<ProbeTombstones>,
     collects: Requests<CollectTombstones>,
     hinted: Requests<HintedPartitions>,
+    steps: Requests<StepLog>,
+    enrolments: Requests<EnrolLog>,
+    proposals: Requests<Propose>,
 }
 
 /// Requests of one kind by receiver, with the numbers of their frames.

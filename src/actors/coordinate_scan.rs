@@ -29,6 +29,7 @@ type Tally = ReadTally<ScanSlice, ReadReplicaError>;
 pub(super) async fn coordinate_scan(cx: Rc<Coordination>, scan: Scan) -> Result<ScanReply, GetError> {
     let table = cx.table(&scan.table).ok_or_else(|| GetError::NoSuchTable { table: scan.table.clone() })?;
     let quorum = cx.quorum(table, None, None)?;
+    let stored = table.storage_name();
     let now_ms = (cx.wall)();
     let mut reply = ScanReply { items: Vec::new(), next: None };
     let mut bytes = 0;
@@ -39,7 +40,7 @@ pub(super) async fn coordinate_scan(cx: Rc<Coordination>, scan: Scan) -> Result<
             reply.next = Some(cursor);
             return Ok(reply);
         }
-        let tally = scan_partition(&cx, (scan.trace, &scan.table), &cursor, quorum, room.min(SLICE_MAX)).await?;
+        let tally = scan_partition(&cx, (scan.trace, &stored), &cursor, quorum, room.min(SLICE_MAX)).await?;
         let (records, covers_up_to) = merged(&tally);
         for siblings in records.values() {
             let visible: Vec<Version> = siblings.visible(now_ms).cloned().collect();

@@ -123,7 +123,7 @@ impl Coordination {
 
     /// The table with this name.
     pub fn table(&self, name: &str) -> Option<&TableSchema> {
-        self.view.tables.iter().find(|table| table.name.as_str() == name)
+        self.view.table(name)
     }
 
     /// The table's quorum with a request's own R and W, as it is in a cluster of this size.
@@ -151,7 +151,7 @@ impl Coordination {
     /// The key's place in storage. Items with the same partition key share a partition.
     pub fn record_key(&self, table: &TableSchema, key: &crate::item::Key) -> RecordKey {
         let partition_of = |partition_key: &[u8]| self.view.ring.partition_of(partition_key);
-        RecordKey::placed(table.name.as_str(), key.encoded_capacity(), |bytes| key.append_to(bytes), partition_of)
+        RecordKey::placed(&table.storage_name(), key.encoded_capacity(), |bytes| key.append_to(bytes), partition_of)
     }
 }
 

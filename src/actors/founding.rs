@@ -108,11 +108,18 @@ pub struct LocalIdentity {
     pub n: usize,
 }
 
+/// A member that takes part in the founding, and its data directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Met {
+    known: MemberAddress,
+    directory: u64,
+}
+
 /// What the answers of a round lead to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Decision {
     Join(FoundedCluster),
-    Found(Vec<MemberAddress>),
+    Found(Vec<Met>),
     Wait(String),
 }
 
@@ -159,24 +166,24 @@ fn decide(
     if !missing.is_empty() {
         return Ok(Decision::Wait(format!("waiting for {}", missing.join(", "))));
     }
-    let others = welcomes.iter().map(|welcome| welcome.member.clone());
-    let mut members: Vec<MemberAddress> = others.chain([local.member.clone()]).collect();
-    members.sort_by(|a, b| a.member.id.cmp(&b.member.id));
-    if let Some(pair) = members.windows(2).find(|pair| pair[0].member.id == pair[1].member.id) {
-        return Err(FoundingError::SameName { name: pair[0].member.id.to_string() });
+    let others = welcomes.iter().map(|welcome| Met { known: welcome.member.clone(), directory: welcome.directory });
+    let own = Met { known: local.member.clone(), directory: local.directory };
+    let mut members: Vec<Met> = others.chain([own]).collect();
+    let name = |met: &Met| met.known.member.id.clone();
+    members.sort_by_key(name);
+    if let Some(pair) = members.windows(2).find(|pair| name(&pair[0]) == name(&pair[1])) {
+        return Err(FoundingError::SameName { name: name(&pair[0]).to_string() });
     }
-    match members.iter().map(|member| &member.address).min() {
+    match members.iter().map(|met| &met.known.address).min() {
         Some(least) if *least != local.member.address => Ok(Decision::Wait(format!("waiting for {least} to found it"))),
         _ => Ok(Decision::Found(members)),
     }
 }
 
 /// Makes a cluster of these members.
-fn found(
-    local: &LocalIdentity,
-    members: Vec<MemberAddress>,
-    rng: &mut StdRng,
-) -> Result<FoundedCluster, FoundingError> {
+fn found(local: &LocalIdentity, members: Vec<Met>, rng: &mut StdRng) -> Result<FoundedCluster, FoundingError> {
+    let log_ids = members.iter().map(|met| (met.known.member.id.clone(), met.directory)).collect();
+    let members: Vec<MemberAddress> = members.into_iter().map(|met| met.known).collect();
     let plain: Vec<Member> = members.iter().map(|known| known.member.clone()).collect();
     let ring = claim(None, &plain, local.partitions, local.n)?;
     let place = |id: &NodeId| members.iter().position(|known| known.member.id == *id).unwrap_or_default();
@@ -185,7 +192,7 @@ fn found(
     let uuid = uuid::Builder::from_random_bytes(rng.random()).into_uuid();
     let identity = ClusterIdentity { uuid, name: local.cluster_name.clone() };
     info!(cluster = identity.name, %uuid, members = members.len(), "this node founds the cluster");
-    Ok(FoundedCluster { identity, members, partitions: local.partitions, owners })
+    Ok(FoundedCluster { identity, members, partitions: local.partitions, owners, log_ids })
 }
 
 /// Asks until there is a cluster to belong to. `waiting` hears what it waits for.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
-use super::{Decision, FoundingError, LocalIdentity, admit, check_founded, decide, found};
+use super::{Decision, FoundingError, LocalIdentity, Met, admit, check_founded, decide, found};
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::ring::Member;
 use crate::messages::cluster::{FoundedCluster, MemberAddress};
@@ -37,7 +37,7 @@ fn absent(name: &str) -> (String, Result<Welcome, String>) {
 }
 
 fn founded(names: &[&str], seed: u64) -> FoundedCluster {
-    let members = names.iter().map(|name| member(name)).collect();
+    let members = names.iter().map(|name| Met { known: member(name), directory: 2 }).collect();
     found(&local(names[0], names), members, &mut StdRng::seed_from_u64(seed)).unwrap()
 }
 
@@ -49,7 +49,7 @@ fn after(name: &str, answers: &[(String, Result<Welcome, String>)]) -> Result<De
 fn only_the_least_address_founds_and_only_when_all_have_met() {
     let all = [welcome("b", None), welcome("c", None)];
     let Ok(Decision::Found(members)) = after("a", &all) else { panic!("a founds") };
-    assert_eq!(members.iter().map(|known| known.member.id.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+    assert_eq!(members.iter().map(|met| met.known.member.id.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
     assert!(matches!(after("b", &[welcome("a", None), welcome("c", None)]), Ok(Decision::Wait(_))));
     assert!(
         matches!(after("a", &[welcome("b", None), absent("c")]), Ok(Decision::Wait(why)) if why.contains("host-c"))

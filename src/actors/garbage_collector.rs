@@ -12,13 +12,15 @@ use std::time::Duration;
 
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Context, Handler, Recipient};
-use tokio::time::{Instant, sleep};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, timeout};
 use tracing::debug;
 
 use super::collect_tombstones::collect;
 use super::node::WallClock;
 use crate::dynamo::collection::{Kept, KeptCounts};
 use crate::dynamo::node_id::NodeId;
+use crate::item::TableSchema;
 use crate::messages::admin::AdminError;
 use crate::messages::cluster::{View, ViewChanged};
 use crate::messages::garbage::{
@@ -92,6 +94,8 @@ pub(super) struct Yard {
     pub(super) disturbances: Cell<u64>,
     walkers: Vec<Recipient<ReapExpired>>,
     walk_interval: Duration,
+    /// A table was dropped: for each shard.
+    dropped: Vec<Notify>,
     min_age: Duration,
     wall: WallClock,
     collected: Cell<u64>,
@@ -109,6 +113,7 @@ impl GarbageCollector {
     /// Begins to walk when it is started.
     pub fn new(parts: GarbageParts) -> Self {
         let found = parts.walkers.iter().map(|_| Found::default()).collect();
+        let dropped = parts.walkers.iter().map(|_| Notify::new()).collect();
         Self(Rc::new(Yard {
             view: RefCell::new(parts.view),
             shards: parts.shards,
@@ -117,6 +122,7 @@ impl GarbageCollector {
             metrics: parts.metrics,
             disturbances: Cell::new(0),
             walkers: parts.walkers,
+            dropped,
             walk_interval: parts.walk_interval,
             min_age: parts.tombstones_min_age,
             wall: parts.wall,
@@ -130,7 +136,8 @@ impl Yard {
     /// Ends when the shard does.
     async fn walk_for_ever(self: Rc<Self>, shard: usize) {
         loop {
-            sleep(self.walk_interval).await;
+            // A table that was dropped need not take up room until the next turn.
+            let _ = timeout(self.walk_interval, self.dropped[shard].notified()).await;
             let (mut kept, mut candidates) = (KeptCounts::default(), Vec::new());
             if self.walk(shard, &mut kept, &mut candidates).await.is_err() {
                 return;
@@ -227,6 +234,10 @@ impl Handler<ViewChanged> for GarbageCollector {
     fn handle(&mut self, ViewChanged(view): ViewChanged, _: &mut Self::Context) {
         let before = self.0.view.replace(Arc::clone(&view));
         let is_same_ring = before.ring.epoch() == view.ring.epoch();
+        let is_dropped = |table: &TableSchema| !view.tables.iter().any(|known| known.id == table.id);
+        if before.tables.iter().any(is_dropped) {
+            self.0.dropped.iter().for_each(Notify::notify_one);
+        }
         if !is_same_ring || !before.reachable.is_subset(&view.reachable) {
             self.0.disturbances.set(self.0.disturbances.get() + 1);
         }

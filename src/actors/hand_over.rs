@@ -243,7 +243,7 @@ impl Handover {
     }
 
     fn write(&self, hint: &Hint) -> WriteReplica {
-        let table = self.view.tables.iter().find(|table| table.name.as_str() == hint.key.table());
+        let table = self.view.stored_table(hint.key.table());
         WriteReplica {
             trace: TraceId::default(),
             key: hint.key.clone(),

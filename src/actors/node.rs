@@ -22,12 +22,14 @@ use crate::dynamo::ring::PartitionId;
 use crate::dynamo::siblings::{Fingerprint, Mint, Siblings};
 use crate::dynamo::version::{Dot, ReplicaId, VersionVector};
 use crate::item::Conflict;
+use crate::messages::metadata::MetadataChanged;
 use crate::messages::replica::{
     CompareReplica, CoordinateWrite, CoordinateWriteError, ReadReplica, ReadReplicaError, ScanReplica, ScanSlice, Slot,
     StorageRefusal, StoredRecord, WriteReplica, WriteReplicaError,
 };
 use crate::messages::storage::StorageFailed;
 use crate::messages::together::Together;
+use crate::metadata::LiveTables;
 use crate::metrics::{HintLoss, Metrics};
 use crate::storage::{Batch, CommitError, CommitOutcome, Committer, ReadError, ScanRange, Space, Storage};
 
@@ -90,6 +92,8 @@ pub struct Node {
     losses: Losses,
     /// What stands for the records, the pending ones included.
     trees: NodeTrees,
+    /// Which tables are there. What belongs to one that was dropped is neither taken nor kept.
+    tables: LiveTables,
     /// Dots that this process minted before this instant may be forgotten: no span begins earlier.
     remembers_since: HlcTime,
     limits: NodeLimits,
@@ -149,6 +153,7 @@ impl Node {
             dirty,
             losses: Losses::default(),
             trees,
+            tables: LiveTables::default(),
             remembers_since,
             limits: parts.limits,
             metrics: parts.metrics,
@@ -309,6 +314,10 @@ impl Node {
 
     /// Merges; `Some(ticket)`: acknowledge when that is on disk; `None`: it already is.
     fn merge(&mut self, write: WriteReplica) -> Result<Option<u64>, WriteReplicaError> {
+        if self.is_of_dropped_table(&write.key) {
+            // As if it had been taken and deleted with its table.
+            return Ok(None);
+        }
         let now_ms = (self.wall)();
         if let Some(latest) = write.siblings.latest() {
             self.clock.observe(latest, now_ms, self.limits.max_clock_skew_ms).inspect_err(|refused| {
@@ -395,6 +404,14 @@ impl Actor for Node {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(0);
+    }
+}
+
+impl Handler<MetadataChanged> for Node {
+    type Result = ();
+
+    fn handle(&mut self, MetadataChanged(metadata): MetadataChanged, _: &mut Self::Context) {
+        self.tables = metadata.live_tables();
     }
 }
 

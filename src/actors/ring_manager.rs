@@ -1,6 +1,6 @@
 //! Owns this node's picture of the cluster: who belongs to it, who owns what, who can be reached.
 //!
-//! `FailureDetector` tells it how each peer stands; coordinators and hinted handoff receive each new view from it. It decides nothing
+//! `FailureDetector` tells it how each peer stands, `MetadataLog` which tables there are; coordinators and hinted handoff receive each new view from it. It decides nothing
 //! about requests, nor about who is up. The picture is rebuilt whenever the process starts.
 
 use std::collections::BTreeMap;
@@ -16,6 +16,7 @@ use crate::dynamo::swim::PeerState;
 use crate::messages::admin::{AdminError, DescribeNodes, DescribeRing, NodeRow, RingDescription};
 use crate::messages::cluster::{FoundedCluster, ReadView, Subscribe, View, ViewChanged};
 use crate::messages::detection::StandingChanged;
+use crate::messages::metadata::MetadataChanged;
 use crate::metrics::Metrics;
 
 /// The manager of the ring.
@@ -34,7 +35,14 @@ impl RingManager {
         Self { view, founded, standings: BTreeMap::new(), subscribers: Vec::new(), metrics }
     }
 
-    fn publish(&mut self, node: &NodeId, reachable: bool) {
+    fn publish(&mut self, view: View) {
+        self.view = Arc::new(view);
+        for subscriber in &self.subscribers {
+            subscriber.do_send(ViewChanged(Arc::clone(&self.view)));
+        }
+    }
+
+    fn turn(&mut self, node: &NodeId, reachable: bool) {
         let mut view = View::clone(&self.view);
         if reachable {
             view.reachable.insert(node.clone());
@@ -42,10 +50,7 @@ impl RingManager {
             view.reachable.remove(node);
         }
         info!(peer = %node, reachable, of_members = view.reachable.len(), "the view has changed");
-        self.view = Arc::new(view);
-        for subscriber in &self.subscribers {
-            subscriber.do_send(ViewChanged(Arc::clone(&self.view)));
-        }
+        self.publish(view);
         // Last: who sees it there finds that it holds for every request he makes.
         self.metrics.peer_up(node, reachable);
     }
@@ -97,7 +102,18 @@ impl Handler<StandingChanged> for RingManager {
     fn handle(&mut self, StandingChanged { node, standing }: StandingChanged, _: &mut Self::Context) {
         self.standings.insert(node.clone(), standing);
         if standing.reachable != self.view.reachable.contains(&node) {
-            self.publish(&node, standing.reachable);
+            self.turn(&node, standing.reachable);
+        }
+    }
+}
+
+impl Handler<MetadataChanged> for RingManager {
+    type Result = ();
+
+    fn handle(&mut self, MetadataChanged(metadata): MetadataChanged, _: &mut Self::Context) {
+        if metadata.tables() != self.view.tables.as_slice() {
+            info!(epoch = metadata.epoch(), tables = metadata.tables().len(), "the tables have changed");
+            self.publish(View { tables: Arc::new(metadata.tables().to_vec()), ..View::clone(&self.view) });
         }
     }
 }

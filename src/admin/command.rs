@@ -1,10 +1,13 @@
 //! The commands and their arguments, the same on the program's command line and in the REPL.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
-use super::help_texts::{EXPORT_HELP, IMPORT_HELP, LINE_HELP, PROGRAM_HELP, PUT_HELP};
+use crate::item::KeyKind;
+
+use super::help_texts::{CREATE_HELP, EXPORT_HELP, IMPORT_HELP, LINE_HELP, PROGRAM_HELP, PUT_HELP};
 
 /// Look after a Slipring cluster: see its state, read and write items, move tables in and out.
 ///
@@ -93,6 +96,18 @@ pub enum Command {
         /// The table
         table: String,
     },
+    /// Create a table
+    #[command(after_help = CREATE_HELP)]
+    Create(CreateArguments),
+    /// Change how many replicas a table's reads and writes wait for
+    #[command(after_help = "Examples:\n  alter orders --r 1 --w 3\n  alter orders --default-r --default-w")]
+    Alter(AlterArguments),
+    /// Drop a table with all its items, for good
+    #[command(after_help = "Example:\n  drop orders --confirm orders")]
+    Drop(DropArguments),
+    /// Who decides about tables, and how far the node has followed
+    #[command(after_help = "Example:\n  metadata")]
+    Metadata,
     /// Writes that the node keeps for others until they are back
     #[command(after_help = "Example:\n  hints")]
     Hints,
@@ -146,6 +161,102 @@ pub struct KeyArguments {
     /// The sort key, where the table has one
     #[arg(long, value_name = "S")]
     pub sort: Option<String>,
+}
+
+/// The arguments of `create`.
+#[derive(Clone, Debug, PartialEq, Args)]
+pub struct CreateArguments {
+    /// Its name: 1 to 255 of a-z, A-Z, 0-9, `_`, `.` and `-`
+    pub table: String,
+    /// The partition key: an attribute, and its type after a colon (S, N or B) unless it is S
+    #[arg(long, value_name = "ATTR[:TYPE]")]
+    pub key: KeyAttributeArgument,
+    /// The sort key, if it has one
+    #[arg(long, value_name = "ATTR[:TYPE]")]
+    pub sort: Option<KeyAttributeArgument>,
+    /// Its own N, R and W.
+    #[command(flatten)]
+    pub quorum: OwnQuorum,
+    /// What becomes of concurrent writes
+    #[arg(long, value_enum, default_value = "siblings")]
+    pub conflict: ConflictArgument,
+}
+
+/// N, R and W of a table instead of the cluster's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Args)]
+pub struct OwnQuorum {
+    /// How many replicas each item has [default: the cluster's]; cannot be altered later
+    #[arg(long, value_name = "N")]
+    pub n: Option<u8>,
+    /// How many of them a read waits for [default: the cluster's]
+    #[arg(long, value_name = "R")]
+    pub r: Option<u8>,
+    /// How many of them a write waits for [default: the cluster's]
+    #[arg(long, value_name = "W")]
+    pub w: Option<u8>,
+}
+
+/// What becomes of writes that did not know of each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ConflictArgument {
+    /// All are kept, and a client merges them
+    Siblings,
+    /// The latest write wins
+    Lww,
+}
+
+/// An attribute and its type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyAttributeArgument {
+    /// The attribute's name.
+    pub name: String,
+    /// The type of its values.
+    pub kind: KeyKind,
+}
+
+impl FromStr for KeyAttributeArgument {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, kind) = text.rsplit_once(':').unwrap_or((text, "S"));
+        let kind = match kind {
+            "S" | "s" => KeyKind::S,
+            "N" | "n" => KeyKind::N,
+            "B" | "b" => KeyKind::B,
+            other => return Err(format!("the type of a key is S, N or B, not {other:?}")),
+        };
+        Ok(Self { name: name.to_owned(), kind })
+    }
+}
+
+/// The arguments of `alter`.
+#[derive(Clone, Debug, PartialEq, Args)]
+#[command(group = ArgGroup::new("alteration").required(true).multiple(true))]
+pub struct AlterArguments {
+    /// The table
+    pub table: String,
+    /// How many replicas a read waits for
+    #[arg(long, value_name = "R", group = "alteration", conflicts_with = "default_r")]
+    pub r: Option<u8>,
+    /// How many replicas a write waits for
+    #[arg(long, value_name = "W", group = "alteration", conflicts_with = "default_w")]
+    pub w: Option<u8>,
+    /// As many as the cluster's default
+    #[arg(long, group = "alteration")]
+    pub default_r: bool,
+    /// As many as the cluster's default
+    #[arg(long, group = "alteration")]
+    pub default_w: bool,
+}
+
+/// The arguments of `drop`.
+#[derive(Clone, Debug, PartialEq, Args)]
+pub struct DropArguments {
+    /// The table
+    pub table: String,
+    /// The table's name once more
+    #[arg(long, value_name = "TABLE")]
+    pub confirm: String,
 }
 
 /// The arguments of `put`.
@@ -247,7 +358,8 @@ impl Command {
     /// Whether it changes what is stored, or what the node does.
     pub fn writes(&self) -> bool {
         let changes_repair = matches!(self, Self::Repair(command) if *command != RepairCommand::Status);
-        changes_repair || matches!(self, Self::Put(_) | Self::Delete(_) | Self::Import(_))
+        let changes_tables = matches!(self, Self::Create(_) | Self::Alter(_) | Self::Drop(_));
+        changes_repair || changes_tables || matches!(self, Self::Put(_) | Self::Delete(_) | Self::Import(_))
     }
 
     /// Whether `watch` may repeat it.

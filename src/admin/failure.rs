@@ -13,8 +13,10 @@ use crate::item::CodecError;
 use crate::messages::LinkError;
 use crate::messages::admin::AdminError;
 use crate::messages::client::{FailureReason, GetError, PutError, WriteOutcome};
+use crate::messages::metadata::ChangeTablesError;
 use crate::messages::repair::ControlRepairError;
 use crate::messages::replica::{CoordinateWriteError, ReadReplicaError, StorageRefusal};
+use crate::metadata::CommandError;
 use crate::wire::handshake::{HandshakeError, Refusal};
 
 /// Why a command failed. What became of the data is in the text of each.
@@ -49,6 +51,9 @@ pub enum Failure {
     /// Anti-entropy was told something, and may forget it.
     #[error(transparent)]
     Control(#[from] CallError<ControlRepairError>),
+    /// The tables were not changed, or are not known to be.
+    #[error(transparent)]
+    ChangeTables(#[from] CallError<ChangeTablesError>),
     /// No table has that name; nothing was sent.
     #[error("there is no table `{table}`; {hint}")]
     NoSuchTable {
@@ -96,6 +101,7 @@ impl Failure {
             Self::Describe(CallError::BadAnswer { .. } | CallError::NotSent { .. }) => Exit::Failed,
             Self::Describe(_) => Exit::Unavailable,
             Self::Control(error) => control_exit(error),
+            Self::ChangeTables(error) => tables_exit(error),
             Self::NoSuchTable { .. } => Exit::NotFound,
             Self::BadItem(_) => Exit::VerificationFailed,
             Self::File { .. } | Self::OutputClosed | Self::CancelledRead => Exit::Failed,
@@ -169,6 +175,23 @@ fn control_exit(error: &CallError<ControlRepairError>) -> Exit {
     match error {
         CallError::Refused(ControlRepairError::NotDurable { .. }) => Exit::Failed,
         CallError::Refused(ControlRepairError::Stopping)
+        | CallError::ConnectionLost
+        | CallError::TimedOut { .. }
+        | CallError::BadAnswer { .. } => Exit::Unknown,
+        CallError::NotSent { .. } => Exit::Usage,
+    }
+}
+
+fn tables_exit(error: &CallError<ChangeTablesError>) -> Exit {
+    match error {
+        CallError::Refused(ChangeTablesError::Refused(refused)) => match refused {
+            CommandError::NoSuchTable { .. } => Exit::NotFound,
+            CommandError::TableExists { .. } | CommandError::TooManyTables => Exit::Conflict,
+            CommandError::BuiltIn { .. } | CommandError::Schema { .. } | CommandError::Quorum(_) => Exit::Usage,
+            CommandError::NotAMember { .. } => Exit::Failed,
+        },
+        CallError::Refused(ChangeTablesError::NoLeader | ChangeTablesError::Stopping) => Exit::Unavailable,
+        CallError::Refused(ChangeTablesError::Unknown)
         | CallError::ConnectionLost
         | CallError::TimedOut { .. }
         | CallError::BadAnswer { .. } => Exit::Unknown,

@@ -19,6 +19,14 @@ Of the session:
 
 `help COMMAND` shows its arguments and examples.";
 
+/// What follows the help of `create`.
+pub(super) const CREATE_HELP: &str = "\
+The table is there on every node that can be reached once this has answered; on the others as soon as they hear of it.
+
+Examples:
+  create sessions --key id --w 1
+  create orders --key customer --sort at:N --conflict lww";
+
 /// What follows the help of `put`.
 pub(super) const PUT_HELP: &str = "\
 The key attribute may be left out of the JSON: it is added. Without --context the item stays beside what is there, as \

@@ -17,12 +17,11 @@ use super::view::links::LinksView;
 use super::view::metrics::MetricsView;
 use super::view::place::PlaceView;
 use super::view::status::StatusView;
-use super::view::table::{TableView, TablesView};
 use super::view::tombstones::TombstonesView;
-use super::{export, import, json_text, repair};
+use super::{export, import, json_text, repair, tables};
 use crate::dynamo::context::Context;
 use crate::item::{Item, Key, KeyAttribute, KeyError, KeyValue, TableSchema, item_from_json};
-use crate::messages::admin::{DescribeHints, DescribeNodes, DescribeRing, DescribeStatus, ReadMetrics, Status};
+use crate::messages::admin::{DescribeHints, DescribeNodes, DescribeRing, DescribeStatus, ReadMetrics};
 use crate::messages::client::{Delete, Get, Put, Where};
 use crate::messages::detection::DescribeLinks;
 use crate::messages::garbage::DescribeTombstones;
@@ -34,7 +33,7 @@ use crate::messages::garbage::DescribeTombstones;
 /// [`Failure`], whose exit code says why.
 pub async fn run(session: &Session, command: &Command, format: Format) -> Result<Answer, Failure> {
     match command {
-        Command::Status => Ok(Answer::of(&StatusView::from(status(session).await?), format)),
+        Command::Status => Ok(Answer::of(&StatusView::from(session.link.ask(&DescribeStatus).await?), format)),
         Command::Hints => Ok(Answer::of(&HintsView::from(session.link.ask(&DescribeHints).await?), format)),
         Command::Tombstones => {
             Ok(Answer::of(&TombstonesView::from(session.link.ask(&DescribeTombstones).await?), format))
@@ -50,12 +49,12 @@ pub async fn run(session: &Session, command: &Command, format: Format) -> Result
             let exposition = session.link.ask(&ReadMetrics).await?;
             Ok(Answer::of(&MetricsView::new(&exposition, filter.as_deref()), format))
         }
-        Command::Tables => tables(session, format).await,
-        Command::Describe { table } => {
-            let schema = session.table(table).await?;
-            let status = status(session).await?;
-            Ok(Answer::of(&TableView::new(&schema, status.quorum.into()), format))
-        }
+        Command::Tables => tables::list(session, format).await,
+        Command::Describe { table } => tables::describe(session, table, format).await,
+        Command::Create(arguments) => tables::create(session, arguments, format).await,
+        Command::Alter(arguments) => tables::alter(session, arguments, format).await,
+        Command::Drop(arguments) => tables::drop_table(session, arguments, format).await,
+        Command::Metadata => tables::metadata(session, format).await,
         Command::Put(arguments) => put(session, arguments, format).await,
         Command::Get(arguments) => get(session, arguments, format).await,
         Command::Delete(arguments) => delete(session, arguments, format).await,
@@ -64,16 +63,6 @@ pub async fn run(session: &Session, command: &Command, format: Format) -> Result
         Command::Export(arguments) => export::run(session, arguments, format).await,
         Command::Watch(arguments) => Box::pin(watch(session, arguments, format)).await,
     }
-}
-
-async fn status(session: &Session) -> Result<Status, Failure> {
-    session.link.ask(&DescribeStatus).await
-}
-
-async fn tables(session: &Session, format: Format) -> Result<Answer, Failure> {
-    let (tables, status) = (session.tables().await?, status(session).await?);
-    let views = tables.iter().map(|table| TableView::new(table, status.quorum.into())).collect();
-    Ok(Answer::of(&TablesView(views), format))
 }
 
 async fn put(session: &Session, arguments: &PutArguments, format: Format) -> Result<Answer, Failure> {

@@ -8,7 +8,7 @@ use super::command::Line;
 use super::exit::Exit;
 use super::json_text::JsonTextError;
 use crate::dynamo::context::ContextError;
-use crate::item::{ItemError, JsonError, KeyError};
+use crate::item::{ItemError, JsonError, KeyError, TableNameError};
 
 /// Why a command line, an item or a key cannot be used. Nothing was sent.
 #[derive(Debug, PartialEq, Eq, Error)]
@@ -58,6 +58,17 @@ pub enum UsageError {
     /// The text given to `--context` is not a context.
     #[error(transparent)]
     Context(#[from] ContextError),
+    /// A text cannot name a table.
+    #[error(transparent)]
+    TableName(#[from] TableNameError),
+    /// A table is dropped only where its name is given twice.
+    #[error("nothing was dropped: --confirm must repeat the table's name, `{table}`, and says `{confirmed}`")]
+    NotConfirmed {
+        /// The table.
+        table: String,
+        /// What was given.
+        confirmed: String,
+    },
     /// `watch` repeats a command, and only those that show something.
     #[error("`watch` repeats commands that show something, not `{command}`")]
     NotWatchable {

@@ -45,6 +45,6 @@ pub use json::{
 pub use key::{Key, KeyError, KeyPart, KeyValue, MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES};
 pub use key_bytes::KeyBytesError;
 pub use number::{MAX_DIGITS, Number, NumberBytesError, NumberError};
-pub use schema::{Conflict, KeyAttribute, KeyKind, MAX_KEY_NAME_BYTES, SchemaError, TableSchema};
+pub use schema::{Conflict, KeyAttribute, KeyKind, MAX_KEY_NAME_BYTES, SchemaError, TableId, TableSchema};
 pub use table_name::{TableName, TableNameError};
 pub use value::{AttributeValue, Item, ItemError, MAX_DEPTH, MAX_ITEM_BYTES, MAX_NAME_BYTES};

@@ -14,6 +14,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 
 use super::key::{Key, KeyError, KeyValue};
@@ -22,6 +23,9 @@ use super::value::{AttributeValue, Item};
 
 /// The most bytes that the name of a key attribute may have: DynamoDB developer guide, "Quotas", names.
 pub const MAX_KEY_NAME_BYTES: usize = 255;
+
+/// Stands between a table's name and its id where its items are stored. No name holds it.
+const ID_MARK: char = '#';
 
 /// The type of a key attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -54,11 +58,24 @@ pub enum Conflict {
     Lww,
 }
 
+/// Tells a table from all others that ever had, or will have, its name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TableId(pub u32);
+
+impl TableId {
+    /// Of the built-in table `kv`.
+    pub const BUILT_IN: Self = Self(0);
+}
+
 /// The description of a table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableSchema {
     /// The table's name, unique in the cluster.
     pub name: TableName,
+    /// Given when it is created.
+    #[serde(default)]
+    pub id: TableId,
     /// The attribute that places an item on the ring.
     pub partition_key: KeyAttribute,
     /// The attribute that orders the items of one partition key.
@@ -96,12 +113,31 @@ impl TableSchema {
     pub fn kv() -> Self {
         Self {
             name: TableName::kv(),
+            id: TableId::BUILT_IN,
             partition_key: KeyAttribute { name: "key".to_owned(), kind: KeyKind::S },
             sort_key: None,
             n: None,
             r: None,
             w: None,
             conflict: Conflict::Siblings,
+        }
+    }
+
+    /// The name under which its items are stored: none of a table that was dropped must come back when another of its name is created.
+    #[must_use]
+    pub fn storage_name(&self) -> Cow<'_, str> {
+        match self.id {
+            TableId::BUILT_IN => Cow::Borrowed(self.name.as_str()),
+            TableId(number) => Cow::Owned(format!("{}{ID_MARK}{number}", self.name)),
+        }
+    }
+
+    /// The id of the table whose items are stored under this name; `None` where no table's are.
+    #[must_use]
+    pub fn stored_id(storage_name: &str) -> Option<TableId> {
+        match storage_name.rsplit_once(ID_MARK) {
+            None => Some(TableId::BUILT_IN),
+            Some((_, number)) => number.parse().ok().map(TableId),
         }
     }
 

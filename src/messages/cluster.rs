@@ -1,6 +1,6 @@
 //! Who belongs to the cluster, who can be reached, and who owns what: from `Peer` to `RingManager` to everybody.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use actix::Message;
@@ -41,6 +41,8 @@ pub struct FoundedCluster {
     pub partitions: u32,
     /// The owner of each partition, as a place in `members`.
     pub owners: Vec<u16>,
+    /// Under which number each member takes part in the log of metadata from the beginning: the id of the data directory that it had then.
+    pub log_ids: BTreeMap<NodeId, u64>,
 }
 
 /// What a coordinator must know to run a request: a snapshot, replaced as a whole when anything changes.
@@ -56,14 +58,30 @@ pub struct View {
     pub sloppy: bool,
     /// The nodes that can be reached now, this one included.
     pub reachable: BTreeSet<NodeId>,
-    /// The tables, by name.
+    /// The tables, in the order of their names.
     pub tables: Arc<Vec<TableSchema>>,
 }
 
 impl View {
-    /// N, R and W of a table, as they are in a cluster of this size; of the cluster where there is no such table.
-    pub fn quorum_of(&self, table: &str) -> Quorum {
-        let known = self.tables.iter().find(|known| known.name.as_str() == table);
+    /// The table with this name.
+    pub fn table(&self, name: &str) -> Option<&TableSchema> {
+        let at = self.tables.binary_search_by(|table| table.name.as_str().cmp(name)).ok()?;
+        self.tables.get(at)
+    }
+
+    /// The table whose items are stored under this name.
+    pub fn stored_table(&self, storage_name: &str) -> Option<&TableSchema> {
+        let id = TableSchema::stored_id(storage_name)?;
+        self.tables.iter().find(|known| known.id == id)
+    }
+
+    /// N, R and W of the table whose items are stored under this name; of the cluster where there is none.
+    pub fn quorum_of(&self, storage_name: &str) -> Quorum {
+        self.quorum_for(self.stored_table(storage_name))
+    }
+
+    /// N, R and W of a table, as they are in a cluster of this size; of the cluster without one.
+    pub fn quorum_for(&self, known: Option<&TableSchema>) -> Quorum {
         let or = |own: Option<u8>, default: usize| own.unwrap_or(u8::try_from(default).unwrap_or(u8::MAX));
         let own = known.map(|table| {
             let (n, r, w) = (self.quorum.n(), self.quorum.r(), self.quorum.w());

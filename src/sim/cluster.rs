@@ -125,8 +125,9 @@ impl Cluster {
             damaged: BTreeSet::new(),
             copy: None,
         };
-        let nodes = members.into_iter().map(&mut node).collect();
-        let founded = FoundedCluster { identity, members: sorted, partitions: plan.partitions, owners };
+        let nodes: Vec<SimNode> = members.into_iter().map(&mut node).collect();
+        let log_ids = nodes.iter().map(|node| (node.member.member.id.clone(), node.directory)).collect();
+        let founded = FoundedCluster { identity, members: sorted, partitions: plan.partitions, owners, log_ids };
         let (network, trace, plan) = (network.clone(), trace.clone(), plan.clone());
         let config = config(&plan);
         Ok(Self { config, network, trace, rng, plan, founded, ring, nodes, broken: Vec::new() })
@@ -334,7 +335,7 @@ pub(super) fn record_key(ring: &Ring, key: &str) -> Option<RecordKey> {
     let table = TableSchema::kv();
     let key = table.key_from_text(key, None).ok()?;
     let partition = ring.partition_of(&key.partition_bytes());
-    Some(RecordKey::new(partition, table.name.as_str(), &key.to_bytes()))
+    Some(RecordKey::new(partition, &table.storage_name(), &key.to_bytes()))
 }
 
 /// Seeds a source of its own for a part of the run.

@@ -25,6 +25,7 @@ mod history;
 mod nemesis;
 mod network;
 mod observed;
+mod operator;
 mod process;
 mod rules;
 mod run;

@@ -13,11 +13,13 @@ use super::delay::Delay;
 use super::network::Network;
 use super::swarm::Plan;
 use super::trace::Trace;
-use crate::client::{Client, ConnectOptions};
+use crate::client::{CallError, Client, ConnectOptions};
 use crate::dynamo::link_matrix::LinkCell;
 use crate::dynamo::swim::DetectionSpeed;
 use crate::messages::admin::{DescribeNodes, NodeRow, ReadMetrics};
 use crate::messages::detection::DescribeLinks;
+use crate::messages::metadata::{ChangeTables, ChangeTablesError, DescribeMetadata, MetadataStatus};
+use crate::metadata::TableChange;
 use crate::wire::handshake::Role;
 use crate::wire::operation::BridgeRequest;
 
@@ -26,6 +28,9 @@ const OBSERVER: &str = "observer";
 
 /// An observer waits this long for an answer.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// And for a change of the tables, which may have to wait for an election.
+const CHANGE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// How the cluster is made.
 #[derive(Clone, Copy, Debug)]
@@ -167,6 +172,27 @@ impl ObservedCluster {
         self.ask(at, &DescribeLinks).await
     }
 
+    /// How the metadata stands on a node.
+    pub async fn metadata(&mut self, at: usize) -> Option<MetadataStatus> {
+        self.ask(at, &DescribeMetadata).await
+    }
+
+    /// Changes the tables through a node; the epoch in which that holds, or what the node said.
+    ///
+    /// # Errors
+    ///
+    /// `None`: the node did not answer.
+    pub async fn change_tables(&mut self, at: usize, change: TableChange) -> Result<u64, Option<ChangeTablesError>> {
+        let Some(client) = timeout(PATIENCE, self.connect(at, CHANGE_PATIENCE)).await.ok().flatten() else {
+            return Err(None);
+        };
+        match client.request(&ChangeTables { change }).await {
+            Ok(epoch) => Ok(epoch),
+            Err(CallError::Refused(refused)) => Err(Some(refused)),
+            Err(_) => Err(None),
+        }
+    }
+
     /// The sum of a metric's samples on a node.
     pub async fn metric(&mut self, at: usize, name: &str) -> f64 {
         let text = self.ask(at, &ReadMetrics).await.unwrap_or_default();
@@ -198,7 +224,7 @@ impl ObservedCluster {
         M::Error: std::error::Error + 'static,
     {
         if self.observed[at].as_ref().is_none_or(Client::is_closed) {
-            self.observed[at] = timeout(PATIENCE, self.connect(at)).await.ok().flatten();
+            self.observed[at] = timeout(PATIENCE, self.connect(at, PATIENCE)).await.ok().flatten();
         }
         let answer = timeout(PATIENCE, self.observed[at].as_ref()?.request(request)).await;
         if !matches!(answer, Ok(Ok(_))) {
@@ -207,10 +233,10 @@ impl ObservedCluster {
         answer.ok()?.ok()
     }
 
-    async fn connect(&mut self, at: usize) -> Option<Client> {
+    async fn connect(&mut self, at: usize, patience: Duration) -> Option<Client> {
         let (address, nonce) = (self.addresses[at].clone(), self.rng.random());
         let stream = self.network.connect(OBSERVER, &address).await.ok()?;
-        let options = ConnectOptions { role: Role::Admin, timeout: PATIENCE, ..ConnectOptions::default() };
+        let options = ConnectOptions { role: Role::Admin, timeout: patience, ..ConnectOptions::default() };
         Client::introduce(stream, &address, options, nonce).await.ok()
     }
 }

@@ -16,6 +16,7 @@ use super::fault::Fault;
 use super::history::{History, Violation};
 use super::nemesis::Nemesis;
 use super::network::Network;
+use super::operator::Operator;
 use super::session::{Session, Stage, Value};
 use super::swarm::Plan;
 use super::trace::{Line, Trace};
@@ -114,6 +115,8 @@ async fn story(seed: u64, plan: &Plan) -> Result<Report, SimError> {
         .map(|at| Session::new(stage.clone(), format!("c{at}"), part_of(&mut rng)))
         .map(|session| tokio::task::spawn_local(Player::new(session, plan).play(plan.clone())))
         .collect();
+    let operator = Operator::new(stage.clone(), plan, part_of(&mut rng));
+    let operator = tokio::task::spawn_local(operator.work());
     let mut watch = Watch::new(plan, Rc::clone(&stage.history), trace.clone());
     let end = Instant::now() + Duration::from_millis(plan.faulty_ms);
     Nemesis::new(plan, &mut cluster, &mut watch, network, trace, part_of(&mut rng)).strike_until(end).await;
@@ -124,6 +127,16 @@ async fn story(seed: u64, plan: &Plan) -> Result<Report, SimError> {
         if let Err(error) = client.await {
             stage.history.borrow_mut().report(None, None, format!("a client has ended early: {error}"));
         }
+    }
+    match operator.await {
+        Ok(operator) => {
+            let concluding = tokio::task::spawn_local(operator.conclude());
+            while !concluding.is_finished() {
+                watch.look(&cluster);
+                sleep(Duration::from_secs(1)).await;
+            }
+        }
+        Err(error) => stage.history.borrow_mut().report(None, None, format!("the operator has ended early: {error}")),
     }
     sleep(QUIET).await;
     watch.look(&cluster);

@@ -129,9 +129,21 @@ impl Write {
 pub struct Batch {
     writes: Vec<Write>,
     bytes: usize,
+    demands_sync: bool,
 }
 
 impl Batch {
+    /// It is reported once it is on the disk, whatever [`Durability`](super::Durability) says: a vote must not be forgotten.
+    pub fn demand_sync(&mut self) {
+        self.demands_sync = true;
+    }
+
+    /// Whether it must be on the disk when it is reported.
+    #[must_use]
+    pub const fn demands_sync(&self) -> bool {
+        self.demands_sync
+    }
+
     /// Adds a put.
     pub fn put(&mut self, space: Space, key: impl Into<Bytes>, value: impl Into<Bytes>) {
         self.push(Write::Put { space, key: key.into(), value: value.into() });
@@ -151,6 +163,7 @@ impl Batch {
     /// Moves every write of `other` behind the writes of this batch.
     pub fn append(&mut self, mut other: Self) {
         self.bytes += other.bytes;
+        self.demands_sync |= other.demands_sync;
         self.writes.append(&mut other.writes);
     }
 

@@ -333,28 +333,30 @@ impl CommitThread {
             // Not tried, so nothing of it is applied.
             Err(CommitError::ReadOnly)
         } else {
-            self.storage.commit(&group.batch, self.persist())
+            self.storage.commit(&group.batch, self.persist(&group.batch))
         };
         if !group.batch.only_deletes() {
             self.disk_is_full = matches!(result, Err(CommitError::DiskFull { .. }));
         }
         match &result {
-            Ok(()) => self.note_unsynced(),
+            Ok(()) => self.note_unsynced(&group.batch),
             Err(error) => self.note_failure(error),
         }
         group.report(&result);
     }
 
-    const fn persist(&self) -> Persist {
+    const fn persist(&self, batch: &Batch) -> Persist {
         match self.durability {
-            Durability::Always => Persist::Sync,
-            Durability::Interval { .. } => Persist::Buffer,
+            Durability::Interval { .. } if !batch.demands_sync() => Persist::Buffer,
+            Durability::Always | Durability::Interval { .. } => Persist::Sync,
         }
     }
 
-    fn note_unsynced(&mut self) {
-        if self.persist() == Persist::Buffer {
-            self.unsynced_since.get_or_insert_with(Instant::now);
+    fn note_unsynced(&mut self, batch: &Batch) {
+        match self.persist(batch) {
+            Persist::Buffer => drop(self.unsynced_since.get_or_insert_with(Instant::now)),
+            // A sync covers all that was committed before it.
+            Persist::Sync => self.unsynced_since = None,
         }
     }
 

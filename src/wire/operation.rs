@@ -8,7 +8,7 @@ use actix::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::messages::{admin, client, detection, garbage, hints, repair, replica};
+use crate::messages::{admin, client, detection, garbage, hints, metadata, repair, replica};
 
 /// A message that travels over the bridge.
 pub trait BridgeRequest:
@@ -80,6 +80,12 @@ operations! {
     CompareReplica = 24, replica::CompareReplica => Option<crate::dynamo::siblings::Siblings>, replica::ReadReplicaError;
     /// Peer: rumours of who is up, answered with rumours.
     Gossip = 25, detection::Gossip => detection::Rumours, crate::messages::LinkError;
+    /// Peer: messages of the log of metadata.
+    StepLog = 26, metadata::StepLog => (), crate::messages::LinkError;
+    /// Peer: it takes part in that log under this number.
+    EnrolLog = 27, metadata::EnrolLog => (), crate::messages::LinkError;
+    /// Peer: have this agreed on.
+    Propose = 28, metadata::Propose => u64, metadata::ProposeError;
     /// Peer: the digest of a partition.
     ReadRoot = 30, repair::ReadRoot => repair::RootState, repair::RepairError;
     /// Peer: the digests of its buckets.
@@ -112,4 +118,8 @@ operations! {
     ControlRepair = 47, repair::ControlRepair => repair::RepairStatus, repair::ControlRepairError;
     /// Admin: which tombstones are there, and why.
     DescribeTombstones = 48, garbage::DescribeTombstones => garbage::TombstoneReport, admin::AdminError;
+    /// Admin: how the metadata stands.
+    DescribeMetadata = 52, metadata::DescribeMetadata => metadata::MetadataStatus, admin::AdminError;
+    /// Admin: create, alter, drop tables.
+    ChangeTables = 53, metadata::ChangeTables => u64, metadata::ChangeTablesError;
 }

@@ -1,6 +1,7 @@
 //! One fixed value of every message. Every field holds something, so that none can move or vanish unnoticed.
 
 use bytes::Bytes;
+use slipring::consensus::{self, Content, Electorate, Entry, Kind, MemberChange, Rank, Snapshot};
 use slipring::dynamo::collection::{CopyState, Kept};
 use slipring::dynamo::context::{Context, ContextError};
 use slipring::dynamo::hlc::{HlcTime, TooFarAhead};
@@ -14,7 +15,7 @@ use slipring::dynamo::ring::{Member, PartitionId};
 use slipring::dynamo::siblings::{Change, Mint, Siblings, Version};
 use slipring::dynamo::swim::KnownLife;
 use slipring::dynamo::version::{Dot, ReplicaId, Span, VersionVector};
-use slipring::item::{Conflict, KeyAttribute, KeyKind, TableName, TableSchema};
+use slipring::item::{Conflict, KeyAttribute, KeyKind, TableId, TableName, TableSchema};
 use slipring::messages::admin::{
     AdminError, DescribeHints, DescribeNodes, DescribeRing, DescribeStatus, HintState, HintsRow, NodeRow, ReadMetrics,
     RingDescription, Status,
@@ -29,6 +30,9 @@ use slipring::messages::garbage::{
     CollectError, CollectTombstones, DescribeTombstones, KeptRow, ProbeTombstones, Tombstone, TombstoneReport,
 };
 use slipring::messages::hints::{HintedPartitions, HintsPending};
+use slipring::messages::metadata::{
+    ChangeTables, ChangeTablesError, DescribeMetadata, EnrolLog, MetadataStatus, Propose, ProposeError, StepLog,
+};
 use slipring::messages::repair::{
     BucketSlice, ControlRepair, ControlRepairError, DescribeRepair, DistrustTree, ListBuckets, PeerRepair, ReadLeaves,
     ReadRoot, RepairAction, RepairError, RepairRun, RepairStatus, RootState,
@@ -38,6 +42,7 @@ use slipring::messages::replica::{
     StorageRefusal, WriteReplica, WriteReplicaError,
 };
 use slipring::messages::{LinkError, Overloaded, TraceId};
+use slipring::metadata::{Command, CommandError, TableChange};
 use slipring::wire::handshake::{Hello, Refusal, Role, Welcome};
 
 use super::Records;
@@ -102,6 +107,7 @@ fn schema() -> TableSchema {
     let attribute = |name: &str, kind| KeyAttribute { name: name.to_owned(), kind };
     TableSchema {
         name: TableName::new("orders").expect("a name"),
+        id: TableId(7),
         partition_key: attribute("customer", KeyKind::S),
         sort_key: Some(attribute("at", KeyKind::N)),
         n: Some(5),
@@ -344,6 +350,7 @@ pub fn welcome() -> Welcome {
         members: vec![member("n1", 7400), member("n2", 7401)],
         partitions: 8,
         owners: vec![0, 1, 0, 1, 0, 1, 0, 1],
+        log_ids: [(node("n1"), 0x8877_6655_4433_2211), (node("n2"), 0x1122_3344_5566_7788)].into(),
     };
     Welcome {
         member: member("n1", 7400),
@@ -408,6 +415,79 @@ pub fn repair_operations(records: &mut Records) {
     let not_durable = ControlRepairError::NotDurable { reason: "disk full".to_owned() };
     let errors = [ControlRepairError::Stopping, not_durable];
     records.operation(&ControlRepair { action: RepairAction::Pause }, &status, &errors);
+}
+
+pub fn metadata_operations(records: &mut Records) {
+    let command = |content| Entry { index: 8, term: 3, content };
+    let change = MemberChange { member: 9, rank: Rank::Learner };
+    let message = consensus::Message {
+        kind: Kind::Append,
+        from: 1,
+        to: 2,
+        term: 3,
+        log_term: 2,
+        index: 7,
+        entries: vec![
+            command(Content::Nothing),
+            command(Content::Command(Bytes::from_static(b"do"))),
+            command(Content::Membership(change)),
+        ],
+        commit: 6,
+        commit_term: 2,
+        snapshot: Some(Snapshot {
+            index: 5,
+            term: 2,
+            electorate: Electorate { voters: vec![1, 2], learners: vec![9] },
+            state: Bytes::from_static(b"state"),
+        }),
+        request_snapshot: 4,
+        reject: true,
+        reject_hint: 3,
+        context: Bytes::from_static(b"why"),
+    };
+    let kinds = [
+        Kind::AppendReply,
+        Kind::Vote,
+        Kind::VoteReply,
+        Kind::Snapshot,
+        Kind::Heartbeat,
+        Kind::HeartbeatReply,
+        Kind::PreVote,
+        Kind::PreVoteReply,
+    ];
+    let other = |kind| consensus::Message { kind, entries: Vec::new(), snapshot: None, ..message.clone() };
+    let messages = std::iter::once(message.clone()).chain(kinds.map(other)).collect();
+    records.operation(&StepLog { from: node("n1"), messages }, &(), &[LinkError::Stopped]);
+    records.operation(&EnrolLog { from: node("n1"), log_id: 77 }, &(), &[LinkError::Stopped]);
+    let refused = CommandError::TableExists { table: schema().name };
+    let enrol = Command::Enrol { node: node("n1"), log_id: 77 };
+    let link = ProposeError::Link(LinkError::TimedOut);
+    let errors = [ProposeError::Refused(refused.clone()), ProposeError::NotLeader, ProposeError::Unknown, link];
+    records.operation(&Propose { command: enrol }, &41, &errors);
+    let status = MetadataStatus {
+        epoch: 41,
+        digest: 0xFEED,
+        leader: Some(node("n1")),
+        term: 3,
+        voters: vec![node("n1"), node("n2")],
+        learners: vec![node("n3")],
+        takes_part: true,
+        applied: 99,
+        entries: 12,
+    };
+    records.operation(&DescribeMetadata, &status, &[AdminError::Stopping]);
+    let errors = [
+        ChangeTablesError::Refused(refused),
+        ChangeTablesError::Refused(CommandError::NoSuchTable { table: schema().name }),
+        ChangeTablesError::Refused(CommandError::BuiltIn { table: TableName::kv() }),
+        ChangeTablesError::Refused(CommandError::Schema { reason: "no".to_owned() }),
+        ChangeTablesError::Refused(CommandError::TooManyTables),
+        ChangeTablesError::Refused(CommandError::NotAMember { node: node("n9") }),
+        ChangeTablesError::NoLeader,
+        ChangeTablesError::Unknown,
+        ChangeTablesError::Stopping,
+    ];
+    records.operation(&ChangeTables { change: TableChange::Create(schema()) }, &41, &errors);
 }
 
 pub fn garbage_operations(records: &mut Records) {

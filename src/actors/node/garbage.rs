@@ -1,4 +1,5 @@
-//! What a `Node` shard does for the garbage collector: drops the payload of expired values, says what it holds of a key, deletes tombstones.
+//! What a `Node` shard does for the garbage collector: drops the payload of expired values and the records of dropped tables, says what it holds of a
+//! key, deletes tombstones.
 
 use std::rc::Rc;
 
@@ -10,6 +11,7 @@ use crate::dynamo::collection::{CopyState, dead_since_ms};
 use crate::dynamo::merkle::Digest;
 use crate::dynamo::record_key::RecordKey;
 use crate::dynamo::siblings::Siblings;
+use crate::item::TableSchema;
 use crate::messages::garbage::{
     CollectError, CollectTombstones, DeadRecord, ProbeTombstones, ReapExpired, ReapSlice, Tombstone,
 };
@@ -31,6 +33,23 @@ impl Node {
         let is_expired = record.siblings.versions().iter().any(|version| version.expires_at_ms.is_some());
         let tombstone = Tombstone { digest: Digest::of_record(&at.key, &record.siblings), key };
         Some(DeadRecord { tombstone, since_ms, is_expired })
+    }
+
+    /// Whether the record belongs to a table that was dropped.
+    pub(super) fn is_of_dropped_table(&self, key: &RecordKey) -> bool {
+        TableSchema::stored_id(key.table()).is_some_and(|id| self.tables.is_dropped(id))
+    }
+
+    /// Puts a record of a dropped table on its way out.
+    fn delete_dropped(&mut self, at: StorageKey, record: Option<&StoredRecord>) {
+        match record {
+            Some(record) => self.trees.replace(&at, &record.siblings, &Siblings::default()),
+            // What the tree counted for it is not known.
+            None => self.trees.distrust(&at),
+        }
+        self.metrics.metadata.dropped_records.inc();
+        self.gathered.delete(at.space, at.key.clone());
+        self.pending.add(at, None);
     }
 
     fn copy_state(&mut self, tombstone: &Tombstone) -> CopyState {
@@ -90,11 +109,19 @@ impl Handler<ReapExpired> for Node {
             let Ok(record_key) = RecordKey::try_from(key.clone()) else { continue };
             let at = StorageKey { space: Space::Records, key };
             // A write on its way starts from what it found; its successor is looked at on the next walk.
-            if self.owns(record_key.partition())
-                && !self.pending.contains(&at)
-                && let Some(record) = StoredRecord::from_bytes(&value)
-            {
-                dead.extend(self.reap(&at, record_key, record));
+            if !self.owns(record_key.partition()) || self.pending.contains(&at) {
+                continue;
+            }
+            match StoredRecord::from_bytes(&value) {
+                record if self.is_of_dropped_table(&record_key) => self.delete_dropped(at, record.as_ref()),
+                Some(record) => dead.extend(self.reap(&at, record_key, record)),
+                None => {}
+            }
+        }
+        for key in page.corrupt {
+            let Ok(record_key) = RecordKey::try_from(key.clone()) else { continue };
+            if self.owns(record_key.partition()) && self.is_of_dropped_table(&record_key) {
+                self.delete_dropped(StorageKey { space: Space::Records, key }, None);
             }
         }
         self.send_off();

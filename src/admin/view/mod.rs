@@ -5,6 +5,7 @@ mod grid;
 pub mod hints;
 pub mod item;
 pub mod links;
+pub mod metadata;
 pub mod metrics;
 pub mod place;
 pub mod repair;

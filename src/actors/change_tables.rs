@@ -1,0 +1,86 @@
+//! The story of one change that an operator wants: find the leader, propose it there, and wait until this node has applied it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::Recipient;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::coordination::ask;
+use super::log_recipients::LogRecipients;
+use crate::dynamo::node_id::NodeId;
+use crate::messages::LinkError;
+use crate::messages::metadata::{ChangeTablesError, Propose, ProposeError};
+use crate::messages::together::Together;
+use crate::metadata::Command;
+
+/// The longest that an operator waits: an election takes up to four seconds.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The pause before the leader is looked for again, or whether something has been applied.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Who leads, as far as this node knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Leader {
+    /// Nobody is known to.
+    #[default]
+    Nobody,
+    /// This node.
+    ThisNode,
+    /// That one.
+    Peer(NodeId),
+}
+
+/// What a proposal needs.
+pub(super) struct Proposer {
+    pub(super) leader: Rc<RefCell<Leader>>,
+    /// The epoch that this node has applied and told everybody of.
+    pub(super) applied: Rc<Cell<u64>>,
+    pub(super) here: Recipient<Together<Propose>>,
+    pub(super) peers: Rc<BTreeMap<NodeId, LogRecipients>>,
+}
+
+impl Proposer {
+    fn to_the_leader(&self) -> Option<Recipient<Together<Propose>>> {
+        match &*self.leader.borrow() {
+            Leader::Nobody => None,
+            Leader::ThisNode => Some(self.here.clone()),
+            Leader::Peer(node) => self.peers.get(node).map(|peer| peer.propose.clone()),
+        }
+    }
+}
+
+/// Tried again only where it is certain that nothing was proposed.
+pub(super) async fn change_tables(proposer: Proposer, command: Command) -> Result<u64, ChangeTablesError> {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        let leader = proposer.to_the_leader();
+        let Some(leader) = leader else {
+            sleep(LOOK_INTERVAL).await;
+            continue;
+        };
+        let asked = ask(Some(&leader), Propose { command: command.clone() });
+        let answer = timeout_at(deadline, asked).await.unwrap_or(Err(ProposeError::Unknown));
+        match answer {
+            Ok(epoch) => return Ok(applied_here(&proposer, epoch, deadline).await),
+            Err(ProposeError::Refused(refused)) => return Err(refused.into()),
+            Err(ProposeError::NotLeader | ProposeError::Link(LinkError::Unreachable | LinkError::Overloaded(_))) => {
+                sleep(LOOK_INTERVAL).await;
+            }
+            Err(ProposeError::Link(LinkError::Stopped)) => return Err(ChangeTablesError::Stopping),
+            Err(ProposeError::Unknown | ProposeError::Link(_)) => return Err(ChangeTablesError::Unknown),
+        }
+    }
+    Err(ChangeTablesError::NoLeader)
+}
+
+/// It is agreed on; whoever asks this node next shall see it, if it can be heard of.
+async fn applied_here(proposer: &Proposer, epoch: u64, deadline: Instant) -> u64 {
+    while proposer.applied.get() < epoch && Instant::now() < deadline {
+        sleep(LOOK_INTERVAL).await;
+    }
+    epoch
+}

@@ -1,0 +1,127 @@
+//! How members agree on metadata: the log's own messages, proposals, and what an operator asks.
+//!
+//! ```text
+//!  ChangeTables   operator to any node: done once this node has applied it
+//!  Propose        any node to the leader
+//!  StepLog        member to member: the protocol's messages
+//!  EnrolLog       a member whose disk is another one to everybody: I take part under this number
+//! ```
+
+use actix::{Message, Recipient};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use thiserror::Error;
+
+use super::LinkError;
+use super::admin::AdminError;
+use crate::consensus;
+use crate::dynamo::node_id::NodeId;
+use crate::metadata::{Command, CommandError, Metadata, TableChange};
+
+/// Messages of the log. Losing or doubling them does no harm.
+#[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
+#[rtype(result = "Result<(), LinkError>")]
+pub struct StepLog {
+    /// Who sends them.
+    pub from: NodeId,
+    /// In the order in which they were made.
+    pub messages: Vec<consensus::Message>,
+}
+
+/// The sender does not take part in the log, or not under this number yet. Said until it does.
+#[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
+#[rtype(result = "Result<(), LinkError>")]
+pub struct EnrolLog {
+    /// The member.
+    pub from: NodeId,
+    /// Its number.
+    pub log_id: u64,
+}
+
+/// Have this agreed on. Only the leader can. The answer is the epoch in which it holds.
+#[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
+#[rtype(result = "Result<u64, ProposeError>")]
+pub struct Propose {
+    /// What is wanted.
+    pub command: Command,
+}
+
+/// Why a proposal was not agreed on, or is not known to be.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+pub enum ProposeError {
+    /// It was agreed on that it cannot be done: nothing has changed.
+    #[error(transparent)]
+    Refused(#[from] CommandError),
+    /// The receiver does not lead, and nothing was proposed. Ask the leader.
+    #[error("not the leader")]
+    NotLeader,
+    /// It was proposed, and whether it will be agreed on is not known: look before asking again.
+    #[error("it was proposed and may be agreed on yet: look whether it has been done before asking again")]
+    Unknown,
+    /// The leader was not reached; after a lost connection or a time-out it may be agreed on yet.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+}
+
+/// Change the tables. The answer is the epoch in which it holds; this node has applied it.
+#[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
+#[rtype(result = "Result<u64, ChangeTablesError>")]
+pub struct ChangeTables {
+    /// What is wanted.
+    pub change: TableChange,
+}
+
+/// Why tables were not changed, or are not known to be.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+pub enum ChangeTablesError {
+    /// It cannot be done: nothing has changed.
+    #[error(transparent)]
+    Refused(#[from] CommandError),
+    /// Most of those who decide on metadata cannot be reached: nothing was changed. Data is read and written all the same.
+    #[error("no leader: most of the nodes that decide on metadata cannot be reached; nothing was changed")]
+    NoLeader,
+    /// It was proposed, and whether it will be done is not known: look with `tables` before trying again.
+    #[error("no answer in time: whether it will be done is not known; look with `tables` before trying again")]
+    Unknown,
+    /// The node is stopping.
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+/// How the metadata stands.
+#[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
+#[rtype(result = "Result<MetadataStatus, AdminError>")]
+pub struct DescribeMetadata;
+
+/// The answer to [`DescribeMetadata`], as the node that answers knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetadataStatus {
+    /// Counts the changes.
+    pub epoch: u64,
+    /// Stands for what the metadata say: nodes with the same epoch have the same.
+    pub digest: u64,
+    /// Who decides the order, if that is known.
+    pub leader: Option<NodeId>,
+    /// The term of that leader.
+    pub term: u64,
+    /// Those who decide, as far as they are members, by name.
+    pub voters: Vec<NodeId>,
+    /// Those who only learn, by name.
+    pub learners: Vec<NodeId>,
+    /// Whether this node takes part.
+    pub takes_part: bool,
+    /// The last entry of the log that has been applied here.
+    pub applied: u64,
+    /// How many entries there are behind the last snapshot.
+    pub entries: u64,
+}
+
+/// The metadata has changed.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct MetadataChanged(pub Arc<Metadata>);
+
+/// Send all metadata from now on, and the present one at once, to this recipient.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct FollowMetadata(pub Recipient<MetadataChanged>);

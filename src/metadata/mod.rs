@@ -1,0 +1,16 @@
+//! LAYER 0. What the whole cluster has to agree on, as a value: the tables, and under which number each member takes part in the log.
+//!
+//! ```text
+//!   Command ──▶ the log decides the order ──▶ Metadata::apply on every node ──▶ the same Metadata everywhere, epoch by epoch
+//! ```
+//!
+//! Nothing here knows how the log works, nor what time it is: the same commands in the same order lead to the same metadata.
+
+mod command;
+mod state;
+
+pub use command::{Alteration, Command, CommandError, QuorumChoice, TableChange};
+pub use state::{LiveTables, Metadata, TABLES_MAX};
+
+#[cfg(test)]
+mod state_tests;

@@ -1,0 +1,199 @@
+//! One operator: creates, alters and drops tables through any node while things go wrong, and holds the nodes to what they have answered.
+//!
+//! ```text
+//!   answered "done"          it stays done, unless the operator undoes it or a disk was set back
+//!   answered "not done"      it is not there later
+//!   one epoch                one content, whichever node tells it, whenever
+//!   everything healed        all nodes say the same soon, and tables can be changed through each of them
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use rand::seq::IteratorRandom as _;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::session::Stage;
+use super::swarm::Plan;
+use crate::client::{CallError, Client, ConnectOptions};
+use crate::item::{TableName, TableSchema};
+use crate::messages::client::ListTables;
+use crate::messages::metadata::{ChangeTables, ChangeTablesError, DescribeMetadata};
+use crate::metadata::{Alteration, QuorumChoice, TableChange};
+use crate::wire::handshake::Role;
+use crate::wire::operation::BridgeRequest;
+
+/// The operator waits this long for a connection, and for an answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// After everything is healed, all nodes say the same of the tables, and change them, within this time: an election or two, and a member whose
+/// disk is a new one has to be taken in.
+const RECOVERY_MAX: Duration = Duration::from_secs(40);
+
+/// What is known of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Present,
+    Absent,
+    /// An answer has not come, or said that nobody knows.
+    Unknown,
+}
+
+/// The operator.
+pub(super) struct Operator {
+    stage: Stage,
+    rng: StdRng,
+    tables: BTreeMap<String, Standing>,
+    /// What each epoch holds, by whoever has told it first.
+    epochs: BTreeMap<u64, (u64, usize)>,
+    /// A disk may be set back: then what was agreed on may be forgotten.
+    may_forget: bool,
+    created: u32,
+}
+
+impl Operator {
+    pub(super) fn new(stage: Stage, plan: &Plan, rng: StdRng) -> Self {
+        let may_forget = plan.faults.iter().any(|fault| fault.makes_forget());
+        Self { stage, rng, tables: BTreeMap::new(), epochs: BTreeMap::new(), may_forget, created: 0 }
+    }
+
+    /// Works until it is time to leave.
+    pub(super) async fn work(mut self) -> Self {
+        while !self.stage.over.get() {
+            sleep(Duration::from_millis(self.rng.random_range(500..8_000))).await;
+            let node = self.rng.random_range(0..self.stage.addresses.len());
+            if self.rng.random_bool(0.4) {
+                self.look(node).await;
+            } else {
+                self.change(node).await;
+            }
+        }
+        self
+    }
+
+    async fn change(&mut self, node: usize) -> bool {
+        let known = self.tables.iter().filter(|(_, standing)| **standing == Standing::Present);
+        let known = known.map(|(name, _)| name.clone()).choose(&mut self.rng);
+        let (name, change, after) = match (self.rng.random_range(0..10), known) {
+            (0..3, Some(name)) => (name.clone(), named(&name, |table| TableChange::Drop { table }), Standing::Absent),
+            (3..5, Some(name)) => {
+                let w = QuorumChoice::Exactly(1);
+                let alter = |table| TableChange::Alter(Alteration { table, r: QuorumChoice::Keep, w });
+                (name.clone(), named(&name, alter), Standing::Present)
+            }
+            _ => {
+                self.created += 1;
+                let name = format!("t{}", self.created);
+                let create = |name| TableChange::Create(TableSchema { name, ..TableSchema::kv() });
+                (name.clone(), named(&name, create), Standing::Present)
+            }
+        };
+        let Some(change) = change else { return false };
+        let before = self.tables.insert(name.clone(), Standing::Unknown).unwrap_or(Standing::Absent);
+        let outcome = self.ask(node, &ChangeTables { change: change.clone() }).await;
+        let standing = match &outcome {
+            Some(Ok(_)) => after,
+            Some(Err(CallError::Refused(
+                ChangeTablesError::Refused(_) | ChangeTablesError::NoLeader | ChangeTablesError::Stopping,
+            ))) => before,
+            // Nothing was sent.
+            None => before,
+            Some(Err(_)) => Standing::Unknown,
+        };
+        self.stage.trace.tell(None, format!("operator: {change:?} through n{node}: {outcome:?}"));
+        if let Some(Err(CallError::Refused(ChangeTablesError::Refused(refused)))) = &outcome
+            && !self.may_forget
+            && before != Standing::Unknown
+        {
+            self.report(format!("{change:?} was refused although {name} was {before:?}: {refused}"));
+        }
+        self.tables.insert(name, standing);
+        matches!(outcome, Some(Ok(_)))
+    }
+
+    /// Asks a node for its epoch, and what it holds.
+    async fn look(&mut self, node: usize) -> Option<(u64, u64)> {
+        let status = self.ask(node, &DescribeMetadata).await?.ok()?;
+        let (digest, first) = *self.epochs.entry(status.epoch).or_insert((status.digest, node));
+        if digest != status.digest && !self.may_forget {
+            self.report(format!("n{first} and n{node} hold different metadata in epoch {}", status.epoch));
+        }
+        Some((status.epoch, status.digest))
+    }
+
+    /// After everything is healed: all nodes agree, change tables, and still hold what they have promised.
+    pub(super) async fn conclude(mut self) {
+        let nodes: Vec<usize> = (0..self.stage.addresses.len()).collect();
+        let healed = Instant::now();
+        for node in &nodes {
+            while !self.change(*node).await {
+                if healed.elapsed() > RECOVERY_MAX {
+                    return self.report(format!("tables cannot be changed through n{node}"));
+                }
+                sleep(Duration::from_millis(200)).await;
+            }
+        }
+        loop {
+            let mut said = BTreeSet::new();
+            for node in &nodes {
+                said.insert(self.look(*node).await);
+            }
+            if said.len() == 1 && said.first().is_some_and(Option::is_some) {
+                break;
+            }
+            if healed.elapsed() > RECOVERY_MAX {
+                return self.report(format!("the nodes do not come to hold the same metadata: {said:?}"));
+            }
+            sleep(Duration::from_millis(200)).await;
+        }
+        for node in nodes {
+            self.compare(node).await;
+        }
+    }
+
+    async fn compare(&mut self, node: usize) {
+        let Some(Ok(tables)) = self.ask(node, &ListTables).await else {
+            return self.report(format!("n{node} does not list its tables"));
+        };
+        let listed: BTreeSet<&str> = tables.iter().map(|table| table.name.as_str()).collect();
+        let mut wrong = Vec::new();
+        for (name, standing) in &self.tables {
+            let is_there = listed.contains(name.as_str());
+            match standing {
+                Standing::Present if !is_there && !self.may_forget => {
+                    wrong.push(format!("n{node} has lost table {name}"))
+                }
+                Standing::Absent if is_there && !self.may_forget => {
+                    wrong.push(format!("n{node} has table {name} again"))
+                }
+                _ => {}
+            }
+        }
+        wrong.into_iter().for_each(|what| self.report(what));
+    }
+
+    async fn ask<M: BridgeRequest>(&mut self, node: usize, request: &M) -> Option<Result<M::Reply, CallError<M::Error>>>
+    where
+        M::Error: std::error::Error + 'static,
+    {
+        let (address, nonce) = (self.stage.addresses[node].clone(), self.rng.random());
+        let network = self.stage.network.clone();
+        let dial = async {
+            let stream = network.connect("operator", &address).await.ok()?;
+            let options = ConnectOptions { role: Role::Admin, timeout: PATIENCE, ..ConnectOptions::default() };
+            Client::introduce(stream, &address, options, nonce).await.ok()
+        };
+        let client = timeout(PATIENCE, dial).await.ok().flatten()?;
+        Some(client.request(request).await)
+    }
+
+    fn report(&self, what: String) {
+        self.stage.history.borrow_mut().report(None, None, what);
+    }
+}
+
+fn named(name: &str, change: impl FnOnce(TableName) -> TableChange) -> Option<TableChange> {
+    TableName::new(name).ok().map(change)
+}
