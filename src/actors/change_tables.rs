@@ -14,7 +14,6 @@ use crate::dynamo::node_id::NodeId;
 use crate::messages::LinkError;
 use crate::messages::metadata::{ChangeTablesError, Propose, ProposeError};
 use crate::messages::together::Together;
-use crate::metadata::Command;
 
 /// The longest that an operator waits: an election takes up to four seconds.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -53,28 +52,26 @@ impl Proposer {
     }
 }
 
-/// Tried again only where it is certain that nothing was proposed.
-pub(super) async fn change_tables(proposer: Proposer, command: Command) -> Result<u64, ChangeTablesError> {
+/// Asked again until there is an answer: it has a number, and is done once.
+pub(super) async fn change_tables(proposer: Proposer, proposal: Propose) -> Result<u64, ChangeTablesError> {
     let deadline = Instant::now() + PATIENCE;
+    let mut may_be_done = false;
     while Instant::now() < deadline {
-        let leader = proposer.to_the_leader();
-        let Some(leader) = leader else {
-            sleep(LOOK_INTERVAL).await;
-            continue;
-        };
-        let asked = ask(Some(&leader), Propose { command: command.clone() });
-        let answer = timeout_at(deadline, asked).await.unwrap_or(Err(ProposeError::Unknown));
-        match answer {
-            Ok(epoch) => return Ok(applied_here(&proposer, epoch, deadline).await),
-            Err(ProposeError::Refused(refused)) => return Err(refused.into()),
-            Err(ProposeError::NotLeader | ProposeError::Link(LinkError::Unreachable | LinkError::Overloaded(_))) => {
-                sleep(LOOK_INTERVAL).await;
+        if let Some(leader) = proposer.to_the_leader() {
+            let asked = ask(Some(&leader), proposal.clone());
+            let answer = timeout_at(deadline, asked).await.unwrap_or(Err(ProposeError::Unknown));
+            match answer {
+                Ok(epoch) => return Ok(applied_here(&proposer, epoch, deadline).await),
+                Err(ProposeError::Refused(refused)) => return Err(refused.into()),
+                Err(
+                    ProposeError::NotLeader | ProposeError::Link(LinkError::Unreachable | LinkError::Overloaded(_)),
+                ) => {}
+                Err(ProposeError::Unknown | ProposeError::Link(_)) => may_be_done = true,
             }
-            Err(ProposeError::Link(LinkError::Stopped)) => return Err(ChangeTablesError::Stopping),
-            Err(ProposeError::Unknown | ProposeError::Link(_)) => return Err(ChangeTablesError::Unknown),
         }
+        sleep(LOOK_INTERVAL).await;
     }
-    Err(ChangeTablesError::NoLeader)
+    Err(if may_be_done { ChangeTablesError::Unknown } else { ChangeTablesError::NoLeader })
 }
 
 /// It is agreed on; whoever asks this node next shall see it, if it can be heard of.

@@ -93,8 +93,9 @@ impl LogOnDisk {
         batch.delete(Space::Meta, Bytes::from_static(SNAPSHOT_KEY));
         self.delete_entries(&mut batch, self.entries.0..self.entries.1);
         self.entries = (0, 0);
-        // What was still to be written belongs to what is forgotten.
+        // What was still to be written belongs to what is forgotten, and so does whoever waits for it.
         self.queue.truncate(usize::from(self.writing));
+        self.queue.iter_mut().for_each(|(_, then)| *then = None);
         self.queue.push_back((batch, None));
         self.write_next();
     }

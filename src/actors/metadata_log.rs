@@ -42,6 +42,9 @@ const TICK_INTERVAL: Duration = Duration::from_millis(100);
 /// How often a leader looks whether the right members vote, and a node that does not take part says so.
 const CARE_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Who has heard of no leader for so long may have been removed, and says who he is.
+const LEADERLESS_MAX: Duration = Duration::from_secs(5);
+
 /// A voter that has been away for so long gives its vote to somebody who is there: longer than a restart takes.
 const ABSENCE_MAX: Duration = Duration::from_secs(30);
 
@@ -103,6 +106,8 @@ pub struct MetadataLog {
     heard: BTreeMap<u64, NodeId>,
     /// Since when members cannot be reached.
     away: BTreeMap<NodeId, Instant>,
+    /// When it last knew of a leader.
+    led: Instant,
     /// What the futures of operators' requests look at.
     leader: Rc<RefCell<Leader>>,
     epoch: Rc<Cell<u64>>,
@@ -158,6 +163,7 @@ impl MetadataLog {
             waiting: BTreeMap::new(),
             heard: BTreeMap::new(),
             away: BTreeMap::new(),
+            led: Instant::now(),
             leader: Rc::default(),
             epoch,
             storage_failed: parts.storage_failed,
@@ -225,20 +231,15 @@ impl MetadataLog {
             return;
         };
         let mut metadata = Metadata::clone(&self.metadata);
-        let outcome = metadata.apply(&command);
-        info!(
-            ?command,
-            epoch = metadata.epoch(),
-            refused = outcome.as_ref().err().map(ToString::to_string),
-            "agreed on"
-        );
-        let epoch = metadata.epoch();
+        let outcome = metadata.apply(number, &command);
+        let refused = outcome.as_ref().err().map(ToString::to_string);
+        info!(?command, epoch = metadata.epoch(), refused, "agreed on");
         if metadata != *self.metadata {
             self.metadata = Arc::new(metadata);
             self.is_untold = true;
         }
         if let Some(Waiting { at, answers, .. }) = self.waiting.remove(&number) {
-            answers.give(at, outcome.map(|()| epoch).map_err(|refused: CommandError| refused.into()));
+            answers.give(at, outcome.map_err(|refused: CommandError| refused.into()));
         }
     }
 
@@ -289,7 +290,11 @@ impl MetadataLog {
 
     /// Sees to it that whoever should take part does.
     fn care(&mut self, ctx: &Context<Self>) {
-        if !self.group.takes_part() {
+        if self.group.role() != LogRole::Leaderless {
+            self.led = Instant::now();
+        }
+        // A node that was set back may take itself for a member that the others have removed long ago; nobody speaks to that one.
+        if !self.group.takes_part() || self.led.elapsed() >= LEADERLESS_MAX {
             let enrol = EnrolLog { from: self.view.local.clone(), log_id: self.group.id() };
             for peer in self.peers.values() {
                 peer.enrol.do_send(Together { requests: vec![enrol.clone()], answers: Answers::ignored() });
@@ -314,11 +319,10 @@ impl MetadataLog {
         }
     }
 
-    fn propose(&mut self, command: Command) -> Result<u64, ProposeRefusal> {
-        let number = self.rng.random();
+    fn propose(&mut self, number: u64, command: Command) -> Result<(), ProposeRefusal> {
         // A plain value: serialising it into memory cannot fail.
         let bytes = rmp_serde::to_vec(&Proposal { number, command }).unwrap_or_default();
-        self.group.propose(bytes).map(|()| number)
+        self.group.propose(bytes)
     }
 
     /// This node's log is not the one that the others know: it begins anew, as somebody else.
@@ -436,7 +440,8 @@ impl Handler<Together<EnrolLog>> for MetadataLog {
     fn handle(&mut self, Together { requests, answers }: Together<EnrolLog>, ctx: &mut Self::Context) {
         for (at, EnrolLog { from, log_id }) in requests.into_iter().enumerate() {
             let is_news = self.metadata.members().get(&from).is_some_and(|known| *known != log_id);
-            if is_news && self.propose(Command::Enrol { node: from.clone(), log_id }).is_ok() {
+            let number = self.rng.random();
+            if is_news && self.propose(number, Command::Enrol { node: from.clone(), log_id }).is_ok() {
                 info!(node = %from, log_id, "a member takes part in the log of metadata under another number");
             }
             answers.give(at, Ok(()));
@@ -449,9 +454,9 @@ impl Handler<Together<Propose>> for MetadataLog {
     type Result = ();
 
     fn handle(&mut self, Together { requests, answers }: Together<Propose>, ctx: &mut Self::Context) {
-        for (at, Propose { command }) in requests.into_iter().enumerate() {
-            match self.propose(command) {
-                Ok(number) => {
+        for (at, Propose { number, command }) in requests.into_iter().enumerate() {
+            match self.propose(number, command) {
+                Ok(()) => {
                     let until = Instant::now() + PROPOSAL_PATIENCE;
                     self.waiting.insert(number, Waiting { until, at, answers: answers.clone() });
                 }
@@ -472,7 +477,8 @@ impl Handler<ChangeTables> for MetadataLog {
             here: ctx.address().recipient(),
             peers: Rc::clone(&self.peers),
         };
-        Box::pin(change_tables(proposer, Command::ChangeTables(change)))
+        let proposal = Propose { number: self.rng.random(), command: Command::ChangeTables(change) };
+        Box::pin(change_tables(proposer, proposal))
     }
 }
 

@@ -190,7 +190,7 @@ fn tables_exit(error: &CallError<ChangeTablesError>) -> Exit {
             CommandError::BuiltIn { .. } | CommandError::Schema { .. } | CommandError::Quorum(_) => Exit::Usage,
             CommandError::NotAMember { .. } => Exit::Failed,
         },
-        CallError::Refused(ChangeTablesError::NoLeader | ChangeTablesError::Stopping) => Exit::Unavailable,
+        CallError::Refused(ChangeTablesError::NoLeader) => Exit::Unavailable,
         CallError::Refused(ChangeTablesError::Unknown)
         | CallError::ConnectionLost
         | CallError::TimedOut { .. }

@@ -127,6 +127,8 @@ struct Outstanding {
     number: u64,
     must_be_written: bool,
     messages: Vec<Message>,
+    /// The last entry of a snapshot in it: applied once it is written.
+    restored: Option<u64>,
 }
 
 /// One member of a log.
@@ -262,9 +264,7 @@ impl LogGroup {
         while let Some(first) = self.outstanding.front()
             && (first.number <= number || !first.must_be_written)
         {
-            self.node.on_persist_ready(first.number);
-            let done = self.outstanding.pop_front().map(|first| first.messages).unwrap_or_default();
-            effects.extend(done.into_iter().map(Effect::Send));
+            effects.extend(self.release());
         }
         effects.extend(self.take_effects());
         effects
@@ -278,9 +278,11 @@ impl LogGroup {
             let number = ready.number();
             effects.extend(to_send(ready.take_messages()).map(Effect::Send));
             let mut changes = Vec::new();
+            let mut restored = None;
             if !ready.snapshot().is_empty() {
                 let snapshot = Snapshot::from_raft(ready.snapshot());
                 self.applied = snapshot.index;
+                restored = Some(snapshot.index);
                 effects.push(Effect::Restore { index: snapshot.index, state: snapshot.state.clone() });
                 self.log_mut().restore(snapshot.clone());
                 changes.push(Change::Restore(snapshot));
@@ -299,19 +301,29 @@ impl LogGroup {
             let messages: Vec<Message> = to_send(ready.take_persisted_messages()).collect();
             self.node.advance_append_async(ready);
             let must_be_written = !changes.is_empty();
-            self.outstanding.push_back(Outstanding { number, must_be_written, messages });
+            self.outstanding.push_back(Outstanding { number, must_be_written, messages, restored });
             if must_be_written {
                 effects.push(Effect::Persist { changes, then: Some(number) });
             }
             effects.extend(committed.iter().filter_map(|entry| self.apply(&Entry::from_raft(entry))));
             // What waits for nothing goes at once.
             while self.outstanding.front().is_some_and(|first| !first.must_be_written) {
-                let Some(first) = self.outstanding.pop_front() else { break };
-                self.node.on_persist_ready(first.number);
-                effects.extend(first.messages.into_iter().map(Effect::Send));
+                effects.extend(self.release());
             }
         }
         effects
+    }
+
+    /// What was produced first is durable: its messages may go.
+    fn release(&mut self) -> impl Iterator<Item = Effect> + use<> {
+        let first = self.outstanding.pop_front();
+        if let Some(first) = &first {
+            self.node.on_persist_ready(first.number);
+        }
+        if let Some(index) = first.as_ref().and_then(|first| first.restored) {
+            self.node.advance_apply_to(index);
+        }
+        first.into_iter().flat_map(|first| first.messages).map(Effect::Send)
     }
 
     fn apply(&mut self, entry: &Entry) -> Option<Effect> {

@@ -129,9 +129,19 @@ impl World {
         }
     }
 
-    fn deliver(&mut self, at: usize) -> Option<Result<(), StepRefusal>> {
-        let message = self.wire.swap_remove(at);
-        self.with(message.to, |group| group.step(&message))
+    fn deliver(&mut self, message: &Message) -> Option<Result<(), StepRefusal>> {
+        let outcome = self.with(message.to, |group| group.step(message));
+        // Links tell whether a message has arrived.
+        match (&outcome, message.kind) {
+            (None, kind) => self.with(message.from, |group| group.unreachable(message.to, kind)),
+            (Some(_), Kind::Snapshot) => self.with(message.from, |group| group.snapshot_arrived(message.to)),
+            (Some(_), _) => None,
+        };
+        outcome
+    }
+
+    fn lose(&mut self, message: &Message) {
+        self.with(message.from, |group| group.unreachable(message.to, message.kind));
     }
 
     /// One random step.
@@ -151,14 +161,14 @@ impl World {
             _ if self.wire.is_empty() => {}
             roll => {
                 let at = self.rng.random_range(0..self.wire.len());
+                let message = self.wire.swap_remove(at);
                 if roll >= 980 {
-                    self.wire.swap_remove(at);
-                    return;
+                    return self.lose(&message);
                 }
                 if roll >= 950 {
-                    self.wire.push(self.wire[at].clone());
+                    self.wire.push(message.clone());
                 }
-                if let Some(outcome) = self.deliver(at) {
+                if let Some(outcome) = self.deliver(&message) {
                     assert!(!matches!(outcome, Err(StepRefusal::SetBack { .. })), "no disk was set back: {outcome:?}");
                 }
             }
@@ -188,7 +198,7 @@ impl World {
                 }
                 let wire = std::mem::take(&mut self.wire);
                 for message in wire {
-                    let refused = self.with(message.to, |group| group.step(&message));
+                    let refused = self.deliver(&message);
                     if let Some(Err(StepRefusal::SetBack { .. })) = refused {
                         self.members.get_mut(&message.to).expect("a member").group = None;
                     }

@@ -38,10 +38,12 @@ pub struct EnrolLog {
     pub log_id: u64,
 }
 
-/// Have this agreed on. Only the leader can. The answer is the epoch in which it holds.
+/// Have this agreed on. Only the leader can. The answer is the epoch in which it holds. Asking again with the same number does it once.
 #[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
 #[rtype(result = "Result<u64, ProposeError>")]
 pub struct Propose {
+    /// Drawn by whoever wants it.
+    pub number: u64,
     /// What is wanted.
     pub command: Command,
 }
@@ -83,9 +85,6 @@ pub enum ChangeTablesError {
     /// It was proposed, and whether it will be done is not known: look with `tables` before trying again.
     #[error("no answer in time: whether it will be done is not known; look with `tables` before trying again")]
     Unknown,
-    /// The node is stopping.
-    #[error("the node is stopping")]
-    Stopping,
 }
 
 /// How the metadata stands.

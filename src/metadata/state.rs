@@ -1,6 +1,6 @@
 //! The metadata, and how a command changes it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,9 @@ use crate::item::{TableId, TableName, TableSchema};
 
 /// More tables than this are refused: every node keeps all of them in mind.
 pub const TABLES_MAX: usize = 2_500;
+
+/// So many proposals are remembered: more than there are in the time that somebody goes on asking.
+const RECENT_MAX: usize = 256;
 
 /// What all nodes know alike, as of some entry of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +30,8 @@ pub struct Metadata {
     tables: Vec<TableSchema>,
     /// The next table's. None is ever given twice.
     next_table: u32,
+    /// What became of the latest proposals, by number: one that is made again, because its answer was lost, is done once.
+    recent: VecDeque<(u64, Result<u64, CommandError>)>,
 }
 
 /// Tells a table that was dropped from one that this node has not heard of yet.
@@ -50,7 +55,14 @@ impl Metadata {
     pub fn founded(members: BTreeMap<NodeId, u64>, quorum: Quorum) -> Self {
         let number = |count: usize| u8::try_from(count).unwrap_or(u8::MAX);
         let defaults = [number(quorum.n()), number(quorum.r()), number(quorum.w())];
-        Self { epoch: 1, defaults, members, tables: vec![TableSchema::kv()], next_table: TableId::BUILT_IN.0 + 1 }
+        Self {
+            epoch: 1,
+            defaults,
+            members,
+            tables: vec![TableSchema::kv()],
+            next_table: TableId::BUILT_IN.0 + 1,
+            recent: VecDeque::new(),
+        }
     }
 
     /// Counts the changes so far, from 1.
@@ -77,12 +89,25 @@ impl Metadata {
         LiveTables { ids: self.tables.iter().map(|table| table.id).collect(), next: TableId(self.next_table) }
     }
 
-    /// Carries out a command. On an error nothing has changed. One that asks for what is there already changes nothing either.
+    /// Carries out a proposal, unless one of this number has been carried out lately. The answer is the epoch in which it holds. On an error nothing that
+    /// counts has changed.
     ///
     /// # Errors
     ///
     /// See [`CommandError`].
-    pub fn apply(&mut self, command: &Command) -> Result<(), CommandError> {
+    pub fn apply(&mut self, number: u64, command: &Command) -> Result<u64, CommandError> {
+        if let Some((_, outcome)) = self.recent.iter().find(|(known, _)| *known == number) {
+            return outcome.clone();
+        }
+        let outcome = self.change(command).map(|()| self.epoch);
+        self.recent.push_back((number, outcome.clone()));
+        if self.recent.len() > RECENT_MAX {
+            self.recent.pop_front();
+        }
+        outcome
+    }
+
+    fn change(&mut self, command: &Command) -> Result<(), CommandError> {
         let changed = match command {
             Command::Enrol { node, log_id } => self.enrol(node, *log_id)?,
             Command::ChangeTables(TableChange::Create(schema)) => self.create(schema)?,
@@ -146,10 +171,10 @@ impl Metadata {
         self.tables.binary_search_by(|known| known.name.as_str().cmp(table.as_str()))
     }
 
-    /// Stands for all that it says.
+    /// Stands for all that it says, but for proposals that changed nothing.
     #[must_use]
     pub fn digest(&self) -> u64 {
-        xxh3_64(&self.to_bytes())
+        xxh3_64(&Self { recent: VecDeque::new(), ..self.clone() }.to_bytes())
     }
 
     /// What a snapshot holds.

@@ -52,18 +52,22 @@ proptest! {
     fn the_same_commands_lead_to_the_same_and_no_number_is_given_twice(commands in prop::collection::vec(command(), 0..60)) {
         let (mut one, mut other) = (founded(), founded());
         let mut given = BTreeSet::new();
-        for command in &commands {
+        for (number, command) in (0..).zip(&commands) {
             let before = one.clone();
-            let outcome = one.apply(command);
-            prop_assert_eq!(&outcome, &other.apply(command));
-            prop_assert!(outcome.is_ok() || one == before, "what is refused changes nothing");
-            prop_assert_eq!(one.epoch() > before.epoch(), one != before, "a change counts, nothing else does");
+            let outcome = one.apply(number, command);
+            prop_assert_eq!(&outcome, &other.apply(number, command));
+            let same = one.digest() == before.digest();
+            prop_assert!(outcome.is_ok() || same, "what is refused changes nothing");
+            prop_assert_eq!(one.epoch() > before.epoch(), !same, "a change counts, nothing else does");
+            let once = one.clone();
+            prop_assert_eq!(&outcome, &one.apply(number, command), "asked again, it is answered again");
+            prop_assert_eq!(&one, &once, "and not done again");
             for table in one.tables() {
                 prop_assert!(!one.live_tables().is_dropped(table.id));
                 let quorum = Quorum::new(table.n.unwrap_or(3), table.r.unwrap_or(2), table.w.unwrap_or(2));
                 prop_assert!(quorum.is_ok());
             }
-            if let (Command::ChangeTables(TableChange::Create(schema)), Ok(())) = (command, &outcome) {
+            if let (Command::ChangeTables(TableChange::Create(schema)), Ok(_)) = (command, &outcome) {
                 let created = one.tables().iter().find(|table| table.name == schema.name).expect("it is there");
                 prop_assert!(given.insert(created.id), "{:?} was given before", created.id);
             }
@@ -79,28 +83,38 @@ proptest! {
 #[test]
 fn refusals_say_what_is_wrong() {
     let mut metadata = founded();
-    assert_eq!(metadata.apply(&create(table("orders"))), Ok(()));
+    let mut number = 0;
+    let mut apply = |command: &Command| {
+        number += 1;
+        metadata.apply(number, command)
+    };
+    assert_eq!(apply(&create(table("orders"))), Ok(2));
     let name = table("orders").name;
-    assert_eq!(metadata.apply(&create(table("orders"))), Err(CommandError::TableExists { table: name.clone() }));
+    assert_eq!(apply(&create(table("orders"))), Err(CommandError::TableExists { table: name.clone() }));
     let missing = table("missing").name;
-    assert_eq!(metadata.apply(&drop_table(missing.clone())), Err(CommandError::NoSuchTable { table: missing }));
+    assert_eq!(apply(&drop_table(missing.clone())), Err(CommandError::NoSuchTable { table: missing }));
     let kv = TableName::kv();
-    assert_eq!(metadata.apply(&drop_table(kv.clone())), Err(CommandError::BuiltIn { table: kv }));
+    assert_eq!(apply(&drop_table(kv.clone())), Err(CommandError::BuiltIn { table: kv }));
     let too_many = alter(name, QuorumChoice::Exactly(4), QuorumChoice::Keep);
-    assert!(matches!(metadata.apply(&too_many), Err(CommandError::Quorum(_))));
+    assert!(matches!(apply(&too_many), Err(CommandError::Quorum(_))));
     let stranger = Command::Enrol { node: node("x"), log_id: 9 };
-    assert_eq!(metadata.apply(&stranger), Err(CommandError::NotAMember { node: node("x") }));
+    assert_eq!(apply(&stranger), Err(CommandError::NotAMember { node: node("x") }));
 }
 
 #[test]
 fn there_is_a_bound_of_tables_and_one_that_was_dropped_makes_room() {
     let mut metadata = founded();
+    let mut number = 0;
+    let mut apply = |metadata: &mut Metadata, command: &Command| {
+        number += 1;
+        metadata.apply(number, command).map(drop)
+    };
     for at in 1..TABLES_MAX {
-        assert_eq!(metadata.apply(&create(table(&format!("table-{at}")))), Ok(()));
+        assert_eq!(apply(&mut metadata, &create(table(&format!("table-{at}")))), Ok(()));
     }
     let one_more = create(table("one-more"));
-    assert_eq!(metadata.apply(&one_more), Err(CommandError::TooManyTables));
-    assert_eq!(metadata.apply(&drop_table(table("table-7").name)), Ok(()));
-    assert_eq!(metadata.apply(&one_more), Ok(()));
+    assert_eq!(apply(&mut metadata, &one_more), Err(CommandError::TooManyTables));
+    assert_eq!(apply(&mut metadata, &drop_table(table("table-7").name)), Ok(()));
+    assert_eq!(apply(&mut metadata, &one_more), Ok(()));
     assert!(metadata.live_tables().is_dropped(TableId(7)) && !metadata.live_tables().is_dropped(TableId(u32::MAX)));
 }

@@ -95,9 +95,7 @@ impl Operator {
         let outcome = self.ask(node, &ChangeTables { change: change.clone() }).await;
         let standing = match &outcome {
             Some(Ok(_)) => after,
-            Some(Err(CallError::Refused(
-                ChangeTablesError::Refused(_) | ChangeTablesError::NoLeader | ChangeTablesError::Stopping,
-            ))) => before,
+            Some(Err(CallError::Refused(ChangeTablesError::Refused(_) | ChangeTablesError::NoLeader))) => before,
             // Nothing was sent.
             None => before,
             Some(Err(_)) => Standing::Unknown,
@@ -130,7 +128,8 @@ impl Operator {
         for node in &nodes {
             while !self.change(*node).await {
                 if healed.elapsed() > RECOVERY_MAX {
-                    return self.report(format!("tables cannot be changed through n{node}"));
+                    let said = self.all_say().await;
+                    return self.report(format!("tables cannot be changed through n{node}: {said}"));
                 }
                 sleep(Duration::from_millis(200)).await;
             }
@@ -144,13 +143,23 @@ impl Operator {
                 break;
             }
             if healed.elapsed() > RECOVERY_MAX {
-                return self.report(format!("the nodes do not come to hold the same metadata: {said:?}"));
+                let said = self.all_say().await;
+                return self.report(format!("the nodes do not come to hold the same metadata: {said}"));
             }
             sleep(Duration::from_millis(200)).await;
         }
         for node in nodes {
             self.compare(node).await;
         }
+    }
+
+    async fn all_say(&mut self) -> String {
+        let mut said = Vec::new();
+        for node in 0..self.stage.addresses.len() {
+            let status = self.ask(node, &DescribeMetadata).await.and_then(Result::ok);
+            said.push(format!("n{node}: {status:?}"));
+        }
+        said.join("; ")
     }
 
     async fn compare(&mut self, node: usize) {

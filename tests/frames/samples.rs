@@ -463,7 +463,7 @@ pub fn metadata_operations(records: &mut Records) {
     let enrol = Command::Enrol { node: node("n1"), log_id: 77 };
     let link = ProposeError::Link(LinkError::TimedOut);
     let errors = [ProposeError::Refused(refused.clone()), ProposeError::NotLeader, ProposeError::Unknown, link];
-    records.operation(&Propose { command: enrol }, &41, &errors);
+    records.operation(&Propose { number: 5, command: enrol }, &41, &errors);
     let status = MetadataStatus {
         epoch: 41,
         digest: 0xFEED,
@@ -485,7 +485,6 @@ pub fn metadata_operations(records: &mut Records) {
         ChangeTablesError::Refused(CommandError::NotAMember { node: node("n9") }),
         ChangeTablesError::NoLeader,
         ChangeTablesError::Unknown,
-        ChangeTablesError::Stopping,
     ];
     records.operation(&ChangeTables { change: TableChange::Create(schema()) }, &41, &errors);
 }
