@@ -5,6 +5,7 @@
 mod detection;
 mod garbage;
 mod repair;
+mod routing;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -30,6 +31,7 @@ use crate::messages::client::{GetError, GetReply, PutError, PutReply, ScanReply}
 pub use detection::DetectionMetrics;
 pub use garbage::GarbageMetrics;
 pub use repair::RepairMetrics;
+pub use routing::{PeerRouting, RoutingMetrics};
 
 /// The operations that have their own request metrics.
 const OPERATIONS: [&str; 4] = ["put", "get", "delete", SCAN];
@@ -220,6 +222,8 @@ pub struct Registered {
     pub garbage: GarbageMetrics,
     /// What anti-entropy counts.
     pub repair: RepairMetrics,
+    /// What is counted of the choice of replicas for reads.
+    pub routing: RoutingMetrics,
     /// Bridge connections now open.
     pub connections: Gauge,
     /// Bridge connections given up for what was said on them.
@@ -259,6 +263,7 @@ impl Metrics {
         registry.register("siblings", "Siblings of a key after a client's write", siblings.clone());
         let repair = RepairMetrics::new(&mut registry);
         let garbage = GarbageMetrics::new(&mut registry);
+        let routing = RoutingMetrics::new(&mut registry);
         let mut gauge = |name: &str, help: &str| {
             let gauge: Gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
@@ -315,6 +320,7 @@ impl Metrics {
             shed,
             garbage,
             repair,
+            routing,
             connections,
             refused_connections,
             disk_used_bytes,
