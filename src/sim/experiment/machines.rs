@@ -60,7 +60,8 @@ impl Physics for Machines {
         let Some(busy_until) = self.busy_until.get_mut(at) else { return arrived };
         let messages = count_frames(bytes).unwrap_or(1);
         *self.ledger.lock().unwrap_or_else(PoisonError::into_inner).entry(at.to_owned()).or_default() += messages;
-        let done = busy_until.map_or(arrived, |until| until.max(arrived)) + work(self.cpu, messages, bytes.len()).mul_f64(times);
+        let done = busy_until.map_or(arrived, |until| until.max(arrived))
+            + work(self.cpu, messages, bytes.len()).mul_f64(times);
         *busy_until = Some(done);
         done
     }
@@ -141,7 +142,9 @@ mod tests {
         for (at, took_us) in [("n0", 300), ("n1", 3_000), ("n2", 300)] {
             assert_eq!(machines.done(at, now, &[0; 100]), now + Duration::from_micros(took_us), "{at}");
         }
-        for (from, to, took_ms) in [("n0", "n2", 2), ("n0", "n1", 10), ("n1", "n0", 10), ("c0", "n1", 2), ("n1", "c0", 2)] {
+        for (from, to, took_ms) in
+            [("n0", "n2", 2), ("n0", "n1", 10), ("n1", "n0", 10), ("c0", "n1", 2), ("n1", "c0", 2)]
+        {
             assert_eq!(machines.delay(rng, from, to), Duration::from_millis(took_ms), "{from} to {to}");
         }
     }
