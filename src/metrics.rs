@@ -6,6 +6,7 @@ mod detection;
 mod garbage;
 mod metadata;
 mod repair;
+mod routing;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -32,6 +33,7 @@ pub use detection::DetectionMetrics;
 pub use garbage::GarbageMetrics;
 pub use metadata::MetadataMetrics;
 pub use repair::RepairMetrics;
+pub use routing::{PeerRouting, RoutingMetrics};
 
 /// The operations that have their own request metrics.
 const OPERATIONS: [&str; 4] = ["put", GET, "delete", SCAN];
@@ -227,6 +229,8 @@ pub struct Registered {
     pub metadata: MetadataMetrics,
     /// What anti-entropy counts.
     pub repair: RepairMetrics,
+    /// What is counted of the choice of replicas for reads.
+    pub routing: RoutingMetrics,
     /// Bridge connections now open.
     pub connections: Gauge,
     /// Bridge connections given up for what was said on them.
@@ -267,6 +271,7 @@ impl Metrics {
         let repair = RepairMetrics::new(&mut registry);
         let garbage = GarbageMetrics::new(&mut registry);
         let metadata = MetadataMetrics::new(&mut registry);
+        let routing = RoutingMetrics::new(&mut registry);
         let mut gauge = |name: &str, help: &str| {
             let gauge: Gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
@@ -324,6 +329,7 @@ impl Metrics {
             garbage,
             metadata,
             repair,
+            routing,
             connections,
             refused_connections,
             disk_used_bytes,

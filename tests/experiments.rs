@@ -63,7 +63,7 @@ fn every_published_file_runs_and_is_drawn() {
         }
         seen += 1;
     }
-    assert!(seen >= 5, "only {seen} files");
+    assert!(seen >= 6, "only {seen} files");
 }
 
 #[test]
@@ -175,6 +175,12 @@ fn a_wrong_file_says_where_and_what_would_be_right() {
         (
             "[workload]\nchoice = \"zip\"",
             "e.toml:2: workload.choice = \"zip\" is not allowed: must be \"uniform\" or \"hotspot\" or \"zipf\"",
+        ),
+        ("[slow_node]\nnode = 3", "e.toml:2: slow_node.node = 3 is out of range: must be 0..=2 (nodes = 3)"),
+        ("[slow_node]\ncpu_times = 0.5", "e.toml:2: slow_node.cpu_times = 0.5 is out of range: must be 1..=1000000"),
+        (
+            "[routing]\nreads = \"nearest\"",
+            "e.toml:2: routing.reads = \"nearest\" is not allowed: must be \"fastest\" or \"random\"",
         ),
         ("[[fault]]\nnode = 3", "e.toml:2: fault.node = 3 is out of range: must be 0..=2 (nodes = 3)"),
         (

@@ -385,6 +385,8 @@ pub fn start_worker(
         wall: Arc::clone(&blueprint.wall),
         request_timeout: blueprint.request_timeout(),
         inflight_max: blueprint.config.limits.inflight_requests,
+        reads: blueprint.config.routing.reads,
+        seed: rng.random(),
         metrics: blueprint.metrics.clone(),
     })
     .start();

@@ -33,7 +33,7 @@ type Replies = FuturesUnordered<LocalBoxFuture<'static, (usize, Result<Siblings,
 
 pub(super) async fn coordinate_get(cx: Rc<Coordination>, read: KeyRead) -> Result<Siblings, GetError> {
     let list = cx.preference_list(read.key.partition(), read.quorum);
-    let order = nearest_first(&cx, &list);
+    let order = read_order(&cx, &list, read.quorum.r());
     let mut tally = Tally::new(read.quorum.r(), order.len());
     let mut replies = Replies::new();
     let mut hedges = Vec::new();
@@ -86,6 +86,15 @@ pub(super) fn nearest_first(cx: &Coordination, list: &PreferenceList) -> Vec<Rep
     nearest(cx, list).cloned().collect()
 }
 
+/// The replicas in the order in which a read asks them: this node first, for its answer costs no message, then those that are expected to
+/// answer first.
+pub(super) fn read_order(cx: &Coordination, list: &PreferenceList, needed: usize) -> Vec<Replica> {
+    let mut order = nearest_first(cx, list);
+    let here = usize::from(order.first().is_some_and(|first| first.node == cx.view.local));
+    cx.routing.arrange(&mut order[here..], needed.saturating_sub(here));
+    order
+}
+
 fn ask_replica(
     cx: &Rc<Coordination>,
     read: &KeyRead,
@@ -94,10 +103,14 @@ fn ask_replica(
 ) -> LocalBoxFuture<'static, (usize, Result<Siblings, ReadReplicaError>)> {
     let replicas = cx.replicas.of(&replica.node, read.key.partition()).cloned();
     let message = ReadReplica { trace: read.trace, key: read.key.clone(), slot: slot(replica) };
-    let (asked, cx) = (Instant::now(), Rc::clone(cx));
+    let (asked_at, cx) = (Instant::now(), Rc::clone(cx));
+    let asked = cx.ask_peer(&replica.node, 1);
     Box::pin(async move {
         let outcome = ask(replicas.as_ref().map(|r| &r.read), message).await;
-        cx.read_latency.borrow_mut().record(asked.elapsed().as_secs_f64());
+        cx.read_latency.borrow_mut().record(asked_at.elapsed().as_secs_f64());
+        if let Some(asked) = asked {
+            asked.answered(std::slice::from_ref(&outcome));
+        }
         (at, outcome)
     })
 }

@@ -16,7 +16,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::{Instant, timeout_at};
 
-use super::coordinate_get::{KeyRead, Tally, coordinate_get, nearest_first, repair};
+use super::coordinate_get::{KeyRead, Tally, coordinate_get, read_order, repair};
 use super::coordinate_put::slot;
 use super::coordination::{Coordination, Group, ReplicaRecipients, ask_all};
 use super::replication_coordinator::reply;
@@ -46,7 +46,7 @@ impl PlacedRead {
 
 /// Reads that ask the same replicas. Never empty.
 pub(super) struct ReadGroup {
-    /// Whom all of them may ask: first as many as they need, the nearest of the first read, then those to turn to when one is late.
+    /// Whom all of them may ask: first as many as they need, chosen for the first read, then those to turn to when one is late.
     order: Vec<Replica>,
     reads: Vec<PlacedRead>,
 }
@@ -58,10 +58,10 @@ impl Group for ReadGroup {
     type Member = PlacedRead;
 
     fn of(cx: &Coordination, first: PlacedRead) -> Self {
-        Self { order: nearest_first(cx, &first.list), reads: vec![first] }
+        Self { order: read_order(cx, &first.list, first.read.quorum.r()), reads: vec![first] }
     }
 
-    /// The same way: as many answers from replicas that this read may ask too, be they its nearest or not, and the same shard of this
+    /// The same way: as many answers from replicas that this read may ask too, be they its best or not, and the same shard of this
     /// node. The fewer nodes are asked, the more of a question's cost is shared; which ones they are changes with the first key.
     fn join(&mut self, cx: &Coordination, read: PlacedRead) -> Option<PlacedRead> {
         let shard = |one: &PlacedRead| cx.replicas.shard_of(one.read.key.partition());
@@ -103,7 +103,14 @@ impl ReadGroup {
         };
         let messages = self.reads.iter().map(message).collect();
         let recipient = self.recipients(cx, at).map(|recipients| recipients.read.clone());
-        async move { ask_all(recipient.as_ref(), messages).await }
+        let asked = cx.ask_peer(&self.order[at].node, self.reads.len());
+        async move {
+            let outcomes = ask_all(recipient.as_ref(), messages).await;
+            if let Some(asked) = asked {
+                asked.answered(&outcomes);
+            }
+            outcomes
+        }
     }
 
     /// What one of the replicas holds, told by what differs from what is `known`.
@@ -120,9 +127,13 @@ impl ReadGroup {
         };
         let messages = self.reads.iter().zip(known).map(message).collect();
         let recipient = self.recipients(cx, at).map(|recipients| recipients.compare.clone());
+        let asked = cx.ask_peer(&self.order[at].node, self.reads.len());
         let known = known.to_vec();
         async move {
             let differing: Vec<Result<Option<Siblings>, _>> = ask_all(recipient.as_ref(), messages).await;
+            if let Some(asked) = asked {
+                asked.answered(&differing);
+            }
             known.into_iter().zip(differing).map(|(known, other)| other.map(|held| held.unwrap_or(known))).collect()
         }
     }
@@ -191,6 +202,9 @@ async fn hear_others(cx: Rc<Coordination>, group: ReadGroup, answers: GetAnswers
         }
     }
     answer_all(&cx, group, tallies, &answers);
+    // The reads are over, but whoever was slow is heard out: how slow he is decides whether the next reads ask him.
+    drop((cx, answers));
+    while replies.next().await.is_some() {}
 }
 
 /// One tally for each read of a group. All of them have asked the same replicas.

@@ -11,6 +11,7 @@ use actix::{Actor, Addr, Handler, Message, Recipient};
 use tokio::time::Instant;
 
 use super::node::WallClock;
+use super::read_routing::{Asked, ReadRouting};
 use crate::dynamo::hedge_budget::HedgeBudget;
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::preference_list::{PreferenceList, preference_list};
@@ -106,6 +107,8 @@ pub struct Coordination {
     pub read_latency: Rc<RefCell<Quantile>>,
     /// How many reads may ask one replica more.
     pub hedges: Rc<RefCell<HedgeBudget>>,
+    /// Whom reads ask.
+    pub routing: Rc<ReadRouting>,
     /// The wall clock.
     pub wall: WallClock,
     /// Where it counts.
@@ -146,6 +149,11 @@ impl Coordination {
         let counter = if granted { &self.metrics.hedged_reads } else { &self.metrics.hedges_withheld };
         counter.inc_by(reads as u64);
         granted
+    }
+
+    /// Notes that a node is asked for so many answers, unless it is this one.
+    pub(super) fn ask_peer(&self, node: &NodeId, count: usize) -> Option<Asked> {
+        (*node != self.view.local).then(|| self.routing.ask(node, count))
     }
 
     /// The key's place in storage. Items with the same partition key share a partition.

@@ -28,6 +28,7 @@ pub mod node;
 mod node_parts;
 pub mod node_trees;
 pub mod peer;
+pub mod read_routing;
 pub mod repair_marks;
 pub mod repair_recipients;
 pub mod replication_coordinator;

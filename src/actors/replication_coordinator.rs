@@ -19,6 +19,8 @@ use super::coordinate_scan::coordinate_scan;
 use super::coordinate_where::coordinate_where;
 use super::coordination::{Coordination, Permit, Replicas, grouped};
 use super::node::WallClock;
+use super::read_routing::ReadRouting;
+use crate::config::ReadOrder;
 use crate::dynamo::context;
 use crate::dynamo::hedge_budget::HedgeBudget;
 use crate::dynamo::quantile::Quantile;
@@ -63,6 +65,10 @@ pub struct CoordinatorParts {
     pub request_timeout: Duration,
     /// Bound of the requests under way.
     pub inflight_max: usize,
+    /// Whom reads ask.
+    pub reads: ReadOrder,
+    /// Seeds the choice of replicas.
+    pub seed: u64,
     /// Where it counts.
     pub metrics: Metrics,
 }
@@ -77,6 +83,7 @@ pub struct ReplicationCoordinator {
     inflight_max: usize,
     read_latency: Rc<RefCell<Quantile>>,
     hedges: Rc<RefCell<HedgeBudget>>,
+    routing: Rc<ReadRouting>,
     metrics: Metrics,
 }
 
@@ -92,6 +99,7 @@ impl ReplicationCoordinator {
             inflight_max: parts.inflight_max,
             read_latency: Rc::new(RefCell::new(Quantile::new(HEDGE_QUANTILE, HEDGE_FIRST_S, HEDGE_LEAST_S))),
             hedges: Rc::new(RefCell::new(HedgeBudget::new(HEDGE_SHARE, HEDGES_SAVED_MAX))),
+            routing: Rc::new(ReadRouting::new(parts.reads, parts.seed, parts.metrics.clone())),
             metrics: parts.metrics,
         }
     }
@@ -107,6 +115,7 @@ impl ReplicationCoordinator {
             deadline: Instant::now() + allowed,
             read_latency: Rc::clone(&self.read_latency),
             hedges: Rc::clone(&self.hedges),
+            routing: Rc::clone(&self.routing),
             wall: Arc::clone(&self.wall),
             metrics: self.metrics.clone(),
             permit,
@@ -335,6 +344,7 @@ impl Handler<ViewChanged> for ReplicationCoordinator {
     type Result = ();
 
     fn handle(&mut self, ViewChanged(view): ViewChanged, _: &mut Self::Context) {
+        self.routing.view_changed(&view);
         self.view = view;
     }
 }

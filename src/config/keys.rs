@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use super::declare::{Key, Section, declare_config};
 use super::rule::Rule;
-use super::setting::{Durability, Field, LogFormat};
+use super::setting::{Durability, Field, LogFormat, ReadOrder};
 
 const KIB: i64 = 1 << 10;
 const MIB: i64 = KIB << 10;
@@ -128,6 +128,15 @@ declare_config! {
             unit "", within Rule::Switch,
             choose "True keeps writes available while replicas are away, and a read may miss them until they are \
                 handed over. False refuses such writes.";
+    }
+
+    /// Which replicas this node asks when it coordinates a read.
+    [routing] RoutingSection {
+        /// Which of the other replicas a read asks: "fastest" those that are expected to answer first, "random" any.
+        reads: ReadOrder = ReadOrder::Fastest,
+            unit "", within Rule::Choice(ReadOrder::CHOICES),
+            choose "Leave \"fastest\": a replica that is slow or busy is then asked by few reads. \"random\" is there to compare with. \
+                What a read sees does not depend on it.";
     }
 
     /// What is kept on this node's disk and in its memory.

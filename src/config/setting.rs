@@ -147,7 +147,7 @@ macro_rules! text_field {
     )+};
 }
 
-text_field!(String, PathBuf, SocketAddr, Durability, LogFormat);
+text_field!(String, PathBuf, SocketAddr, Durability, LogFormat, ReadOrder);
 text_field!(Option<String>, Option<PathBuf>);
 
 impl TextField for String {
@@ -203,11 +203,16 @@ macro_rules! choice {
         impl $Type {
             /// Every value as the file writes it.
             pub const CHOICES: &[&str] = &[$($text),+];
+
+            /// The value as the file writes it.
+            pub const fn as_str(self) -> &'static str {
+                match self {$(Self::$Variant => $text),+}
+            }
         }
 
         impl TextField for $Type {
             fn to_text(&self) -> String {
-                match self {$(Self::$Variant => $text.to_owned()),+}
+                self.as_str().to_owned()
             }
 
             fn from_text(text: &str) -> Option<Self> {
@@ -227,6 +232,18 @@ choice! {
         Always = "always",
         /// At most `storage.sync_interval_ms` later; a power loss can take what was not synced yet.
         Interval = "interval",
+    }
+}
+
+choice! {
+    /// Which of the other replicas a read asks.
+    #[derive(Default)]
+    ReadOrder {
+        /// Those that are expected to answer first.
+        #[default]
+        Fastest = "fastest",
+        /// Any.
+        Random = "random",
     }
 }
 

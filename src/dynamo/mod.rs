@@ -19,6 +19,7 @@ pub mod preference_list;
 pub mod quantile;
 pub mod quorum;
 pub mod record_key;
+pub mod replica_ranking;
 pub mod ring;
 pub mod siblings;
 pub mod standing;

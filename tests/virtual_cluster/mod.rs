@@ -19,6 +19,7 @@ use slipring::actors::node::{Committed, Node, NodeLimits, NodeParts, WallClock};
 use slipring::actors::repair_marks::MarksWritten;
 use slipring::actors::repair_recipients::RepairRecipients;
 use slipring::actors::replication_coordinator::{CoordinatorParts, ReplicationCoordinator};
+use slipring::config::ReadOrder;
 use slipring::dynamo::claim::claim;
 use slipring::dynamo::context::Context as Seen;
 use slipring::dynamo::handoff_rate::RateBounds;
@@ -88,6 +89,7 @@ pub struct VirtualCluster {
     clock_runs: bool,
     view: View,
     inflight_max: usize,
+    reads: ReadOrder,
     hints: HintBounds,
     lives: Vec<u64>,
     repair_lives: Arc<AtomicU64>,
@@ -137,6 +139,7 @@ impl VirtualCluster {
             names,
             view,
             inflight_max,
+            reads: ReadOrder::Fastest,
             hints,
         };
         cluster.nodes = (0..count).map(|at| cluster.open_node(at)).collect();
@@ -187,9 +190,17 @@ impl VirtualCluster {
             wall: Arc::new(move || clock.load(Ordering::Relaxed)),
             request_timeout: REQUEST_TIMEOUT,
             inflight_max: self.inflight_max,
+            reads: self.reads,
+            seed: at as u64,
             metrics: self.metrics.clone(),
         })
         .start()
+    }
+
+    /// From now on, reads choose their replicas in this way. What coordinators have learned is forgotten.
+    pub fn choose(&mut self, reads: ReadOrder) {
+        self.reads = reads;
+        self.coordinators = (0..self.names.len()).map(|at| self.start_coordinator(at)).collect();
     }
 
     /// Starts hinted handoff on this node; `repair` hears what is dirty.

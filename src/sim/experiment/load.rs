@@ -197,6 +197,10 @@ impl LoadClient {
         let any = self.rng.random_range(0..self.load.addresses.len());
         match self.load.setup.workload.coordinator {
             Coordinator::Any => any,
+            Coordinator::NotSlow => {
+                let slow = self.load.setup.slow_node.node;
+                (0..self.load.addresses.len()).filter(|at| *at != slow).choose(&mut self.rng).unwrap_or(any)
+            }
             Coordinator::Primary => self.load.keys[key].primaries.iter().copied().choose(&mut self.rng).unwrap_or(any),
         }
     }

@@ -15,7 +15,7 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 use tokio::time::Instant;
 
-use super::plan::{Cpu, LinkTime, Setup, Spread};
+use super::plan::{Cpu, LinkTime, Setup, SlowNode, Spread};
 use crate::sim::network::Physics;
 use crate::wire::frame::count_frames;
 
@@ -27,6 +27,8 @@ pub(super) struct Machines {
     link: LinkTime,
     client_link: LinkTime,
     cpu: Cpu,
+    slow: SlowNode,
+    slow_address: Option<String>,
     /// The nodes, each with the instant until which its processor has something to do.
     busy_until: BTreeMap<String, Option<Instant>>,
     ledger: Ledger,
@@ -36,7 +38,12 @@ impl Machines {
     /// For nodes at these addresses; whoever else speaks is a client.
     pub(super) fn new(setup: &Setup, nodes: &[String], ledger: Ledger) -> Self {
         let busy_until = nodes.iter().map(|node| (node.clone(), None)).collect();
-        Self { link: setup.link, client_link: setup.client_link, cpu: setup.cpu, busy_until, ledger }
+        let (link, client_link, cpu, slow) = (setup.link, setup.client_link, setup.cpu, setup.slow_node);
+        Self { link, client_link, cpu, slow, slow_address: nodes.get(slow.node).cloned(), busy_until, ledger }
+    }
+
+    fn is_slow(&self, address: &str) -> bool {
+        self.slow_address.as_deref() == Some(address)
     }
 }
 
@@ -44,14 +51,17 @@ impl Physics for Machines {
     fn delay(&mut self, rng: &mut StdRng, from: &str, to: &str) -> Duration {
         let between_nodes = self.busy_until.contains_key(from) && self.busy_until.contains_key(to);
         let link = if between_nodes { self.link } else { self.client_link };
-        Duration::from_millis(delay_ms(link, rng.random_range(0.0..1.0)))
+        let times = if between_nodes && (self.is_slow(from) || self.is_slow(to)) { self.slow.link_times } else { 1.0 };
+        Duration::from_millis((delay_ms(link, rng.random_range(0.0..1.0)) as f64 * times).round() as u64)
     }
 
     fn done(&mut self, at: &str, arrived: Instant, bytes: &[u8]) -> Instant {
+        let times = if self.is_slow(at) { self.slow.cpu_times } else { 1.0 };
         let Some(busy_until) = self.busy_until.get_mut(at) else { return arrived };
         let messages = count_frames(bytes).unwrap_or(1);
         *self.ledger.lock().unwrap_or_else(PoisonError::into_inner).entry(at.to_owned()).or_default() += messages;
-        let done = busy_until.map_or(arrived, |until| until.max(arrived)) + work(self.cpu, messages, bytes.len());
+        let done = busy_until.map_or(arrived, |until| until.max(arrived))
+            + work(self.cpu, messages, bytes.len()).mul_f64(times);
         *busy_until = Some(done);
         done
     }
@@ -76,10 +86,12 @@ mod tests {
     use std::time::Duration;
 
     use proptest::prelude::*;
+    use rand::SeedableRng as _;
+    use rand::rngs::StdRng;
     use tokio::time::Instant;
 
     use super::{Machines, Physics as _, delay_ms, work};
-    use crate::sim::experiment::plan::{Cpu, LinkTime, Setup, Spread};
+    use crate::sim::experiment::plan::{Cpu, LinkTime, Setup, SlowNode, Spread};
 
     proptest! {
         #[test]
@@ -117,5 +129,23 @@ mod tests {
         assert_eq!(machines.done("c0", now, &[0; 100]), now);
         assert_eq!(ledger.lock().expect("ledger").get("n0"), Some(&3));
         assert_eq!(work(cpu, 4, 2_048), Duration::from_micros(1_200 + 2_048));
+    }
+
+    #[test]
+    fn only_the_slow_node_and_its_links_to_others_take_longer() {
+        let link = LinkTime { least_ms: 2, ..LinkTime::default() };
+        let cpu = Cpu { per_message_us: 300.0, per_kib_us: 0.0 };
+        let slow_node = SlowNode { node: 1, cpu_times: 10.0, link_times: 5.0 };
+        let setup = Setup { link, client_link: link, cpu, slow_node, ..Setup::default() };
+        let mut machines = Machines::new(&setup, &["n0", "n1", "n2"].map(str::to_owned), super::Ledger::default());
+        let (now, rng) = (Instant::now(), &mut StdRng::seed_from_u64(1));
+        for (at, took_us) in [("n0", 300), ("n1", 3_000), ("n2", 300)] {
+            assert_eq!(machines.done(at, now, &[0; 100]), now + Duration::from_micros(took_us), "{at}");
+        }
+        for (from, to, took_ms) in
+            [("n0", "n2", 2), ("n0", "n1", 10), ("n1", "n0", 10), ("c0", "n1", 2), ("n1", "c0", 2)]
+        {
+            assert_eq!(machines.delay(rng, from, to), Duration::from_millis(took_ms), "{from} to {to}");
+        }
     }
 }

@@ -29,7 +29,7 @@ pub use keys::{KeyChoice, KeyPicker};
 pub use outcome::{Figures, Findings, Outcome, Trial};
 pub use plan::{
     Balance, Case, Coordinator, Cpu, DiskTime, Experiment, FaultKind, LinkTime, Operation, Order, Panel, PlannedFault,
-    Plot, Published, Setup, Shape, Spread, Subject, Workload,
+    Plot, Published, Routing, Setup, Shape, SlowNode, Spread, Subject, Workload,
 };
 pub use statistics::{Sample, Summary};
 

@@ -1,8 +1,9 @@
 //! What an experiment file says, as values.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::keys::KeyChoice;
+use crate::config::ReadOrder;
 
 /// Everything that a file says.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,6 +98,10 @@ pub struct Setup {
     pub disk: DiskTime,
     /// Every node's processor.
     pub cpu: Cpu,
+    /// A node that is slower than the others all the time.
+    pub slow_node: SlowNode,
+    /// Whom reads ask.
+    pub routing: Routing,
     /// What is asked.
     pub workload: Workload,
     /// What goes wrong meanwhile.
@@ -164,6 +169,36 @@ pub struct Cpu {
     pub per_message_us: f64,
     /// For each KiB of it, besides.
     pub per_kib_us: f64,
+}
+
+/// A node that is slower than the others, all the time.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct SlowNode {
+    /// Which one, counted from 0.
+    pub node: usize,
+    /// Its processor takes so many times as long.
+    pub cpu_times: f64,
+    /// What it says to other nodes, and they to it, takes so many times as long.
+    pub link_times: f64,
+}
+
+impl Default for SlowNode {
+    /// As fast as the others.
+    fn default() -> Self {
+        Self { node: 0, cpu_times: 1.0, link_times: 1.0 }
+    }
+}
+
+/// Whom reads ask.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Routing {
+    /// In which order.
+    #[serde(serialize_with = "as_in_the_file")]
+    pub reads: ReadOrder,
+}
+
+fn as_in_the_file<S: Serializer>(reads: &ReadOrder, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(reads.as_str())
 }
 
 /// What is asked of a cluster.
@@ -235,6 +270,9 @@ pub enum Coordinator {
     Any,
     /// A primary of the key, drawn at random: the client knows the ring.
     Primary,
+    /// One that is drawn at random from all but the slow one: the client has noticed.
+    #[serde(rename = "not_slow")]
+    NotSlow,
 }
 
 /// A fault that strikes at a given time.

@@ -6,9 +6,9 @@ use super::document::{Part, Reading};
 use super::keys::KeyChoice;
 use super::plan::{
     Balance, Case, Coordinator, Cpu, DiskTime, Experiment, FaultKind, LinkTime, Order, Panel, PlannedFault, Plot,
-    Published, Setup, Shape, Spread, Subject, Workload,
+    Published, Routing, Setup, Shape, SlowNode, Spread, Subject, Workload,
 };
-use crate::config::{ConfigError, Fault, Origin, Problem};
+use crate::config::{ConfigError, Fault, Origin, Problem, ReadOrder};
 
 /// The most nodes: all of them run on one thread.
 const NODES_MAX: u64 = 64;
@@ -136,6 +136,8 @@ fn setup(part: &Part<'_>, base: &Setup) -> Setup {
         client_link: link(&part.part("client_link"), base.client_link),
         disk: disk(&part.part("disk"), base.disk),
         cpu: cpu(&part.part("cpu"), base.cpu),
+        slow_node: slow_node(&part.part("slow_node"), base.slow_node),
+        routing: routing(&part.part("routing"), base.routing),
         workload: workload(&part.part("workload"), &base.workload),
         faults: Vec::new(),
     }
@@ -172,6 +174,10 @@ fn check(part: &Part<'_>, setup: &Setup) {
         let allowed = format!("at least {sync_least_ms} (sync_least_ms = {sync_least_ms})");
         part.part("disk").contradicts("sync_most_ms", sync_most_ms, allowed);
     }
+    let slow = setup.slow_node.node;
+    if slow >= nodes {
+        part.part("slow_node").contradicts("node", slow, format!("0..={} (nodes = {nodes})", nodes - 1));
+    }
 }
 
 fn link(part: &Part<'_>, base: LinkTime) -> LinkTime {
@@ -203,6 +209,23 @@ fn cpu(part: &Part<'_>, base: Cpu) -> Cpu {
     cpu
 }
 
+fn slow_node(part: &Part<'_>, base: SlowNode) -> SlowNode {
+    let slow = SlowNode {
+        node: part.whole("node", 0..=NODES_MAX - 1, base.node as u64) as usize,
+        cpu_times: part.number("cpu_times", 1.0..=1e6, base.cpu_times),
+        link_times: part.number("link_times", 1.0..=1e6, base.link_times),
+    };
+    part.finish();
+    slow
+}
+
+fn routing(part: &Part<'_>, base: Routing) -> Routing {
+    let words = [ReadOrder::Fastest, ReadOrder::Random].map(|reads| (reads.as_str(), reads));
+    let routing = Routing { reads: part.choice("reads", &words, base.reads) };
+    part.finish();
+    routing
+}
+
 fn workload(part: &Part<'_>, base: &Workload) -> Workload {
     let count = |name, most, base: usize| part.whole(name, 1..=most, base as u64) as usize;
     let workload = Workload {
@@ -217,7 +240,7 @@ fn workload(part: &Part<'_>, base: &Workload) -> Workload {
         value_bytes: part.whole("value_bytes", 0..=300_000, base.value_bytes as u64) as usize,
         coordinator: part.choice(
             "coordinator",
-            &[("any", Coordinator::Any), ("primary", Coordinator::Primary)],
+            &[("any", Coordinator::Any), ("primary", Coordinator::Primary), ("not_slow", Coordinator::NotSlow)],
             base.coordinator,
         ),
     };

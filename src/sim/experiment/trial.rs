@@ -49,6 +49,7 @@ async fn story(seed: u64, case: &Case) -> Result<Trial, SimError> {
     let trace = Trace::begin();
     let network = Network::new(part_of(&mut rng), Delay { min_ms: 0, max_ms: 0 }, trace.clone());
     let mut cluster = Cluster::found(&plan(setup), &network, &trace, part_of(&mut rng))?;
+    cluster.configure(|config| config.routing.reads = setup.routing.reads);
     let ledger = Ledger::default();
     network.obey(Machines::new(setup, &cluster.addresses(), Ledger::clone(&ledger)));
     (0..cluster.count()).for_each(|at| cluster.start(at));
