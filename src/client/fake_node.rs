@@ -18,7 +18,7 @@ use crate::item::TableSchema;
 use crate::messages::Overloaded;
 use crate::messages::admin::{AdminError, NodeRow, RingDescription};
 use crate::messages::client::{Delete, Get, GetReply, Put, PutReply};
-use crate::messages::cluster::MemberAddress;
+use crate::messages::cluster::{ClusterIdentity, FoundedCluster, MemberAddress};
 use crate::wire::frame::{Frame, FrameKind, encode};
 use crate::wire::handshake::{Role, Welcome, accept};
 use crate::wire::operation::Operation;
@@ -43,6 +43,8 @@ pub(super) enum Conduct {
 pub(super) struct State {
     pub conduct: Conduct,
     pub description: Description,
+    /// The members that it names when somebody says hello.
+    pub founded: Option<FoundedCluster>,
     /// The gets and puts that it was sent, with the time-out that each asked for.
     pub asked: Vec<(Operation, Option<u32>)>,
     /// How often it has told who owns what.
@@ -66,8 +68,15 @@ impl FakeNode {
         let listener = TcpListener::bind(address).await.unwrap();
         let (name, address) = (NodeId::new(name).unwrap(), listener.local_addr().unwrap().to_string());
         let description = describe(0, &[], &[]);
-        let state =
-            State { conduct: Conduct::Answer, description, asked: Vec::new(), lessons: 0, greeted: 0, clients: 0 };
+        let state = State {
+            conduct: Conduct::Answer,
+            description,
+            founded: None,
+            asked: Vec::new(),
+            lessons: 0,
+            greeted: 0,
+            clients: 0,
+        };
         let (state, tasks) = (Rc::new(RefCell::new(state)), Rc::default());
         let node = Self { name, address, state, tasks };
         let welcome = node.welcome();
@@ -100,9 +109,20 @@ impl FakeNode {
         self.state.borrow().asked.len()
     }
 
-    fn welcome(&self) -> Welcome {
+    /// Names these members from now on.
+    pub fn name_members(&self, members: &[&Self]) {
+        let identity = ClusterIdentity { uuid: uuid::Uuid::nil(), name: "fake".to_owned() };
+        let members = members.iter().map(|node| node.member()).collect();
+        self.state.borrow_mut().founded = Some(FoundedCluster { identity, members, partitions: 1, owners: vec![0] });
+    }
+
+    fn member(&self) -> MemberAddress {
         let member = Member { id: self.name.clone(), zone: None, weight: 1 };
-        let member = MemberAddress { member, address: self.address.clone() };
+        MemberAddress { member, address: self.address.clone() }
+    }
+
+    fn welcome(&self) -> Welcome {
+        let member = self.member();
         Welcome { member, directory: 0, founded: None, nonce: [0; 16], proof: None }
     }
 }
@@ -125,7 +145,8 @@ pub(super) fn describe(epoch: u64, members: &[&FakeNode], owners: &[&str]) -> De
     Description { nodes: members.iter().map(row).collect(), ring, tables: vec![TableSchema::kv()] }
 }
 
-async fn serve(mut stream: TcpStream, welcome: Welcome, state: Rc<RefCell<State>>) {
+async fn serve(mut stream: TcpStream, mut welcome: Welcome, state: Rc<RefCell<State>>) {
+    welcome.founded = state.borrow().founded.clone();
     let Ok(hello) = accept(&mut stream, None, |_| Ok(welcome)).await else { return };
     let is_client = usize::from(hello.role == Role::Client);
     state.borrow_mut().clients += is_client;

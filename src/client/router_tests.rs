@@ -250,9 +250,9 @@ fn a_node_that_knows_an_older_ring_is_not_believed() {
         tell_all(&nodes, 5, &["a", "b", "c", "a"]);
         let router = router(&nodes).await;
         tell_all(&nodes, 4, &["c", "c", "c", "c"]);
-        let before: usize = nodes.iter().map(|node| node.state.borrow().lessons).sum();
+        let before = lessons(&nodes);
         // A lesson asks all three, for none of them knows better.
-        eventually(|| nodes.iter().map(|node| node.state.borrow().lessons).sum::<usize>() >= before + 4).await;
+        eventually(|| lessons(&nodes) >= before + 4).await;
         assert_eq!((router.map().epoch(), router.counts().maps), (5, 1));
     });
 }
@@ -284,7 +284,31 @@ fn a_key_that_the_map_cannot_place_goes_to_a_node_that_says_why() {
         router.put(requests::put("other", &Item::new())).await.unwrap();
         assert_eq!((asked(&nodes).iter().sum::<usize>(), router.counts().to_owner), (1, 0));
         // The table may be new: a lesson, long before one is due.
-        eventually(|| nodes.iter().map(|node| node.state.borrow().lessons).sum::<usize>() == 2).await;
+        eventually(|| lessons(&nodes) == 2).await;
+    });
+}
+
+fn lessons(nodes: &[FakeNode]) -> usize {
+    nodes.iter().map(|node| node.state.borrow().lessons).sum()
+}
+
+#[test]
+fn a_lost_connection_is_a_reason_to_learn_and_so_is_a_stranger_among_the_members() {
+    on_one_thread(async {
+        let mut nodes = three().await;
+        let options = RouterOptions { learn_interval: Duration::from_hours(1), ..options() };
+        let router = Router::connect(&[&nodes[0].address], options).await.unwrap();
+        assert_eq!(lessons(&nodes), 1);
+        nodes[2].stop().await;
+        eventually(|| lessons(&nodes) == 2).await;
+
+        // It comes back at once with a member more, whom no lesson has named yet.
+        let d = FakeNode::start("d", "127.0.0.1:0").await;
+        nodes[2] = FakeNode::start("c", &nodes[2].address).await;
+        nodes[2].name_members(&[&nodes[0], &nodes[1], &nodes[2], &d]);
+        nodes.push(d);
+        tell_all(&nodes, 2, &["a", "b", "c", "d"]);
+        eventually(|| connected(&router) == "a b c d").await;
     });
 }
 
