@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use super::{CallError, ConnectError};
 use crate::wire::frame::{Frame, FrameKind};
@@ -24,6 +26,10 @@ pub struct ConnectOptions {
     pub role: Role,
     /// The cluster's secret, where it has one.
     pub secret: Option<Secret>,
+    /// The cluster's name: a node of another one refuses. `None`: whichever cluster answers.
+    pub cluster_name: Option<String>,
+    /// The cluster's UUID, as far as it is known: a node of another cluster, be it of the same name, refuses.
+    pub cluster_uuid: Option<Uuid>,
     /// Bound of connecting, and of each request beyond its own time-out.
     pub timeout: Duration,
     /// Bound of one frame, in bytes; the same as the node's `bridge.frame_max_bytes`.
@@ -33,7 +39,14 @@ pub struct ConnectOptions {
 impl Default for ConnectOptions {
     fn default() -> Self {
         let timeout = Duration::from_secs(10);
-        Self { role: Role::Client, secret: None, timeout, frame_max_bytes: 16 * 1024 * 1024 }
+        Self {
+            role: Role::Client,
+            secret: None,
+            cluster_name: None,
+            cluster_uuid: None,
+            timeout,
+            frame_max_bytes: 16 * 1024 * 1024,
+        }
     }
 }
 
@@ -49,6 +62,14 @@ struct Shared {
     waiting: Waiting,
     welcome: Welcome,
     timeout: Duration,
+    ends: Arc<Ends>,
+}
+
+/// How a connection ends: it is given up here, or it is lost, and both are told once.
+#[derive(Default)]
+struct Ends {
+    given_up: Notify,
+    ended: Notify,
 }
 
 type Waiting = Arc<Mutex<BTreeMap<u64, oneshot::Sender<Frame>>>>;
@@ -78,15 +99,17 @@ impl Client {
         options: ConnectOptions,
         nonce: [u8; 16],
     ) -> Result<Self, ConnectError> {
-        let hello = Hello { cluster_name: None, cluster_uuid: None, role: options.role, nonce };
+        let ConnectOptions { role, cluster_name, cluster_uuid, .. } = options;
+        let hello = Hello { cluster_name, cluster_uuid, role, nonce };
         let welcome = dial(&mut stream, &hello, options.secret.as_ref())
             .await
             .map_err(|source| ConnectError::Handshake { address: address.to_owned(), source })?;
         let outbox = Outbox::new(options.frame_max_bytes);
         let waiting = Waiting::default();
-        tokio::spawn(pump(stream, outbox.clone(), Arc::clone(&waiting)));
+        let ends = Arc::new(Ends::default());
+        tokio::spawn(pump(stream, outbox.clone(), Arc::clone(&waiting), Arc::clone(&ends)));
         let next_id = AtomicU64::new(1);
-        Ok(Self { shared: Arc::new(Shared { outbox, next_id, waiting, welcome, timeout: options.timeout }) })
+        Ok(Self { shared: Arc::new(Shared { outbox, next_id, waiting, welcome, timeout: options.timeout, ends }) })
     }
 
     /// Who answered, and which cluster it belongs to.
@@ -99,13 +122,49 @@ impl Client {
         self.shared.outbox.is_closed()
     }
 
+    /// Returns once the connection is lost or given up.
+    pub async fn closed(&self) {
+        let mut ended = pin!(self.shared.ends.ended.notified());
+        // Before the look, or an end between the look and the wait would be waited for in vain.
+        ended.as_mut().enable();
+        if !self.is_closed() {
+            ended.await;
+        }
+    }
+
+    /// Gives the connection up: every request under way is lost, and each later one.
+    pub fn abandon(&self) {
+        self.shared.outbox.close();
+        // Not only the outbox: where the other side does not read, what is queued never goes out.
+        self.shared.ends.given_up.notify_one();
+    }
+
+    /// Whether the node says within `patience` that it is there.
+    pub async fn ping(&self, patience: Duration) -> bool {
+        let shared = &self.shared;
+        let (id, pong) = shared.expect_answer();
+        let pushed = shared.outbox.push(FrameKind::Ping, 0, id, &());
+        let came = pushed.is_ok() && !self.is_closed() && matches!(timeout(patience, pong).await, Ok(Ok(_)));
+        lock(&shared.waiting).remove(&id);
+        came
+    }
+
     /// Sends a message and waits for its answer. Dropping the future does not take the message back.
     pub fn request<M: BridgeRequest>(
         &self,
         message: &M,
     ) -> impl Future<Output = Result<M::Reply, CallError<M::Error>>> + use<M> {
+        self.request_within(message, self.shared.timeout)
+    }
+
+    /// The same, with a bound of its own for the wait.
+    pub fn request_within<M: BridgeRequest>(
+        &self,
+        message: &M,
+        waited: Duration,
+    ) -> impl Future<Output = Result<M::Reply, CallError<M::Error>>> + use<M> {
         let sent = self.send(message);
-        let (waited, shared) = (self.shared.timeout, Arc::clone(&self.shared));
+        let shared = Arc::clone(&self.shared);
         async move {
             let (id, answer) = sent?;
             let frame = timeout(waited, answer).await.map_err(|_| {
@@ -121,9 +180,7 @@ impl Client {
     }
 
     fn send<M: BridgeRequest>(&self, message: &M) -> Result<(u64, oneshot::Receiver<Frame>), CallError<M::Error>> {
-        let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
-        let (sender, answer) = oneshot::channel();
-        lock(&self.shared.waiting).insert(id, sender);
+        let (id, answer) = self.shared.expect_answer();
         let pushed = self.shared.outbox.push(FrameKind::Request, M::OPERATION.number(), id, message);
         if let Err(error) = pushed {
             lock(&self.shared.waiting).remove(&id);
@@ -133,6 +190,16 @@ impl Client {
             lock(&self.shared.waiting).remove(&id);
         }
         Ok((id, answer))
+    }
+}
+
+impl Shared {
+    /// A number for a frame, and where its answer will come.
+    fn expect_answer(&self) -> (u64, oneshot::Receiver<Frame>) {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let (sender, answer) = oneshot::channel();
+        lock(&self.waiting).insert(id, sender);
+        (id, answer)
     }
 }
 
@@ -146,13 +213,13 @@ fn lock(waiting: &Waiting) -> MutexGuard<'_, BTreeMap<u64, oneshot::Sender<Frame
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Moves frames until the connection is lost or no client is left; then nobody waits any more.
-async fn pump(stream: impl ByteStream, outbox: Outbox, waiting: Waiting) {
+/// Moves frames until the connection is lost or given up or no client is left; then nobody waits any more.
+async fn pump(stream: impl ByteStream, outbox: Outbox, waiting: Waiting, ends: Arc<Ends>) {
     let (reader, writer) = tokio::io::split(stream);
     let reading = read_batches(reader, &outbox, |frames| {
         let mut waiting = lock(&waiting);
         for frame in frames {
-            if frame.kind == FrameKind::Reply
+            if matches!(frame.kind, FrameKind::Reply | FrameKind::Pong)
                 && let Some(sender) = waiting.remove(&frame.id)
             {
                 let _ = sender.send(frame);
@@ -161,9 +228,11 @@ async fn pump(stream: impl ByteStream, outbox: Outbox, waiting: Waiting) {
     });
     tokio::select! {
         biased;
+        () = ends.given_up.notified() => {}
         _ = reading => {}
         _ = outbox.write_to(writer) => {}
     }
     outbox.close();
     lock(&waiting).clear();
+    ends.ended.notify_waiters();
 }

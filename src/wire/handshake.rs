@@ -185,9 +185,9 @@ pub enum HandshakeError {
     WrongSecret,
 }
 
-/// Introduces this side to a listener.
+/// Introduces this side to a listener. On a stream that may change threads, so may this.
 pub async fn dial(
-    stream: &mut dyn ByteStream,
+    stream: &mut (impl ByteStream + ?Sized),
     hello: &Hello,
     secret: Option<&Secret>,
 ) -> Result<Welcome, HandshakeError> {
@@ -255,7 +255,7 @@ fn preamble() -> [u8; 6] {
     [a, b, c, d, low, high]
 }
 
-async fn read_preamble(stream: &mut dyn ByteStream) -> Result<u16, HandshakeError> {
+async fn read_preamble(stream: &mut (impl ByteStream + ?Sized)) -> Result<u16, HandshakeError> {
     let mut magic = [0; 4];
     stream.read_exact(&mut magic).await?;
     if magic != MAGIC {
@@ -279,7 +279,7 @@ async fn answer<T: Serialize>(stream: &mut dyn ByteStream, message: &T) -> io::R
     stream.write_all(&bytes).await
 }
 
-async fn read<T: DeserializeOwned>(stream: &mut dyn ByteStream) -> Result<T, HandshakeError> {
+async fn read<T: DeserializeOwned>(stream: &mut (impl ByteStream + ?Sized)) -> Result<T, HandshakeError> {
     let length = stream.read_u32_le().await?;
     if length > MESSAGE_MAX_BYTES {
         return Err(HandshakeError::NotUnderstood);

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::distribution::Distribution;
+use super::route::Route;
 
 /// Puts load on a node and reports throughput and latency.
 ///
@@ -63,6 +64,10 @@ pub struct Load {
     /// Bridge addresses of nodes; connections are spread over them in turn.
     #[arg(long, value_delimiter = ',', default_value = "127.0.0.1:7400")]
     pub connect: Vec<String>,
+    /// Each key to the member that owns it (`ring`), to any member (`random`), or to the first address only [default: connections
+    /// are spread over the addresses, and any key goes over any of them].
+    #[arg(long, value_enum)]
+    pub route: Option<Route>,
     /// The file with the cluster's secret, where it has one.
     #[arg(long)]
     pub secret_file: Option<PathBuf>,
@@ -75,7 +80,7 @@ pub struct Load {
     /// Requests per second over all connections (open loop).
     #[arg(long)]
     pub rate: Option<f64>,
-    /// Connections, each driven by a thread of its own [default: one per address].
+    /// Connections, each driven by a thread of its own [default: one per address; with `--route ring` or `random` one per member].
     #[arg(long)]
     pub connections: Option<usize>,
     /// Seconds to measure.

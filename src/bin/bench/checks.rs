@@ -107,7 +107,8 @@ mod tests {
             "",
             "--mode closed --outstanding 64 --connections 2 --keys 1000 --reads 100 --json",
             "--mode open --rate 5000 --requests 100 --distribution hotspot:10%:90%",
-            "--connect 127.0.0.1:1,127.0.0.1:2 --preload --timeout-ms 500 --seed 7",
+            "--route ring",
+            "--connect 127.0.0.1:1,127.0.0.1:2 --route first --preload --timeout-ms 500 --seed 7",
         ] {
             assert!(is_accepted(line), "{line}");
         }

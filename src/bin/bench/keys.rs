@@ -11,9 +11,10 @@ use bytes::Bytes;
 use slipring::dynamo::context::Context;
 use slipring::item::{Key, KeyValue};
 
-/// Every key, as text and as the wire has it. Shared by all workers.
+/// Keys, as numbers and as the wire has them. Shared by the workers that ask for them.
 #[derive(Debug)]
 pub struct Keys {
+    numbers: Vec<usize>,
     encoded: Vec<Bytes>,
 }
 
@@ -43,15 +44,25 @@ pub enum Next {
 }
 
 impl Keys {
-    /// `count` keys.
+    /// The first `count` of all keys.
     pub fn new(count: usize) -> Self {
-        let encode = |at| Key { partition: KeyValue::S(name(at)), sort: None }.to_bytes();
-        Self { encoded: (0..count).map(encode).collect() }
+        Self::of((0..count).collect())
+    }
+
+    /// The keys with these numbers.
+    pub fn of(numbers: Vec<usize>) -> Self {
+        let encode = |number: &usize| Key { partition: KeyValue::S(name(*number)), sort: None }.to_bytes();
+        Self { encoded: numbers.iter().map(encode).collect(), numbers }
     }
 
     /// How many.
     pub fn len(&self) -> usize {
         self.encoded.len()
+    }
+
+    /// The number of one of them.
+    pub fn number(&self, at: usize) -> usize {
+        self.numbers.get(at).copied().unwrap_or_default()
     }
 
     /// One of them as `Key::to_bytes` writes it.
@@ -65,9 +76,9 @@ impl Keys {
     }
 }
 
-/// The text of a key: all have the same length.
-pub fn name(at: usize) -> String {
-    format!("bench-{at:012}")
+/// The text of the key with this number: all have the same length.
+pub fn name(number: usize) -> String {
+    format!("bench-{number:012}")
 }
 
 impl OwnKeys {

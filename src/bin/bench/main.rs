@@ -17,7 +17,7 @@
 //! | `args`, `checks`, `failure` | the command line, and how the program can end |
 //! | `distribution`, `pacer`, `keys` | which key, when, and what was last seen of it |
 //! | `requests`, `frames`, `worker`, `tally` | requests out, answers in, what they add up to |
-//! | `target`, `run`, `report` | connecting, running, telling |
+//! | `target`, `route`, `run`, `report` | connecting, which key goes where, running, telling |
 //! | `echo`, `ceiling`, `limits` | what the loopback and the disk allow |
 //! | `redis`, `etcd`, `peers` | the same load on other stores, for the comparison |
 
@@ -40,6 +40,7 @@ mod peers;
 mod redis;
 mod report;
 mod requests;
+mod route;
 mod run;
 mod tally;
 mod target;

@@ -87,7 +87,7 @@ pub fn measure(
     let duration = Duration::from_secs_f64(peer.duration);
     let session = Session { kind, depth, asks: None, count_from, until: count_from + duration };
     let tally = session.run(streams, dialect).map_err(Failure::io("measuring"))?;
-    Report::of(&tally, duration).print(peer.json)?;
+    Report::of(&tally, duration, None).print(peer.json)?;
     Ok(tally.failed())
 }
 

@@ -10,6 +10,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::failure::Failure;
+use super::route::Spread;
 use super::tally::{Row, Tally};
 
 /// One kind of request, in the units of a report.
@@ -41,6 +42,9 @@ pub struct Line {
 /// A measurement.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
+    /// How the load was spread, where there is a choice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spread: Option<Spread>,
     /// How long was counted.
     pub elapsed_s: f64,
     /// Kind by kind.
@@ -77,9 +81,9 @@ impl Line {
 
 impl Report {
     /// A report of `tally`, which was counted for `elapsed`.
-    pub fn of(tally: &Tally, elapsed: Duration) -> Self {
+    pub fn of(tally: &Tally, elapsed: Duration, spread: Option<Spread>) -> Self {
         let operations = tally.rows().map(|(kind, row)| Line::of(kind.name(), None, row, elapsed)).collect();
-        Self { elapsed_s: elapsed.as_secs_f64(), operations }
+        Self { spread, elapsed_s: elapsed.as_secs_f64(), operations }
     }
 
     /// Prints it to the standard output.
@@ -88,7 +92,8 @@ impl Report {
     ///
     /// When that cannot be written.
     pub fn print(&self, as_json: bool) -> Result<(), Failure> {
-        let text = if as_json { json(self)? } else { table(&self.operations).to_string() };
+        let spread = self.spread.as_ref().map(|spread| format!("{spread}\n")).unwrap_or_default();
+        let text = if as_json { json(self)? } else { format!("{spread}{}", table(&self.operations)) };
         writeln!(io::stdout(), "{text}").map_err(Failure::io("printing"))
     }
 }
@@ -146,6 +151,7 @@ fn micros(latency_ns: &Histogram<u64>, quantile: f64) -> f64 {
 mod tests {
     use std::time::Duration;
 
+    use super::super::route::{Route, Spread};
     use super::super::tally::{Kind, Tally};
     use super::{Report, json, table};
 
@@ -155,7 +161,8 @@ mod tests {
             tally.record(Kind::Get, Duration::from_micros(micros), 1);
         }
         tally.record_error(Kind::Put, "Overloaded".to_owned(), 2);
-        Report::of(&tally, Duration::from_secs(2))
+        let spread = Spread { route: Some(Route::Ring), nodes: 3, connections: 3 };
+        Report::of(&tally, Duration::from_secs(2), Some(spread))
     }
 
     #[test]
@@ -172,6 +179,7 @@ mod tests {
         assert!(table(&report.operations).to_string().contains("Overloaded: 2"));
         let read: serde_json::Value = serde_json::from_str(&json(&report).unwrap()).unwrap();
         assert_eq!(read["operations"][1]["errors"]["Overloaded"], 2);
+        assert_eq!((&read["spread"]["route"], &read["spread"]["nodes"]), (&"ring".into(), &3.into()));
         assert_eq!(read["operations"][1]["max_us"].as_f64(), Some(0.0));
     }
 }

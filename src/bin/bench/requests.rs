@@ -202,7 +202,7 @@ impl Requests for TableRequests {
         let (trace, request) = (TraceId(id), FrameKind::Request);
         let written = if let Asked::Put(_) = asked {
             self.put.trace = trace;
-            self.put.item = self.template.item(at);
+            self.put.item = self.template.item(self.keys.all().number(at));
             encode(out, request, Operation::Put.number(), id, &self.put, FRAME_MAX_BYTES)
         } else {
             self.get.trace = trace;
@@ -270,8 +270,8 @@ impl Template {
         Self { bytes: bytes.as_ref().into(), name_at }
     }
 
-    fn item(&mut self, at: usize) -> Bytes {
-        let name = name(at);
+    fn item(&mut self, number: usize) -> Bytes {
+        let name = name(number);
         self.bytes[self.name_at..self.name_at + name.len()].copy_from_slice(name.as_bytes());
         Bytes::copy_from_slice(&self.bytes)
     }

@@ -62,6 +62,20 @@ fn a_put_carries_a_whole_item_under_its_own_key() {
 }
 
 #[test]
+fn keys_that_are_not_the_first_ones_are_asked_for_by_their_own_names() {
+    let keys = Arc::new(Keys::of(vec![7, 12]));
+    let mut requests = TableRequests::new(&shape(), OwnKeys::new(Arc::clone(&keys), 1..2), 1);
+    requests.follow(Script::Read(0));
+    let (asked, frame) = ask(&mut requests).unwrap();
+    assert_eq!(frame.decode::<Get>().unwrap().key, Keys::new(13).encoded(12));
+    requests.take(asked, Answer::Came(&nothing()));
+    requests.follow(Script::Write(0));
+    let (_, frame) = ask(&mut requests).unwrap();
+    let item = Item::from_bytes(&frame.decode::<Put>().unwrap().item).unwrap();
+    assert_eq!(TableSchema::kv().key_of(&item).unwrap().to_bytes(), keys.encoded(1));
+}
+
+#[test]
 fn siblings_and_unknown_fates_are_read_before_the_next_put() {
     let mut requests = requests(1);
     requests.follow(Script::Mix { reads_percent: 0 });

@@ -1,7 +1,6 @@
 //! A measurement of nodes: connect, prepare the keys, load, report.
 
 use std::net::TcpStream;
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,10 +9,11 @@ use rand::rngs::StdRng;
 
 use super::args::{Load, Mode};
 use super::failure::Failure;
-use super::keys::{Keys, OwnKeys};
+use super::keys::OwnKeys;
 use super::pacer::{Pacer, Schedule};
 use super::report::Report;
 use super::requests::{Requests, Script, TableRequests, TableShape, item};
+use super::route::{Lane, Route};
 use super::tally::Tally;
 use super::target::{Target, read_secret};
 use super::worker::{Connect, Stretch, Worker};
@@ -37,8 +37,20 @@ pub const NEVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// [`Failure`] when nothing could be measured.
 pub fn load(load: &Load) -> Result<u64, Failure> {
     load.check()?;
-    let targets = targets(load)?;
-    let first = targets.first().ok_or_else(|| Failure::Usage { reason: "--connect names no address".to_owned() })?;
+    let first = target(load, load.connect.first().map_or("", String::as_str))?;
+    let map = match load.route {
+        Some(Route::Ring | Route::Random) => Some(first.learn()?),
+        Some(Route::First) | None => None,
+    };
+    let connections = load.connections.unwrap_or(match (load.route, &map) {
+        (Some(Route::First), _) => 1,
+        (_, Some(map)) => map.addresses().len(),
+        _ => load.connection_count(),
+    });
+    let load = &Load { connections: Some(connections), ..load.clone() };
+    load.check()?;
+    let outstanding = load.outstanding_per_connection();
+    let (lanes, spread) = Route::lanes(load.route, &load.connect, map.as_ref(), connections, load.keys, outstanding)?;
     let shape = TableShape {
         table: load.table.clone(),
         key_attribute: first.key_attribute(&load.table)?,
@@ -47,25 +59,20 @@ pub fn load(load: &Load) -> Result<u64, Failure> {
         timeout_ms: load.timeout_ms,
     };
     check_item(&shape)?;
-    let mut workers = connect(load, &targets, &shape)?;
+    let mut workers = connect(load, &lanes, &shape)?;
     prepare_keys(load, &mut workers)?;
     for worker in &mut workers {
         worker.requests.follow(Script::Mix { reads_percent: load.reads });
     }
     let (tally, elapsed) = measure(&mut workers, &measured_stretches(load));
-    let report = Report::of(&tally, elapsed);
+    let report = Report::of(&tally, elapsed, Some(spread));
     report.print(load.json)?;
     Ok(tally.failed())
 }
 
-fn targets(load: &Load) -> Result<Vec<Target>, Failure> {
+fn target(load: &Load, address: &str) -> Result<Target, Failure> {
     let secret = load.secret_file.as_deref().map(read_secret).transpose()?;
-    let target = |address: &String| Target {
-        address: address.clone(),
-        secret: secret.clone(),
-        write_timeout: request_timeout(load),
-    };
-    Ok(load.connect.iter().map(target).collect())
+    Ok(Target { address: address.to_owned(), secret, write_timeout: request_timeout(load) })
 }
 
 fn request_timeout(load: &Load) -> Duration {
@@ -79,19 +86,18 @@ fn check_item(shape: &TableShape) -> Result<(), Failure> {
 
 fn connect(
     load: &Load,
-    targets: &[Target],
+    lanes: &[Lane],
     shape: &TableShape,
 ) -> Result<Vec<Worker<TableRequests, impl Connect + Send + use<>>>, Failure> {
-    let keys = Arc::new(Keys::new(load.keys));
-    let count = load.connection_count();
-    let connect = |(number, target): (usize, &Target)| {
-        let own = OwnKeys::new(Arc::clone(&keys), keys.share(number, count));
+    let connect = |(number, lane): (usize, &Lane)| {
+        let own = OwnKeys::new(lane.keys.clone(), lane.own.clone());
         let requests = TableRequests::new(shape, own, load.seed.wrapping_add(number as u64));
-        let (stream, again) = (target.connect()?, target.clone());
-        let reconnect = move || -> Option<TcpStream> { again.connect().ok() };
+        let target = target(load, &lane.address)?;
+        let stream = target.connect()?;
+        let reconnect = move || -> Option<TcpStream> { target.connect().ok() };
         Ok(Worker::new(stream, reconnect, requests))
     };
-    targets.iter().cycle().take(count).enumerate().map(connect).collect()
+    lanes.iter().enumerate().map(connect).collect()
 }
 
 /// Learns the context of every key that will be written, and writes each once if that is asked for.

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 
-use slipring::client::{Client, ConnectOptions};
+use slipring::client::{Client, ConnectOptions, RouteMap, learn};
 use slipring::item::{KeyKind, TableSchema};
 use slipring::messages::client::ListTables;
 use slipring::wire::handshake::{Hello, Role, Secret, dial};
@@ -66,11 +66,23 @@ impl Target {
         Ok(schema.partition_key.name)
     }
 
+    /// Who owns what, as the node says.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::NoConnection`] when it does not say.
+    pub fn learn(&self) -> Result<RouteMap, Failure> {
+        let lesson = runtime()?.block_on(learn(&self.address, &self.options()));
+        Ok(lesson.map_err(|error| Failure::NoConnection { reason: error.to_string() })?.map)
+    }
+
+    fn options(&self) -> ConnectOptions {
+        ConnectOptions { secret: self.secret.clone(), timeout: CONNECT_TIMEOUT, ..ConnectOptions::default() }
+    }
+
     async fn tables(&self) -> Result<Vec<TableSchema>, Failure> {
-        let options =
-            ConnectOptions { secret: self.secret.clone(), timeout: CONNECT_TIMEOUT, ..ConnectOptions::default() };
         let lost = |reason: String| Failure::NoConnection { reason };
-        let client = Client::connect(&self.address, options).await.map_err(|error| lost(error.to_string()))?;
+        let client = Client::connect(&self.address, self.options()).await.map_err(|error| lost(error.to_string()))?;
         client.request(&ListTables).await.map_err(|error| lost(format!("{}: {error}", self.address)))
     }
 }
