@@ -116,6 +116,8 @@ fn the_leader_is_killed_and_tables_are_changed_all_the_same() {
     let (exit, said) = refusal(&cluster.nodes[last], &["create", "never", "--key", "id"]);
     assert!(exit == 5 || exit == 6, "{exit}: {said}");
     ask(&cluster.nodes[last], &["put", "kv", "a", "{}", "--w", "1"]);
+    let warnings = ask(&cluster.nodes[last], &["status"])["warnings"].to_string();
+    assert!(warnings.contains("nobody is known to decide"), "{warnings}");
     cluster.start_all();
     let known = |name: &&str| cluster.nodes.iter().all(|node| names(node).iter().any(|table| table == name));
     for name in ["before", "meanwhile"] {

@@ -1,6 +1,6 @@
 //! Answers an operator's questions about the node: what `status` and `metrics` show.
 //!
-//! Bridge sessions speak to it, and HTTP's `/metrics`; it asks `HintedHandoff`, `AntiEntropy` and `RingManager`. It changes nothing.
+//! Bridge sessions speak to it, and HTTP's `/metrics`; it asks `HintedHandoff`, `AntiEntropy`, `MetadataLog` and `RingManager`. It changes nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use crate::dynamo::quorum::Quorum;
 use crate::messages::admin::{AdminError, DescribeHints, DescribeStatus, HintsRow, ReadMetrics, Status};
 use crate::messages::cluster::{ReadView, View};
 use crate::messages::hints::{CountHints, HintsPending};
+use crate::messages::metadata::{DescribeMetadata, MetadataStatus};
 use crate::messages::repair::{DescribeRepair, RepairStatus};
 use crate::metrics::Metrics;
 use crate::storage::Storage;
@@ -32,6 +33,8 @@ pub struct AdminParts {
     pub lost_hints: Recipient<DescribeHints>,
     /// Knows which ranges differ.
     pub repair: Recipient<DescribeRepair>,
+    /// Knows whether anybody decides about metadata.
+    pub metadata: Recipient<DescribeMetadata>,
     /// Knows how full the disk is.
     pub storage: Arc<dyn Storage>,
     /// The cluster's name.
@@ -82,7 +85,9 @@ impl Handler<DescribeStatus> for AdminSession {
             let hints = parts.hints.send(CountHints).await.map_err(|_| AdminError::Stopping)?;
             let lost_hints = parts.lost_hints.send(DescribeHints).await.map_err(|_| AdminError::Stopping)??;
             let repair = parts.repair.send(DescribeRepair).await.map_err(|_| AdminError::Stopping)??;
+            let metadata = parts.metadata.send(DescribeMetadata).await.map_err(|_| AdminError::Stopping)??;
             let mut status = status(&parts, &view, hints, uptime_s);
+            status.warnings.extend(warning_of_metadata(&metadata));
             status.warnings.extend(warnings_of_repair(&repair, &lost_hints));
             Ok(status)
         })
@@ -147,6 +152,12 @@ fn warnings(view: &View, effective: Quorum, read_only: bool, hints: &[HintsPendi
         warnings.push(format!("{keys} hint(s) wait for nodes that were away: see `hints`"));
     }
     warnings
+}
+
+fn warning_of_metadata(metadata: &MetadataStatus) -> Option<String> {
+    let nobody =
+        "nobody is known to decide about metadata: tables cannot be changed, see `metadata`; reads and writes go on";
+    metadata.leader.is_none().then(|| nobody.to_owned())
 }
 
 fn warnings_of_repair(repair: &RepairStatus, lost_hints: &[HintsRow]) -> Vec<String> {

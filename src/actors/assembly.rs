@@ -207,6 +207,7 @@ pub fn start_control(
         hints: handoff.clone().recipient(),
         lost_hints: handoff.clone().recipient(),
         repair: repair.clone().recipient(),
+        metadata: log.clone().recipient(),
         storage: Arc::clone(&blueprint.storage),
         cluster_name: blueprint.founded.identity.name.clone(),
         cluster_uuid: blueprint.founded.identity.uuid,
