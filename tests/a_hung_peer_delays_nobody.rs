@@ -3,9 +3,8 @@
 
 mod cluster;
 
-use cluster::{Cluster, PATIENCE, do_get, do_put, get, primaries, put, values, wait_until_every_primary_holds};
+use cluster::{Cluster, PATIENCE, do_get, do_put, get, put, values, wait_until_every_primary_holds};
 use futures_util::future::join_all;
-use slipring::client::Client;
 use slipring::messages::client::Get;
 
 const KEYS: usize = 40;
@@ -16,15 +15,14 @@ fn key(number: usize) -> String {
 
 #[tokio::test]
 async fn requests_go_on_while_a_peer_hangs_and_it_catches_up_afterwards() {
-    let cluster = Cluster::start(3);
+    // Any of the other two is asked: sooner or later it is the one that hangs, whatever was learned of it before.
+    let cluster = Cluster::start_with(3, &[("routing.reads", "random")]);
     let (hung, healthy) = (&cluster.nodes[2], &cluster.nodes[0]);
     let client = healthy.client().await;
     for number in 0..KEYS {
         do_put(&client, &put(&key(number), "old", None)).await.unwrap();
         wait_until_every_primary_holds(&client, &key(number), &["old"]).await;
     }
-    let asks_hung = keys_whose_second_answer_is_due_from(&client, &hung.name, &healthy.name).await;
-    assert!(!asks_hung.is_empty());
 
     let begun = std::time::Instant::now();
     loop {
@@ -32,14 +30,13 @@ async fn requests_go_on_while_a_peer_hangs_and_it_catches_up_afterwards() {
         cluster.wait_until_connected();
         let hedged = healthy.metric_sum("slipring_hedged_reads_total");
         hung.hang();
-        let gets: Vec<Get> = asks_hung.iter().map(|key| get(key)).collect();
+        let gets: Vec<Get> = (0..KEYS).map(|number| get(&key(number))).collect();
         for found in join_all(gets.iter().map(|get| do_get(&client, get))).await {
             assert_eq!(values(&found.unwrap()), ["old"], "answered although the second replica hangs");
         }
-        // On a machine so slow that the peer has been given up meanwhile, nobody was asked in its place: once more.
-        if healthy.sees(&hung.name) == Some(true) {
-            let more = healthy.metric_sum("slipring_hedged_reads_total") - hedged;
-            assert!(more >= asks_hung.len() as f64, "each of those reads has asked the third replica: {more}");
+        // Nobody has asked it, or, on a machine so slow that it has been given up meanwhile, nobody else was asked in its place: once more.
+        let more = healthy.metric_sum("slipring_hedged_reads_total") - hedged;
+        if healthy.sees(&hung.name) == Some(true) && more > 0.0 {
             break;
         }
         hung.go_on();
@@ -56,17 +53,6 @@ async fn requests_go_on_while_a_peer_hangs_and_it_catches_up_afterwards() {
         let missed = ["while it counts as down"];
         wait_until_every_primary_holds(&client, &key(number), &missed).await;
     }
-}
-
-/// R = 2 is the coordinator itself and the next in the list.
-async fn keys_whose_second_answer_is_due_from(client: &Client, peer: &str, local: &str) -> Vec<String> {
-    let mut keys = Vec::new();
-    for key in (0..KEYS).map(key) {
-        if primaries(client, &key).await.iter().find(|node| *node != local).is_some_and(|node| node == peer) {
-            keys.push(key);
-        }
-    }
-    keys
 }
 
 /// Every key gets this value, through one healthy node or the other, and is read back through the other one.
