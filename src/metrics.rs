@@ -4,6 +4,7 @@
 
 mod detection;
 mod garbage;
+mod load;
 mod repair;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ use crate::messages::client::{GetError, GetReply, PutError, PutReply, ScanReply}
 
 pub use detection::DetectionMetrics;
 pub use garbage::GarbageMetrics;
+pub use load::LoadMetrics;
 pub use repair::RepairMetrics;
 
 /// The operations that have their own request metrics.
@@ -218,6 +220,8 @@ pub struct Registered {
     pub shed: Counter,
     /// What the garbage collector counts.
     pub garbage: GarbageMetrics,
+    /// What is asked of this node.
+    pub load: LoadMetrics,
     /// What anti-entropy counts.
     pub repair: RepairMetrics,
     /// Bridge connections now open.
@@ -259,6 +263,7 @@ impl Metrics {
         registry.register("siblings", "Siblings of a key after a client's write", siblings.clone());
         let repair = RepairMetrics::new(&mut registry);
         let garbage = GarbageMetrics::new(&mut registry);
+        let load = LoadMetrics::new(&mut registry);
         let mut gauge = |name: &str, help: &str| {
             let gauge: Gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
@@ -314,6 +319,7 @@ impl Metrics {
             hedges_withheld,
             shed,
             garbage,
+            load,
             repair,
             connections,
             refused_connections,

@@ -48,6 +48,8 @@ const NUMBERS: &[(&str, u16)] = &[
     ("DescribeRepair", 46),
     ("ControlRepair", 47),
     ("DescribeTombstones", 48),
+    ("DescribeLoad", 50),
+    ("ReadLoad", 51),
 ];
 
 const FRAME_MAX_BYTES: usize = 1 << 20;
@@ -154,6 +156,7 @@ fn record_operations() -> Records {
     samples::admin_operations(&mut records);
     samples::repair_operations(&mut records);
     samples::garbage_operations(&mut records);
+    samples::load_operations(&mut records);
     records
 }
 

@@ -23,6 +23,7 @@ use crate::messages::client::{Delete, Get, ListTables, Put, Scan, Where};
 use crate::messages::detection::{DescribeLinks, Gossip};
 use crate::messages::garbage::{CollectTombstones, DescribeTombstones, ProbeTombstones};
 use crate::messages::hints::HintedPartitions;
+use crate::messages::load::{DescribeLoad, ReadLoad};
 use crate::messages::repair::{ControlRepair, DescribeRepair, DistrustTree, ListBuckets, ReadLeaves, ReadRoot};
 use crate::messages::replica::{CompareReplica, CoordinateWrite, ReadReplica, ScanReplica, WriteReplica};
 use crate::messages::together::{Answers, Together};
@@ -74,6 +75,10 @@ pub struct SessionRecipients {
     pub metrics: Recipient<ReadMetrics>,
     /// What waits for other nodes.
     pub hints: Recipient<DescribeHints>,
+    /// What is asked of the cluster.
+    pub cluster_load: Recipient<DescribeLoad>,
+    /// What is asked of this node.
+    pub load: Recipient<Together<ReadLoad>>,
 }
 
 /// Why a connection is given up. Nothing of the frame was acted on.
@@ -145,13 +150,15 @@ impl BridgeSession {
             Operation::DescribeRing => self.serve(frame, &to.ring),
             Operation::ReadMetrics => self.serve(frame, &to.metrics),
             Operation::DescribeHints => self.serve(frame, &to.hints),
+            Operation::DescribeLoad => self.serve(frame, &to.cluster_load),
+            Operation::ReadLoad => gathered.loads.take(frame, |_| 0),
         }
     }
 
     fn check_role(&self, operation: Operation) -> Result<(), Misbehaviour> {
         let number = operation.number();
         let (role, allowed) = match self.role {
-            Role::Peer { .. } => ("peer", matches!(number, 20..=39)),
+            Role::Peer { .. } => ("peer", matches!(number, 20..=39 | 51)),
             Role::Client => ("client", number <= 19),
             Role::Admin => ("admin", number <= 19 || matches!(number, 40..=59)),
         };
@@ -197,6 +204,7 @@ impl BridgeSession {
             probes,
             collects,
             hinted,
+            loads,
         } = gathered;
         puts.send(|_| &to.put, outbox);
         gets.send(|_| &to.get, outbox);
@@ -213,6 +221,7 @@ impl BridgeSession {
         probes.send(|shard| &to.garbage[shard].probe, outbox);
         collects.send(|shard| &to.garbage[shard].collect, outbox);
         hinted.send(|_| &to.hinted, outbox);
+        loads.send(|_| &to.load, outbox);
     }
 }
 
@@ -234,6 +243,7 @@ struct Gathered {
     probes: Requests<ProbeTombstones>,
     collects: Requests<CollectTombstones>,
     hinted: Requests<HintedPartitions>,
+    loads: Requests<ReadLoad>,
 }
 
 /// Requests of one kind by receiver, with the numbers of their frames.

@@ -20,6 +20,7 @@ pub mod hand_over;
 mod hint_ledger;
 pub mod hinted_handoff;
 mod link;
+pub mod load_monitor;
 pub mod node;
 mod node_parts;
 pub mod node_trees;

@@ -15,6 +15,7 @@
 //! | `run` | each command's story |
 //! | `import`, `export`, `rename`, `retry` | tables in and out, through failures of nodes |
 //! | `tombstones` | what is left of deleted items, and why |
+//! | `top` | which keys, partitions and nodes are asked for most |
 //! | `repair` | anti-entropy: how it stands, run, pause, resume |
 //! | `answer`, `view` | what is shown, as text or JSON |
 //! | `program`, `repl` | one command, a script, or a session with history and completion |
@@ -36,6 +37,7 @@ mod repl;
 mod retry;
 mod run;
 mod session;
+mod top;
 pub mod usage;
 pub mod view;
 pub mod words;

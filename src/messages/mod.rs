@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod detection;
 pub mod garbage;
 pub mod hints;
+pub mod load;
 pub mod repair;
 pub mod replica;
 pub mod storage;
