@@ -9,6 +9,7 @@ pub mod handoff_rate;
 pub mod hedge_budget;
 pub mod hint;
 pub mod hlc;
+pub mod key_index;
 pub mod latency;
 pub mod link_matrix;
 pub mod link_meter;

@@ -5,6 +5,12 @@ use proptest::prelude::*;
 use super::{Decay, TopK};
 use crate::dynamo::ranking::{Ranked, Ranking};
 
+type Key = [u8; 2];
+
+fn key(number: u16) -> Key {
+    number.to_be_bytes()
+}
+
 const HALF_LIFE_MS: u64 = 10_000;
 
 fn decay() -> Decay {
@@ -12,15 +18,15 @@ fn decay() -> Decay {
 }
 
 /// Keys with the ms since the event before.
-fn events(keys: u16, most: usize) -> impl Strategy<Value = Vec<(u16, u64)>> {
+fn events(keys: u16, most: usize) -> impl Strategy<Value = Vec<(Key, u64)>> {
     // A quarter of the keys take most of the events; now and then nobody asks for long.
-    let key = prop_oneof![3 => 0..keys.div_ceil(4), 1 => 0..keys];
+    let key = prop_oneof![3 => 0..keys.div_ceil(4), 1 => 0..keys].prop_map(key);
     let pause_ms = prop_oneof![30 => 0..200_u64, 1 => 0..100_000_u64];
     prop::collection::vec((key, pause_ms), 1..most)
 }
 
 /// A sketch of the events, the exact rates, and the end.
-fn count(events: &[(u16, u64)], capacity: usize) -> (TopK<u16>, BTreeMap<u16, f64>, u64) {
+fn count(events: &[(Key, u64)], capacity: usize) -> (TopK<Key>, BTreeMap<Key, f64>, u64) {
     let mut sketch = TopK::new(capacity, decay(), 0);
     let mut now_ms = 0;
     let mut times = Vec::new();
@@ -41,7 +47,7 @@ fn slack(rate: f64) -> f64 {
     1e-9 * (1.0 + rate)
 }
 
-fn check_bounds(ranking: &Ranking<u16>, exact: &BTreeMap<u16, f64>) -> Result<(), TestCaseError> {
+fn check_bounds(ranking: &Ranking<Key>, exact: &BTreeMap<Key, f64>) -> Result<(), TestCaseError> {
     let total: f64 = exact.values().sum();
     prop_assert!(
         (ranking.total_per_s() - total).abs() <= slack(total),
@@ -50,13 +56,13 @@ fn check_bounds(ranking: &Ranking<u16>, exact: &BTreeMap<u16, f64>) -> Result<()
     );
     for Ranked { key, at_least_per_s, at_most_per_s } in ranking.keys() {
         let rate = exact.get(key).copied().unwrap_or_default();
-        prop_assert!(*at_least_per_s <= rate + slack(rate), "{key}: {rate}, said to be at least {at_least_per_s}");
-        prop_assert!(*at_most_per_s >= rate - slack(rate), "{key}: {rate}, said to be at most {at_most_per_s}");
+        prop_assert!(*at_least_per_s <= rate + slack(rate), "{key:?}: {rate}, said to be at least {at_least_per_s}");
+        prop_assert!(*at_most_per_s >= rate - slack(rate), "{key:?}: {rate}, said to be at most {at_most_per_s}");
     }
     let unlisted = exact.iter().filter(|(key, _)| ranking.keys().iter().all(|ranked| ranked.key != **key));
     for (key, rate) in unlisted {
         let bound = ranking.unlisted_per_s();
-        prop_assert!(*rate <= bound + slack(bound), "{key}: {rate}, not listed, so at most {bound}");
+        prop_assert!(*rate <= bound + slack(bound), "{key:?}: {rate}, not listed, so at most {bound}");
     }
     Ok(())
 }
@@ -124,13 +130,13 @@ proptest! {
         backwards in any::<bool>(),
     ) {
         let (_, exact, now_ms) = count(&events, 1);
-        let mut sketches: Vec<TopK<u16>> = (0..parts).map(|_| TopK::new(capacity, decay(), 0)).collect();
+        let mut sketches: Vec<TopK<Key>> = (0..parts).map(|_| TopK::new(capacity, decay(), 0)).collect();
         let mut at_ms = 0;
         for (turn, (key, pause_ms)) in events.iter().enumerate() {
             at_ms += pause_ms;
-            sketches[(turn * 7 + usize::from(*key)) % parts].count(key, at_ms);
+            sketches[(turn * 7 + usize::from(key[1])) % parts].count(key, at_ms);
         }
-        let mut rankings: Vec<Ranking<u16>> = sketches.iter_mut().map(|sketch| sketch.ranking(now_ms)).collect();
+        let mut rankings: Vec<Ranking<Key>> = sketches.iter_mut().map(|sketch| sketch.ranking(now_ms)).collect();
         if backwards {
             rankings.reverse();
         }
@@ -157,12 +163,12 @@ proptest! {
     #[test]
     fn yesterdays_hot_key_leaves(doublings in 1_u64..12, capacity in 1_usize..10) {
         let mut sketch = TopK::new(capacity, decay(), 0);
-        (0..1_u64 << doublings).for_each(|_| sketch.count(&1, 0));
+        (0..1_u64 << doublings).for_each(|_| sketch.count(&key(1), 0));
         let later_ms = HALF_LIFE_MS * (doublings + 1);
-        sketch.count(&2, later_ms);
+        sketch.count(&key(2), later_ms);
         let ranking = sketch.ranking(later_ms);
         if capacity > 1 {
-            prop_assert_eq!(ranking.keys()[0].key, 2);
+            prop_assert_eq!(ranking.keys()[0].key, key(2));
         }
         let total = 1.5 * decay().per_s(later_ms);
         prop_assert!((ranking.total_per_s() - total).abs() < slack(total), "{} for {total}", ranking.total_per_s());
@@ -172,7 +178,7 @@ proptest! {
     fn a_steady_rate_is_told(per_s in 1_u64..500, seconds in 2_u64..100) {
         let mut sketch = TopK::new(4, decay(), 0);
         let all = per_s * seconds;
-        (0..all).for_each(|turn| sketch.count(&1, turn * 1_000 / per_s));
+        (0..all).for_each(|turn| sketch.count(&key(1), turn * 1_000 / per_s));
         let told = sketch.ranking(seconds * 1_000).keys()[0].at_least_per_s;
         // An event of one ms counts as if it were at the end of the ms, and whole ones lie up to 1/per_s apart.
         prop_assert!((told / per_s as f64 - 1.0).abs() < 0.08, "{told} for {per_s}");
@@ -182,22 +188,22 @@ proptest! {
 #[test]
 fn after_a_year_without_a_request_it_counts_as_before() {
     let mut sketch = TopK::new(2, decay(), 0);
-    (0..100).for_each(|key| sketch.count(&key, 5));
+    (0..100).for_each(|number| sketch.count(&key(number), 5));
     let year_ms = 365 * 24 * 3_600_000;
     assert_eq!(sketch.ranking(year_ms).total_per_s(), 0.0);
-    sketch.count(&7, year_ms);
-    sketch.count(&7, year_ms);
-    sketch.count(&8, year_ms);
+    sketch.count(&key(7), year_ms);
+    sketch.count(&key(7), year_ms);
+    sketch.count(&key(8), year_ms);
     let ranking = sketch.ranking(year_ms);
-    let keys: Vec<u16> = ranking.keys().iter().map(|ranked| ranked.key).collect();
-    assert_eq!(keys, [7, 8]);
+    let keys: Vec<Key> = ranking.keys().iter().map(|ranked| ranked.key).collect();
+    assert_eq!(keys, [key(7), key(8)]);
     assert_eq!(ranking.keys()[0].at_least_per_s, 2.0 * decay().per_s(year_ms));
 }
 
 #[test]
 fn a_clock_that_goes_back_counts_as_one_that_stands() {
     let mut sketch = TopK::new(2, decay(), 1_000);
-    sketch.count(&1, 500);
-    sketch.count(&1, 0);
+    sketch.count(&key(1), 500);
+    sketch.count(&key(1), 0);
     assert_eq!(sketch.ranking(200).total_per_s(), 2.0 * decay().per_s(0));
 }
