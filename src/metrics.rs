@@ -5,6 +5,7 @@
 mod detection;
 mod garbage;
 mod metadata;
+mod load;
 mod repair;
 mod routing;
 
@@ -32,6 +33,7 @@ use crate::messages::client::{GetError, GetReply, PutError, PutReply, ScanReply}
 pub use detection::DetectionMetrics;
 pub use garbage::GarbageMetrics;
 pub use metadata::MetadataMetrics;
+pub use load::LoadMetrics;
 pub use repair::RepairMetrics;
 pub use routing::{PeerRouting, RoutingMetrics};
 
@@ -227,6 +229,8 @@ pub struct Registered {
     pub garbage: GarbageMetrics,
     /// What the log of metadata counts.
     pub metadata: MetadataMetrics,
+    /// What is asked of this node.
+    pub load: LoadMetrics,
     /// What anti-entropy counts.
     pub repair: RepairMetrics,
     /// What is counted of the choice of replicas for reads.
@@ -272,6 +276,7 @@ impl Metrics {
         let garbage = GarbageMetrics::new(&mut registry);
         let metadata = MetadataMetrics::new(&mut registry);
         let routing = RoutingMetrics::new(&mut registry);
+        let load = LoadMetrics::new(&mut registry);
         let mut gauge = |name: &str, help: &str| {
             let gauge: Gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
@@ -328,6 +333,7 @@ impl Metrics {
             shed,
             garbage,
             metadata,
+            load,
             repair,
             routing,
             connections,

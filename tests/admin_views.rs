@@ -13,12 +13,16 @@ use slipring::admin::view::repair::RepairView;
 use slipring::admin::view::status::StatusView;
 use slipring::admin::view::table::{TableView, TablesView};
 use slipring::admin::view::tombstones::TombstonesView;
+use slipring::admin::view::top::{TopKeysView, TopNodesView, TopPartitionsView};
 use slipring::dynamo::collection::Kept;
 use slipring::dynamo::context::Context;
 use slipring::dynamo::hlc::HlcTime;
 use slipring::dynamo::link_matrix::LinkCell;
+use slipring::dynamo::load::LoadRates;
 use slipring::dynamo::node_id::NodeId;
 use slipring::dynamo::preference_list::Role;
+use slipring::dynamo::ranking::{Ranked, Ranking};
+use slipring::dynamo::record_key::RecordKey;
 use slipring::dynamo::ring::PartitionId;
 use slipring::dynamo::siblings::{Change, Mint, Siblings};
 use slipring::dynamo::version::{Dot, ReplicaId, VersionVector};
@@ -28,6 +32,7 @@ use slipring::messages::admin::{HintState, HintsRow, NodeRow, RingDescription, S
 use slipring::messages::client::{GetReply, PutReply, WhereReplica, WhereReply};
 use slipring::messages::garbage::{KeptRow, TombstoneReport};
 use slipring::messages::hints::HintsPending;
+use slipring::messages::load::{ClusterLoad, LoadTotals, MemberLoad, PartitionLoad};
 use slipring::messages::repair::{PeerRepair, RepairRun, RepairStatus};
 use slipring::messages::replica::ReadReplicaError;
 
@@ -431,4 +436,80 @@ fn an_import() {
     view.fail("line 3".to_owned(), "is a number, not an object".to_owned());
     insta::assert_snapshot!(text(&view), @r#"7,929 records: 7,923 written, 5 unchanged, 1 failed"#);
     insta::assert_snapshot!(json(&view), @r#"{"written":7923,"unchanged":5,"failed":1,"stopped":false,"failures":[{"place":"line 3","reason":"is a number, not an object"}]}"#);
+}
+
+fn cluster_load() -> ClusterLoad {
+    let copies =
+        |reads_per_s: f64, writes_per_s| LoadRates { reads_per_s, writes_per_s, bytes_per_s: reads_per_s * 1_000.0 };
+    let totals = |reads_per_s, clients_per_s, cpu_percent| {
+        Some(LoadTotals { copies: copies(reads_per_s, 100.0), clients_per_s, cpu_percent })
+    };
+    let member = |name, weight, totals| MemberLoad { node: node(name), weight, totals };
+    let ranked = |text: &str, sort: Option<&str>, at_least_per_s: f64, over: f64| {
+        let mut schema = TableSchema::kv();
+        schema.sort_key = sort.map(|_| schema.partition_key.clone());
+        let key = schema.key_from_text(text, sort).unwrap().to_bytes();
+        let key = RecordKey::new(PartitionId(223), "kv", &key);
+        Ranked { key, at_least_per_s, at_most_per_s: at_least_per_s + over }
+    };
+    let keys = vec![
+        ranked("cart:1", None, 812.44, 0.0),
+        ranked("two words", Some("it's"), 40.0, 0.5),
+        ranked(&"long".repeat(30), None, 2.0, 1.0),
+        ranked("line\nbreak", Some("plain"), 1.0, 1.0),
+    ];
+    ClusterLoad {
+        members: vec![
+            member("a", 1, totals(900.0, 500.25, Some(41.23))),
+            member("b", 2, totals(1_500.0, 400.0, None)),
+            member("c", 1, None),
+        ],
+        keys: Ranking::new(keys, 1.0, 900.25),
+        partitions: vec![
+            PartitionLoad { partition: PartitionId(223), owner: node("a"), copies: copies(1_000.0, 50.0) },
+            PartitionLoad { partition: PartitionId(7), owner: node("b"), copies: copies(0.0, 13.0) },
+        ],
+    }
+}
+
+#[test]
+fn top_keys_as_they_are_typed() {
+    let view = TopKeysView::from(cluster_load());
+    insta::assert_snapshot!(text(&view), @r#"
+    TABLE  KEY                                                           PARTITION  REQUESTS/S  AT MOST   SHARE
+    kv     cart:1                                                              223       812.4    812.4  90.2 %
+    kv     "two words" --sort "it's"                                           223        40.0     40.5   4.4 %
+    kv     longlonglonglonglonglonglonglonglonglonglonglonglonglonglon…        223         2.0      3.0   0.2 %
+    kv     "line\nbreak" --sort plain                                          223         1.0      2.0   0.1 %
+    900.3 requests of clients per second in all; any other key at most 1.0
+    "#);
+    insta::assert_snapshot!(json(&view), @r#"{"keys":[{"table":"kv","key":"cart:1","sort":null,"partition":223,"requests_per_s":812.4,"at_most_per_s":812.4,"share_percent":90.2},{"table":"kv","key":"two words","sort":"it's","partition":223,"requests_per_s":40.0,"at_most_per_s":40.5,"share_percent":4.4},{"table":"kv","key":"longlonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglong","sort":null,"partition":223,"requests_per_s":2.0,"at_most_per_s":3.0,"share_percent":0.2},{"table":"kv","key":"line\nbreak","sort":"plain","partition":223,"requests_per_s":1.0,"at_most_per_s":2.0,"share_percent":0.1}],"requests_per_s":900.3,"others_at_most_per_s":1.0,"silent":["c"]}"#);
+    let quiet = TopKeysView::from(ClusterLoad { keys: Ranking::default(), ..cluster_load() });
+    insta::assert_snapshot!(text(&quiet), @r#"
+    no client has asked for a key lately
+    "#);
+}
+
+#[test]
+fn top_partitions_by_requests_for_copies() {
+    let view = TopPartitionsView::from(cluster_load());
+    insta::assert_snapshot!(text(&view), @r#"
+    PARTITION  OWNER  REQUESTS/S  READS/S  WRITES/S    BYTES/S   SHARE
+          223  a          1050.0   1000.0      50.0  976.5 KiB  40.4 %
+            7  b            13.0      0.0      13.0        0 B   0.5 %
+    2600.0 requests for copies per second in all
+    "#);
+    insta::assert_snapshot!(json(&view), @r#"{"partitions":[{"partition":223,"owner":"a","requests_per_s":1050.0,"reads_per_s":1000.0,"writes_per_s":50.0,"bytes_per_s":1000000.0,"share_percent":40.4},{"partition":7,"owner":"b","requests_per_s":13.0,"reads_per_s":0.0,"writes_per_s":13.0,"bytes_per_s":0.0,"share_percent":0.5}],"requests_per_s":2600.0,"silent":["c"]}"#);
+}
+
+#[test]
+fn top_nodes_by_weight() {
+    let view = TopNodesView::from(cluster_load());
+    insta::assert_snapshot!(text(&view), @r#"
+    NODE  REQUESTS/S  READS/S  WRITES/S    BYTES/S  CLIENTS/S     CPU   SHARE  OF MEAN  BALANCE
+    a         1000.0    900.0     100.0  878.9 KiB      500.3  41.2 %  38.5 %  115.4 %  outside
+    b         1600.0   1500.0     100.0    1.4 MiB      400.0       -  61.5 %   92.3 %  inside
+    c              -        -         -          -          -       -       -        -  no answer
+    "#);
+    insta::assert_snapshot!(json(&view), @r#"[{"node":"a","weight":1,"load":{"requests_per_s":1000.0,"reads_per_s":900.0,"writes_per_s":100.0,"bytes_per_s":900000.0,"clients_per_s":500.3,"cpu_percent":41.2,"share_percent":38.5,"of_mean_percent":115.4,"in_balance":false}},{"node":"b","weight":2,"load":{"requests_per_s":1600.0,"reads_per_s":1500.0,"writes_per_s":100.0,"bytes_per_s":1500000.0,"clients_per_s":400.0,"cpu_percent":null,"share_percent":61.5,"of_mean_percent":92.3,"in_balance":true}},{"node":"c","weight":1,"load":null}]"#);
 }

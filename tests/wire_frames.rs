@@ -51,6 +51,8 @@ const NUMBERS: &[(&str, u16)] = &[
     ("DescribeRepair", 46),
     ("ControlRepair", 47),
     ("DescribeTombstones", 48),
+    ("DescribeLoad", 50),
+    ("ReadLoad", 51),
     ("DescribeMetadata", 52),
     ("ChangeTables", 53),
 ];
@@ -160,6 +162,7 @@ fn record_operations() -> Records {
     samples::repair_operations(&mut records);
     samples::garbage_operations(&mut records);
     samples::metadata_operations(&mut records);
+    samples::load_operations(&mut records);
     records
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  worker 0..W (the HTTP threads)     Node shard, ReplicationCoordinator, Peer per member, BridgeListener, BridgeSession per connection
-//!  control thread                     RingManager, FailureDetector, MetadataLog, HintedHandoff, AntiEntropy, GarbageCollector, AdminSession
+//!  control thread                     RingManager, FailureDetector, MetadataLog, HintedHandoff, AntiEntropy, GarbageCollector, LoadMonitor, AdminSession
 //!  commit thread                      GroupCommit
 //! ```
 //!
@@ -31,6 +31,7 @@ use super::hinted_handoff::{HandoffParts, HintedHandoff};
 use super::log_on_disk::LogWritten;
 use super::log_recipients::LogRecipients;
 use super::metadata_log::{MetadataLog, MetadataLogParts};
+use super::load_monitor::{CpuClock, LoadMonitor, LoadParts};
 use super::node::{Committed, Node, NodeLimits, NodeParts, WallClock};
 use super::peer::{Peer, PeerParts};
 use super::repair_marks::MarksWritten;
@@ -50,6 +51,7 @@ use crate::item::TableSchema;
 use crate::messages::cluster::{FoundedCluster, MemberAddress, PeerDown, PeerUp, Subscribe, View};
 use crate::messages::detection::LinkMeasured;
 use crate::messages::metadata::FollowMetadata;
+use crate::messages::load::Enlist;
 use crate::messages::storage::StorageFailed;
 use crate::metrics::Metrics;
 use crate::storage::{CommitterSource, ReadError, Storage};
@@ -77,6 +79,8 @@ pub struct Blueprint {
     pub commit: Arc<dyn CommitterSource>,
     /// The wall clock.
     pub wall: WallClock,
+    /// What the process costs.
+    pub cpu: CpuClock,
     /// Where everybody counts.
     pub metrics: Metrics,
     /// Told when the storage has failed.
@@ -178,6 +182,7 @@ pub struct Control {
     repair: Addr<AntiEntropy>,
     garbage: Addr<GarbageCollector>,
     log: Addr<MetadataLog>,
+    load: Addr<LoadMonitor>,
 }
 
 /// Starts the control actors on the current thread. Hints and repair travel over links of their own.
@@ -200,6 +205,8 @@ pub fn start_control(
     ring.do_send(Subscribe(repair.clone().recipient()));
     let garbage = start_garbage_collector(blueprint, view, shards, &peers);
     ring.do_send(Subscribe(garbage.clone().recipient()));
+    let load = start_load_monitor(blueprint, view, shards, &peers);
+    ring.do_send(Subscribe(load.clone().recipient()));
     let handoff = handoff_context.run(handoff(blueprint, view, shards, peers, &repair));
     ring.do_send(Subscribe(handoff.clone().recipient()));
     let admin = AdminSession::new(AdminParts {
@@ -217,7 +224,7 @@ pub fn start_control(
         },
         metrics,
     });
-    Ok(Control { ring, detector, handoff, admin: admin.start(), repair, garbage, log })
+    Ok(Control { ring, detector, handoff, admin: admin.start(), repair, garbage, load, log })
 }
 
 fn handoff(
@@ -269,6 +276,22 @@ fn start_garbage_collector(
         metrics: blueprint.metrics.clone(),
     };
     GarbageCollector::new(parts).start()
+}
+
+fn start_load_monitor(
+    blueprint: &Blueprint,
+    view: &Arc<View>,
+    shards: &[Shard],
+    peers: &BTreeMap<NodeId, Addr<Peer>>,
+) -> Addr<LoadMonitor> {
+    let parts = LoadParts {
+        view: Arc::clone(view),
+        shards: shards.iter().map(|shard| shard.clone().recipient()).collect(),
+        peers: peers.iter().map(|(node, peer)| (node.clone(), peer.clone().recipient())).collect(),
+        cpu: Arc::clone(&blueprint.cpu),
+        metrics: blueprint.metrics.clone(),
+    };
+    LoadMonitor::new(parts).start()
 }
 
 /// Starts the detector and its links: they report to it, and carry what it says.
@@ -392,6 +415,7 @@ pub fn start_worker(
     })
     .start();
     control.ring.do_send(Subscribe(coordinator.clone().recipient()));
+    control.load.do_send(Enlist(coordinator.clone().recipient()));
     let recipients = session_recipients(&coordinator, control, shards, repairs, garbage);
     let parts = ListenerParts {
         local: blueprint.local.clone(),
@@ -439,6 +463,8 @@ fn session_recipients(
         ring: control.ring.clone().recipient(),
         metrics: control.admin.clone().recipient(),
         hints: control.handoff.clone().recipient(),
+        cluster_load: control.load.clone().recipient(),
+        load: control.load.clone().recipient(),
     }
 }
 

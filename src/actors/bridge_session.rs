@@ -25,6 +25,7 @@ use crate::messages::detection::{DescribeLinks, Gossip};
 use crate::messages::garbage::{CollectTombstones, DescribeTombstones, ProbeTombstones};
 use crate::messages::hints::HintedPartitions;
 use crate::messages::metadata::{ChangeTables, DescribeMetadata, EnrolLog, Propose, StepLog};
+use crate::messages::load::{DescribeLoad, ReadLoad};
 use crate::messages::repair::{ControlRepair, DescribeRepair, DistrustTree, ListBuckets, ReadLeaves, ReadRoot};
 use crate::messages::replica::{CompareReplica, CoordinateWrite, ReadReplica, ScanReplica, WriteReplica};
 use crate::messages::together::{Answers, Together};
@@ -82,6 +83,10 @@ pub struct SessionRecipients {
     pub metrics: Recipient<ReadMetrics>,
     /// What waits for other nodes.
     pub hints: Recipient<DescribeHints>,
+    /// What is asked of the cluster.
+    pub cluster_load: Recipient<DescribeLoad>,
+    /// What is asked of this node.
+    pub load: Recipient<Together<ReadLoad>>,
 }
 
 /// Why a connection is given up. Nothing of the frame was acted on.
@@ -158,13 +163,15 @@ impl BridgeSession {
             Operation::DescribeHints => self.serve(frame, &to.hints),
             Operation::DescribeMetadata => self.serve(frame, &to.metadata),
             Operation::ChangeTables => self.serve(frame, &to.change_tables),
+            Operation::DescribeLoad => self.serve(frame, &to.cluster_load),
+            Operation::ReadLoad => gathered.loads.take(frame, |_| 0),
         }
     }
 
     fn check_role(&self, operation: Operation) -> Result<(), Misbehaviour> {
         let number = operation.number();
         let (role, allowed) = match self.role {
-            Role::Peer { .. } => ("peer", matches!(number, 20..=39)),
+            Role::Peer { .. } => ("peer", matches!(number, 20..=39 | 51)),
             Role::Client => ("client", number <= 19),
             Role::Admin => ("admin", number <= 19 || matches!(number, 40..=59)),
         };
@@ -218,6 +225,7 @@ impl BridgeSession {
             steps,
             enrolments,
             proposals,
+            loads,
         } = gathered;
         puts.send(|_| &to.put, outbox);
         gets.send(|_| &to.get, outbox);
@@ -237,6 +245,7 @@ impl BridgeSession {
         steps.send(|_| &to.log.step, outbox);
         enrolments.send(|_| &to.log.enrol, outbox);
         proposals.send(|_| &to.log.propose, outbox);
+        loads.send(|_| &to.load, outbox);
     }
 }
 
@@ -261,6 +270,7 @@ struct Gathered {
     steps: Requests<StepLog>,
     enrolments: Requests<EnrolLog>,
     proposals: Requests<Propose>,
+    loads: Requests<ReadLoad>,
 }
 
 /// Requests of one kind by receiver, with the numbers of their frames.

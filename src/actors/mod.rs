@@ -24,6 +24,7 @@ mod link;
 pub mod log_on_disk;
 pub mod log_recipients;
 pub mod metadata_log;
+pub mod load_monitor;
 pub mod node;
 mod node_parts;
 pub mod node_trees;

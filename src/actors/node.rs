@@ -6,8 +6,10 @@
 
 mod garbage;
 mod hints;
+mod load;
 mod repair;
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -17,6 +19,7 @@ use tracing::{error, warn};
 
 use crate::dynamo::hint::HintBounds;
 use crate::dynamo::hlc::{Hlc, HlcTime, TooFarAhead};
+use crate::dynamo::load::LoadCount;
 use crate::dynamo::record_key::RecordKey;
 use crate::dynamo::ring::PartitionId;
 use crate::dynamo::siblings::{Fingerprint, Mint, Siblings};
@@ -97,6 +100,8 @@ pub struct Node {
     /// Dots that this process minted before this instant may be forgotten: no span begins earlier.
     remembers_since: HlcTime,
     limits: NodeLimits,
+    /// What its copies were asked for since somebody took this.
+    asked: BTreeMap<PartitionId, LoadCount>,
     metrics: Metrics,
     storage_failed: Recipient<StorageFailed>,
 }
@@ -156,6 +161,7 @@ impl Node {
             tables: LiveTables::default(),
             remembers_since,
             limits: parts.limits,
+            asked: BTreeMap::new(),
             metrics: parts.metrics,
             storage_failed: parts.storage_failed,
         })
@@ -431,6 +437,7 @@ impl Handler<Together<WriteReplica>> for Node {
 
     fn handle(&mut self, Together { requests, answers }: Together<WriteReplica>, _: &mut Self::Context) {
         for (at, write) in requests.into_iter().enumerate() {
+            self.count_write(write.key.partition(), &write.siblings);
             match self.merge(write) {
                 Ok(None) => answers.give(at, Ok(())),
                 Ok(Some(ticket)) => {
@@ -476,6 +483,7 @@ impl Handler<Together<ReadReplica>> for Node {
     fn handle(&mut self, Together { requests, answers }: Together<ReadReplica>, _: &mut Self::Context) {
         for (at, read) in requests.into_iter().enumerate() {
             let record = self.committed(&StorageKey::of(&read.key, &read.slot));
+            self.count_read(read.key.partition(), &record);
             answers.give(at, record.map(|held| held.map(|record| record.siblings.clone()).unwrap_or_default()));
         }
     }
@@ -487,6 +495,7 @@ impl Handler<Together<CompareReplica>> for Node {
     fn handle(&mut self, Together { requests, answers }: Together<CompareReplica>, _: &mut Self::Context) {
         for (at, read) in requests.into_iter().enumerate() {
             let record = self.committed(&StorageKey::of(&read.key, &read.slot));
+            self.count_read(read.key.partition(), &record);
             answers.give(at, record.map(|held| differing(held.as_deref(), read.known)));
         }
     }
@@ -504,7 +513,9 @@ impl Handler<Together<ScanReplica>> for Node {
 
     fn handle(&mut self, Together { requests, answers }: Together<ScanReplica>, _: &mut Self::Context) {
         for (at, scan) in requests.iter().enumerate() {
-            answers.give(at, self.scan(scan));
+            let slice = self.scan(scan);
+            self.count_scan(scan.partition, &slice);
+            answers.give(at, slice);
         }
     }
 }

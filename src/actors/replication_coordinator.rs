@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, Context, Handler, ResponseFuture};
+use actix::{Actor, Context, Handler, MessageResult, ResponseFuture};
 use tokio::time::Instant;
 
 use super::coordinate_get::{KeyRead, coordinate_get};
@@ -18,13 +18,17 @@ use super::coordinate_put::{KeyWrite, PlacedWrite, PutAnswers, WriteGroup, coord
 use super::coordinate_scan::coordinate_scan;
 use super::coordinate_where::coordinate_where;
 use super::coordination::{Coordination, Permit, Replicas, grouped};
+use super::load_monitor::{KEYS_MAX, LOAD_DECAY};
 use super::node::WallClock;
 use super::read_routing::ReadRouting;
 use crate::config::ReadOrder;
 use crate::dynamo::context;
 use crate::dynamo::hedge_budget::HedgeBudget;
 use crate::dynamo::quantile::Quantile;
+use crate::dynamo::ranking::Ranking;
+use crate::dynamo::record_key::RecordKey;
 use crate::dynamo::siblings::{Change, Siblings};
+use crate::dynamo::top_k::TopK;
 use crate::dynamo::version::VersionVector;
 use crate::item::Item;
 use crate::item::Key;
@@ -35,6 +39,7 @@ use crate::messages::client::{
     Delete, Get, GetError, GetReply, ListTables, Put, PutError, PutReply, Scan, ScanReply, Where, WhereReply,
 };
 use crate::messages::cluster::{View, ViewChanged};
+use crate::messages::load::RankKeys;
 use crate::messages::together::{Answers, Together};
 use crate::metrics::{Metrics, Outcome};
 
@@ -84,6 +89,9 @@ pub struct ReplicationCoordinator {
     read_latency: Rc<RefCell<Quantile>>,
     hedges: Rc<RefCell<HedgeBudget>>,
     routing: Rc<ReadRouting>,
+    /// Which keys this worker's clients ask for.
+    keys: TopK<RecordKey>,
+    started: Instant,
     metrics: Metrics,
 }
 
@@ -100,6 +108,8 @@ impl ReplicationCoordinator {
             read_latency: Rc::new(RefCell::new(Quantile::new(HEDGE_QUANTILE, HEDGE_FIRST_S, HEDGE_LEAST_S))),
             hedges: Rc::new(RefCell::new(HedgeBudget::new(HEDGE_SHARE, HEDGES_SAVED_MAX))),
             routing: Rc::new(ReadRouting::new(parts.reads, parts.seed, parts.metrics.clone())),
+            keys: TopK::new(KEYS_MAX, LOAD_DECAY, 0),
+            started: Instant::now(),
             metrics: parts.metrics,
         }
     }
@@ -141,6 +151,10 @@ impl ReplicationCoordinator {
             refused.into_iter().for_each(|(place, _)| refuse(place, self.shed()));
         }
         begun
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     fn shed(&self) -> Overloaded {
@@ -234,9 +248,13 @@ impl Handler<Together<Put>> for ReplicationCoordinator {
             answers.give(place, reply);
         });
         let refuse = |place, overloaded: Overloaded| answers.give(place, Err(overloaded.into()));
+        let now_ms = self.now_ms();
         for Begun { cx, requests } in self.begin_all(requests, |put| put.timeout_ms, refuse) {
             let checked = requests.into_iter().filter_map(|(place, put)| match key_write(&cx, put) {
-                Ok(write) => Some(PlacedWrite::new(&cx, place, write)),
+                Ok(write) => {
+                    self.keys.count(&write.key, now_ms);
+                    Some(PlacedWrite::new(&cx, place, write))
+                }
                 Err(refused) => {
                     answers.give(place, Err(refused));
                     None
@@ -254,6 +272,9 @@ impl Handler<Delete> for ReplicationCoordinator {
 
     fn handle(&mut self, delete: Delete, _: &mut Self::Context) -> Self::Result {
         let (checked, measured) = (self.check_delete(&delete), self.metrics.request("delete"));
+        if let Ok((_, write)) = &checked {
+            self.keys.count(&write.key, self.now_ms());
+        }
         let blind = delete.context.is_none();
         Box::pin(async move {
             let reply = match checked {
@@ -287,9 +308,13 @@ impl Handler<Together<Get>> for ReplicationCoordinator {
             answers.give(place, reply);
         });
         let refuse = |place, overloaded: Overloaded| answers.give(place, Err(overloaded.into()));
+        let now_ms = self.now_ms();
         for Begun { cx, requests } in self.begin_all(requests, |get| get.timeout_ms, refuse) {
             let checked = requests.into_iter().filter_map(|(place, get)| match key_read(&cx, &get) {
-                Ok(read) => Some(PlacedRead::new(&cx, place, read)),
+                Ok(read) => {
+                    self.keys.count(&read.key, now_ms);
+                    Some(PlacedRead::new(&cx, place, read))
+                }
                 Err(refused) => {
                     answers.give(place, Err(refused));
                     None
@@ -337,6 +362,15 @@ impl Handler<ListTables> for ReplicationCoordinator {
 
     fn handle(&mut self, _: ListTables, _: &mut Self::Context) -> Self::Result {
         Ok(self.view.tables.as_ref().clone())
+    }
+}
+
+impl Handler<RankKeys> for ReplicationCoordinator {
+    type Result = MessageResult<RankKeys>;
+
+    fn handle(&mut self, RankKeys { keys }: RankKeys, _: &mut Self::Context) -> Self::Result {
+        let ranking: Ranking<RecordKey> = self.keys.ranking(self.now_ms());
+        MessageResult(ranking.first(keys))
     }
 }
 

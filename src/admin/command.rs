@@ -7,7 +7,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use crate::item::KeyKind;
 
-use super::help_texts::{CREATE_HELP, EXPORT_HELP, IMPORT_HELP, LINE_HELP, PROGRAM_HELP, PUT_HELP};
+use super::help_texts::{CREATE_HELP, EXPORT_HELP, IMPORT_HELP, LINE_HELP, PROGRAM_HELP, PUT_HELP, TOP_HELP};
 
 /// Look after a Slipring cluster: see its state, read and write items, move tables in and out.
 ///
@@ -117,6 +117,9 @@ pub enum Command {
     /// What is left of deleted items and expired values, and why it is still there
     #[command(after_help = "Example:\n  tombstones")]
     Tombstones,
+    /// What is asked for most: keys, partitions, nodes
+    #[command(after_help = TOP_HELP)]
+    Top(TopArguments),
     /// Write the records of a file into a table; a second time changes nothing
     #[command(after_help = IMPORT_HELP)]
     Import(ImportArguments),
@@ -132,6 +135,27 @@ pub enum Command {
     /// Repeat a command that only reads, until Ctrl-C
     #[command(after_help = "Examples:\n  watch 2 hints\n  watch 1 where kv cart:1")]
     Watch(WatchArguments),
+}
+
+/// The arguments of `top`.
+#[derive(Clone, Debug, PartialEq, Args)]
+pub struct TopArguments {
+    /// What to compare
+    pub what: TopSubject,
+    /// Show at most so many keys or partitions
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub limit: u16,
+}
+
+/// What `top` compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TopSubject {
+    /// Keys, by requests of clients
+    Keys,
+    /// Partitions, by requests for their copies
+    Partitions,
+    /// Nodes, by requests for their copies, and whether that is within 15 % of the mean
+    Nodes,
 }
 
 /// What to do with anti-entropy.

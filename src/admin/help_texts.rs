@@ -37,6 +37,17 @@ Examples:
   put kv cart:1 {\"items\": [\"milk\", \"tea\"]} --context AQx5…
   put kv session:9 {\"user\": 7} --ttl 3600";
 
+/// What follows the help of `top`.
+pub(super) const TOP_HELP: &str = "\
+Rates are of the last seconds: what was asked for 10 s ago counts half. Of a key REQUESTS/S is what is certain, and \
+AT MOST what is possible. A client's request is a request for several copies: N for a write, R for a read.
+
+Examples:
+  top keys
+  top partitions --limit 20
+  top nodes
+  watch 2 top keys";
+
 /// What follows the help of `import`.
 pub(super) const IMPORT_HELP: &str = "\
 FILE is JSON Lines, an array of objects, or an object with one array of objects; `-` is the standard input.

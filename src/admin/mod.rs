@@ -16,6 +16,7 @@
 //! | `import`, `export`, `rename`, `retry` | tables in and out, through failures of nodes |
 //! | `tombstones` | what is left of deleted items, and why |
 //! | `tables` | tables: list, describe, create, alter, drop; who decides about them |
+//! | `top` | which keys, partitions and nodes are asked for most |
 //! | `repair` | anti-entropy: how it stands, run, pause, resume |
 //! | `answer`, `view` | what is shown, as text or JSON |
 //! | `program`, `repl` | one command, a script, or a session with history and completion |
@@ -38,6 +39,7 @@ mod retry;
 mod run;
 mod session;
 mod tables;
+mod top;
 pub mod usage;
 pub mod view;
 pub mod words;

@@ -18,7 +18,7 @@ use super::view::metrics::MetricsView;
 use super::view::place::PlaceView;
 use super::view::status::StatusView;
 use super::view::tombstones::TombstonesView;
-use super::{export, import, json_text, repair, tables};
+use super::{export, import, json_text, repair, tables, top};
 use crate::dynamo::context::Context;
 use crate::item::{Item, Key, KeyAttribute, KeyError, KeyValue, TableSchema, item_from_json};
 use crate::messages::admin::{DescribeHints, DescribeNodes, DescribeRing, DescribeStatus, ReadMetrics};
@@ -38,6 +38,7 @@ pub async fn run(session: &Session, command: &Command, format: Format) -> Result
         Command::Tombstones => {
             Ok(Answer::of(&TombstonesView::from(session.link.ask(&DescribeTombstones).await?), format))
         }
+        Command::Top(arguments) => top::run(session, arguments, format).await,
         Command::Repair(command) => repair::run(session, command, format).await,
         Command::Nodes => Ok(Answer::of(&NodesView::from(session.link.ask(&DescribeNodes).await?), format)),
         Command::Links => Ok(Answer::of(&LinksView::from(session.link.ask(&DescribeLinks).await?), format)),

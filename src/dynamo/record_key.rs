@@ -88,6 +88,12 @@ impl RecordKey {
     }
 }
 
+impl AsRef<[u8]> for RecordKey {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 fn put_prefix(bytes: &mut Vec<u8>, partition: PartitionId, table: &str) {
     bytes.extend_from_slice(&partition.0.to_be_bytes());
     bytes.extend_from_slice(table.as_bytes());

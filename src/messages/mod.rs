@@ -10,6 +10,7 @@ pub mod detection;
 pub mod garbage;
 pub mod hints;
 pub mod metadata;
+pub mod load;
 pub mod repair;
 pub mod replica;
 pub mod storage;

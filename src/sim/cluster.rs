@@ -208,6 +208,7 @@ impl Cluster {
             storage,
             commit,
             wall,
+            cpu: Arc::new(|| None),
             metrics,
             storage_failed,
             connections: Arc::default(),

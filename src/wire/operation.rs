@@ -8,7 +8,7 @@ use actix::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::messages::{admin, client, detection, garbage, hints, metadata, repair, replica};
+use crate::messages::{admin, client, detection, garbage, hints, load, metadata, repair, replica};
 
 /// A message that travels over the bridge.
 pub trait BridgeRequest:
@@ -118,6 +118,10 @@ operations! {
     ControlRepair = 47, repair::ControlRepair => repair::RepairStatus, repair::ControlRepairError;
     /// Admin: which tombstones are there, and why.
     DescribeTombstones = 48, garbage::DescribeTombstones => garbage::TombstoneReport, admin::AdminError;
+    /// Admin: what is asked of the cluster.
+    DescribeLoad = 50, load::DescribeLoad => load::ClusterLoad, admin::AdminError;
+    /// Peer, and admin: what is asked of this node.
+    ReadLoad = 51, load::ReadLoad => load::NodeLoad, crate::messages::LinkError;
     /// Admin: how the metadata stands.
     DescribeMetadata = 52, metadata::DescribeMetadata => metadata::MetadataStatus, admin::AdminError;
     /// Admin: create, alter, drop tables.

@@ -6,10 +6,12 @@ use slipring::dynamo::collection::{CopyState, Kept};
 use slipring::dynamo::context::{Context, ContextError};
 use slipring::dynamo::hlc::{HlcTime, TooFarAhead};
 use slipring::dynamo::link_matrix::{LinkCell, LinkRow, LinkSight};
+use slipring::dynamo::load::LoadRates;
 use slipring::dynamo::merkle::{Digest, LeafSet};
 use slipring::dynamo::node_id::NodeId;
 use slipring::dynamo::preference_list::Role as ReplicaRole;
 use slipring::dynamo::quorum::QuorumError;
+use slipring::dynamo::ranking::{Ranked, Ranking};
 use slipring::dynamo::record_key::RecordKey;
 use slipring::dynamo::ring::{Member, PartitionId};
 use slipring::dynamo::siblings::{Change, Mint, Siblings, Version};
@@ -33,6 +35,7 @@ use slipring::messages::hints::{HintedPartitions, HintsPending};
 use slipring::messages::metadata::{
     ChangeTables, ChangeTablesError, DescribeMetadata, EnrolLog, MetadataStatus, Propose, ProposeError, StepLog,
 };
+use slipring::messages::load::{ClusterLoad, DescribeLoad, LoadTotals, MemberLoad, NodeLoad, PartitionLoad, ReadLoad};
 use slipring::messages::repair::{
     BucketSlice, ControlRepair, ControlRepairError, DescribeRepair, DistrustTree, ListBuckets, PeerRepair, ReadLeaves,
     ReadRoot, RepairAction, RepairError, RepairRun, RepairStatus, RootState,
@@ -512,4 +515,21 @@ pub fn garbage_operations(records: &mut Records) {
     let kept = reasons.into_iter().map(row).collect();
     let report = TombstoneReport { walked_s_ago: Some(12), min_age_s: 86_400, kept, collected: 44 };
     records.operation(&DescribeTombstones, &report, &[AdminError::Stopping]);
+}
+
+pub fn load_operations(records: &mut Records) {
+    let copies = LoadRates { reads_per_s: 12.5, writes_per_s: 3.25, bytes_per_s: 40_000.0 };
+    let totals = LoadTotals { copies, clients_per_s: 7.75, cpu_percent: Some(31.5) };
+    let ranked = Ranked { key: record_key(), at_least_per_s: 5.5, at_most_per_s: 6.0 };
+    let keys = Ranking::new(vec![ranked], 0.5, 7.75);
+    let partition = PartitionId(7);
+    let node_load = NodeLoad { totals, keys: keys.clone(), partitions: vec![(partition, copies)] };
+    records.operation(&ReadLoad { keys: 256, partitions: 1_024 }, &node_load, &[LinkError::TimedOut]);
+    let member = |name, totals| MemberLoad { node: node(name), weight: 2, totals };
+    let cluster_load = ClusterLoad {
+        members: vec![member("n1", Some(totals)), member("n2", None)],
+        keys,
+        partitions: vec![PartitionLoad { partition, owner: node("n1"), copies }],
+    };
+    records.operation(&DescribeLoad { keys: 10, partitions: 0 }, &cluster_load, &[AdminError::Stopping]);
 }

@@ -15,6 +15,7 @@ use slipring::actors::coordination::{ReplicaRecipients, Replicas};
 use slipring::actors::garbage_collector::{GarbageCollector, GarbageParts, GarbageRecipients};
 use slipring::actors::hand_over::HintShard;
 use slipring::actors::hinted_handoff::{HandoffParts, HintedHandoff};
+use slipring::actors::load_monitor::{LoadMonitor, LoadParts};
 use slipring::actors::node::{Committed, Node, NodeLimits, NodeParts, WallClock};
 use slipring::actors::repair_marks::MarksWritten;
 use slipring::actors::repair_recipients::RepairRecipients;
@@ -37,6 +38,7 @@ use slipring::item::{AttributeValue, Item, TableSchema};
 use slipring::messages::client::{Delete, Get, GetError, GetReply, Put, PutError, PutReply, Where, WhereReply};
 use slipring::messages::cluster::{View, ViewChanged};
 use slipring::messages::hints::{HintSurvey, SurveyHints};
+use slipring::messages::load::{Enlist, ReadLoad};
 use slipring::messages::repair::{ControlRepair, MarkDirty, RepairAction};
 use slipring::messages::replica::StoredRecord;
 use slipring::messages::storage::StorageFailed;
@@ -86,6 +88,8 @@ pub struct VirtualCluster {
     pub repairs: Vec<Addr<AntiEntropy>>,
     /// Run once [`VirtualCluster::start_garbage_collectors`] has been called.
     pub collectors: Vec<Addr<GarbageCollector>>,
+    /// Run once [`VirtualCluster::start_load_monitors`] has been called.
+    pub monitors: Vec<Addr<LoadMonitor>>,
     clock_runs: bool,
     view: View,
     inflight_max: usize,
@@ -130,6 +134,7 @@ impl VirtualCluster {
             metrics: Metrics::new(),
             repairs: Vec::new(),
             collectors: Vec::new(),
+            monitors: Vec::new(),
             clock_runs: false,
             lives: vec![0; count],
             repair_lives: Arc::default(),
@@ -298,6 +303,28 @@ impl VirtualCluster {
         self.collectors = (0..self.names.len()).map(collector).collect();
     }
 
+    /// A load monitor on every node from now on; the process of node number `at` takes `at + 1` quarters of a core.
+    pub fn start_load_monitors(&mut self) {
+        let contexts: Vec<Context<LoadMonitor>> = self.names.iter().map(|_| Context::new()).collect();
+        let addresses: Vec<Addr<LoadMonitor>> = contexts.iter().map(|context| context.address()).collect();
+        let begun = tokio::time::Instant::now();
+        for (at, context) in contexts.into_iter().enumerate() {
+            let relay = |to: usize| {
+                let (link, to_monitor) = (Rc::clone(&self.links[&(at, to)]), addresses[to].clone().recipient());
+                (self.names[to].clone(), LoadRelay { link, to: to_monitor }.start().recipient())
+            };
+            let monitor = LoadMonitor::new(LoadParts {
+                view: Arc::new(View { local: self.names[at].clone(), ..self.view.clone() }),
+                shards: vec![self.nodes[at].clone().recipient()],
+                peers: (0..self.names.len()).filter(|to| *to != at).map(relay).collect(),
+                cpu: Arc::new(move || Some(begun.elapsed() * (at as u32 + 1) / 4)),
+                metrics: self.metrics.clone(),
+            });
+            self.monitors.push(context.run(monitor));
+            self.monitors[at].do_send(Enlist(self.coordinators[at].clone().recipient()));
+        }
+    }
+
     fn start_repairer(&self, at: usize, interval_s: u64) -> Addr<AntiEntropy> {
         let context = Context::<AntiEntropy>::new();
         let committed: Recipient<MarksWritten> = context.address().recipient();
@@ -406,6 +433,10 @@ impl VirtualCluster {
         for (at, collector) in self.collectors.iter().enumerate() {
             let view = View { local: self.names[at].clone(), ..self.view.clone() };
             collector.send(ViewChanged(Arc::new(view))).await.expect("the collector lives");
+        }
+        for (at, monitor) in self.monitors.iter().enumerate() {
+            let view = View { local: self.names[at].clone(), ..self.view.clone() };
+            monitor.send(ViewChanged(Arc::new(view))).await.expect("the monitor lives");
         }
         for (at, handoff) in &self.handoffs {
             let view = View { local: self.names[*at].clone(), ..self.view.clone() };
@@ -593,6 +624,27 @@ where
         for (at, message) in requests.into_iter().enumerate() {
             let (link, answers) = (Rc::clone(&self.link), answers.clone());
             let to = <Destination as Carries<M>>::recipient(&self.to);
+            actix::spawn(async move { answers.give(at, travel(link, to, message).await) });
+        }
+    }
+}
+
+/// A directed link between two load monitors.
+struct LoadRelay {
+    link: Rc<Cell<Link>>,
+    to: Recipient<Together<ReadLoad>>,
+}
+
+impl Actor for LoadRelay {
+    type Context = Context<Self>;
+}
+
+impl Handler<Together<ReadLoad>> for LoadRelay {
+    type Result = ();
+
+    fn handle(&mut self, Together { requests, answers }: Together<ReadLoad>, _: &mut Self::Context) {
+        for (at, message) in requests.into_iter().enumerate() {
+            let (link, answers, to) = (Rc::clone(&self.link), answers.clone(), self.to.clone());
             actix::spawn(async move { answers.give(at, travel(link, to, message).await) });
         }
     }

@@ -29,6 +29,7 @@ impl CommandCompleter {
             [] => commands().chain(["help", "exit"].map(plain)).collect(),
             ["help"] => commands().collect(),
             [name, ..] if word.starts_with("--") => options(&line, name),
+            [name] if has_parts(&line, name) => parts(&line, name),
             [name] if takes_table(&line, name) => self.tables.list().iter().map(|table| plain(table)).collect(),
             _ => Vec::new(),
         }
@@ -46,6 +47,19 @@ fn options(line: &clap::Command, command: &str) -> Vec<(String, Option<String>)>
         argument.get_long().map(|long| (format!("--{long}"), about))
     });
     named.chain([plain("--json")]).collect()
+}
+
+fn has_parts(line: &clap::Command, command: &str) -> bool {
+    !parts(line, command).is_empty()
+}
+
+/// The commands of a command (`repair status`), or the words that its first argument may be (`top keys`).
+fn parts(line: &clap::Command, command: &str) -> Vec<(String, Option<String>)> {
+    let Some(command) = line.find_subcommand(command) else { return Vec::new() };
+    let about = |text: Option<&clap::builder::StyledStr>| text.map(ToString::to_string);
+    let commands = command.get_subcommands().map(|part| (part.get_name().to_owned(), about(part.get_about())));
+    let first = command.get_positionals().next().map(clap::Arg::get_possible_values).unwrap_or_default();
+    commands.chain(first.iter().map(|word| (word.get_name().to_owned(), about(word.get_help())))).collect()
 }
 
 fn takes_table(line: &clap::Command, command: &str) -> bool {
@@ -106,6 +120,9 @@ mod tests {
         assert_eq!(offered("status "), [""; 0]);
         assert_eq!(offered("put kv a {} --c"), ["--context"]);
         assert_eq!(offered("help wh"), ["where"]);
+        assert_eq!(offered("top "), ["keys", "partitions", "nodes"]);
+        assert_eq!(offered("top keys --l"), ["--limit"]);
+        assert_eq!(offered("repair p"), ["pause"]);
         assert_eq!(offered("\\j"), ["\\json"]);
         assert_eq!(offered("\\json o"), ["on", "off"]);
     }

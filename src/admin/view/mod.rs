@@ -12,4 +12,5 @@ pub mod repair;
 pub mod status;
 pub mod table;
 pub mod tombstones;
+pub mod top;
 pub mod units;

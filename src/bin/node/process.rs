@@ -12,6 +12,7 @@ use actix::{Actor, Context, Handler};
 use actix_rt::{ArbiterHandle, System};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use rustix::time::{ClockId, clock_gettime};
 use slipring::actors::assembly::{
     Blueprint, Foundation, Shard, ViewError, nobody_connected, start_control, start_shard, start_worker,
 };
@@ -190,6 +191,7 @@ impl Opened {
             storage: Arc::clone(&self.storage) as Arc<dyn Storage>,
             commit: Arc::clone(&self.commit) as Arc<dyn CommitterSource>,
             wall: Arc::new(unix_ms),
+            cpu: Arc::new(|| Some(cpu_time())),
             metrics,
             storage_failed: guard.recipient(),
             connections: Arc::default(),
@@ -356,6 +358,12 @@ fn rng() -> StdRng {
             .first_chunk()
             .unwrap_or(&[0; 32]),
     )
+}
+
+/// The processor time of all threads of this process since its start.
+fn cpu_time() -> Duration {
+    let spent = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::try_from(spent).unwrap_or_default()
 }
 
 fn unix_ms() -> u64 {
