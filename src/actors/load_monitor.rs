@@ -16,7 +16,7 @@ use tracing::info;
 
 use super::coordination::ask;
 use crate::dynamo::decay::Decay;
-use crate::dynamo::load::{Balance, LoadMeter, LoadRates, balance, most_loaded_first};
+use crate::dynamo::load::{Balance, LoadCount, LoadMeter, LoadRates, balance, most_loaded_first};
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::ranking::Ranking;
 use crate::dynamo::record_key::RecordKey;
@@ -126,7 +126,7 @@ impl Watch {
         }
     }
 
-    fn record(&self, counted: Vec<(PartitionId, crate::dynamo::load::LoadCount)>) {
+    fn record(&self, counted: Vec<(PartitionId, LoadCount)>) {
         let now_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut meter = self.meter.borrow_mut();
         meter.record(counted, now_ms);
