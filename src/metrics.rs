@@ -4,8 +4,8 @@
 
 mod detection;
 mod garbage;
-mod metadata;
 mod load;
+mod metadata;
 mod repair;
 mod routing;
 
@@ -32,8 +32,8 @@ use crate::messages::client::{GetError, GetReply, PutError, PutReply, ScanReply}
 
 pub use detection::DetectionMetrics;
 pub use garbage::GarbageMetrics;
-pub use metadata::MetadataMetrics;
 pub use load::LoadMetrics;
+pub use metadata::MetadataMetrics;
 pub use repair::RepairMetrics;
 pub use routing::{PeerRouting, RoutingMetrics};
 

@@ -132,6 +132,12 @@ impl TableSchema {
         }
     }
 
+    /// The name of the table whose items are stored under this name, now or before it was dropped.
+    #[must_use]
+    pub fn shown_name(storage_name: &str) -> &str {
+        storage_name.rsplit_once(ID_MARK).map_or(storage_name, |(name, _)| name)
+    }
+
     /// The id of the table whose items are stored under this name; `None` where no table's are.
     #[must_use]
     pub fn stored_id(storage_name: &str) -> Option<TableId> {

@@ -135,3 +135,22 @@ proptest! {
         prop_assert_eq!(schema.key_of(&item), Ok(key));
     }
 }
+
+#[test]
+fn items_are_stored_under_a_name_that_no_other_table_ever_has() {
+    let named = |name: &str, id: u32| TableSchema {
+        name: TableName::new(name).unwrap(),
+        id: TableId(id),
+        ..table(KeyKind::S, None)
+    };
+    assert_eq!(TableSchema::kv().storage_name(), "kv");
+    let names: Vec<String> =
+        [("orders", 7), ("orders", 8), ("orders-8", 9)].map(|(name, id)| named(name, id).storage_name().into()).into();
+    assert_eq!(names, ["orders#7", "orders#8", "orders-8#9"]);
+    for (name, id) in names.iter().zip([7, 8, 9]) {
+        assert_eq!(TableSchema::stored_id(name), Some(TableId(id)));
+    }
+    assert_eq!(TableSchema::stored_id("kv"), Some(TableId::BUILT_IN));
+    assert_eq!((TableSchema::shown_name("orders#7"), TableSchema::shown_name("kv")), ("orders", "kv"));
+    assert_eq!(TableSchema::stored_id("orders#x"), None);
+}

@@ -32,10 +32,10 @@ use slipring::messages::garbage::{
     CollectError, CollectTombstones, DescribeTombstones, KeptRow, ProbeTombstones, Tombstone, TombstoneReport,
 };
 use slipring::messages::hints::{HintedPartitions, HintsPending};
+use slipring::messages::load::{ClusterLoad, DescribeLoad, LoadTotals, MemberLoad, NodeLoad, PartitionLoad, ReadLoad};
 use slipring::messages::metadata::{
     ChangeTables, ChangeTablesError, DescribeMetadata, EnrolLog, MetadataStatus, Propose, ProposeError, StepLog,
 };
-use slipring::messages::load::{ClusterLoad, DescribeLoad, LoadTotals, MemberLoad, NodeLoad, PartitionLoad, ReadLoad};
 use slipring::messages::repair::{
     BucketSlice, ControlRepair, ControlRepairError, DescribeRepair, DistrustTree, ListBuckets, PeerRepair, ReadLeaves,
     ReadRoot, RepairAction, RepairError, RepairRun, RepairStatus, RootState,

@@ -11,7 +11,7 @@ use crate::admin::answer::{Paint, View};
 use crate::dynamo::load::{LoadRates, balance};
 use crate::dynamo::ranking::Ranked;
 use crate::dynamo::record_key::RecordKey;
-use crate::item::{Key, KeyValue};
+use crate::item::{Key, KeyValue, TableSchema};
 use crate::messages::load::{ClusterLoad, MemberLoad};
 
 /// Longer keys are cut in tables; JSON has all of them.
@@ -139,7 +139,7 @@ impl HotKeyView {
             Err(_) => (place.key().escape_ascii().to_string(), None),
         };
         Self {
-            table: place.table().to_owned(),
+            table: TableSchema::shown_name(place.table()).to_owned(),
             key,
             sort,
             partition: place.partition().0,
