@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Conflict, KeyAttribute, KeyKind, SchemaError, TableSchema};
+use super::{Conflict, KeyAttribute, KeyKind, SchemaError, TableId, TableSchema};
 use crate::item::{AttributeValue, Item, Key, KeyError, KeyPart, KeyValue, NumberError, TableName, arbitrary};
 
 fn attribute(name: &str, kind: KeyKind) -> KeyAttribute {
