@@ -62,8 +62,9 @@ impl ReadRouting {
             ReadOrder::Fastest => ranking.rank(replicas, needed, now, rng),
             ReadOrder::Random => replicas.shuffle(rng),
         }
-        let counter = &self.metrics.routing;
-        if replicas[0].node == nearest { &counter.nearest_first } else { &counter.other_first }.inc();
+        let counters = &self.metrics.routing;
+        let first = if replicas[0].node == nearest { &counters.nearest_first } else { &counters.other_first };
+        first.inc();
         let (asked, others) = replicas.split_at(needed.min(replicas.len()));
         let Some(last) = asked.last() else { return };
         let slower = others.iter().filter(|other| ranking.is_slower(&other.node, &last.node, now));
@@ -75,9 +76,7 @@ impl ReadRouting {
     /// A peer is asked for `count` answers at once.
     pub(super) fn ask(self: &Rc<Self>, node: &NodeId, count: usize) -> Asked {
         let Learned { ranking, peers, .. } = &mut *self.learned.borrow_mut();
-        if !peers.contains_key(node) {
-            peers.insert(node.clone(), self.metrics.routing.of_peer(node));
-        }
+        peers.entry(node.clone()).or_insert_with(|| self.metrics.routing.of_peer(node));
         ranking.begin(node, count, self.now());
         let (routing, node) = (Rc::clone(self), node.clone());
         Asked { routing, node, count, since: Instant::now(), ending: Ending::Unheard }

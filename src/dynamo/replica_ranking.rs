@@ -155,11 +155,7 @@ impl ReplicaRanking {
 
     /// The replica is asked for `count` answers at once.
     pub fn begin(&mut self, node: &NodeId, count: usize, now: Duration) {
-        // Nearly always it is known: only then is its name not copied.
-        if !self.peers.contains_key(node) {
-            self.peers.insert(node.clone(), Peer::default());
-        }
-        let Some(peer) = self.peers.get_mut(node) else { return };
+        let peer = self.peers.entry(node.clone()).or_default();
         if peer.outstanding == 0 {
             peer.silent_since = now;
         }
