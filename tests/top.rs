@@ -148,6 +148,13 @@ async fn check_partitions(cluster: &Cluster) {
 
 async fn check_nodes(cluster: &Cluster) {
     for node in &cluster.nodes {
+        // A node takes what its shards have counted once a second, for the first time a second after its start.
+        eventually("every node has counted", async || {
+            let told = ask(node, &["top", "nodes"]).await;
+            let counts = |row: &Value| row["load"]["requests_per_s"].as_f64().is_some_and(|rate| rate > 0.0);
+            told.as_array().is_some_and(|rows| rows.iter().all(counts))
+        })
+        .await;
         let told = ask(node, &["top", "nodes"]).await;
         let rows = told.as_array().expect("a list");
         let names: Vec<&Value> = rows.iter().map(|row| &row["node"]).collect();
