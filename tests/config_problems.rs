@@ -62,7 +62,7 @@ fn unknown_names_get_a_suggestion() {
         ("[replicaton]\nn = 3", "node.toml:1: unknown section [replicaton]: did you mean [replication]?"),
         (
             "[xyzzy]",
-            "node.toml:1: unknown section [xyzzy]: the sections are node, cluster, bridge, http, ring, replication, \
+            "node.toml:1: unknown section [xyzzy]: the sections are node, cluster, bridge, http, ring, replication, routing, \
              storage, limits, hinted_handoff, failure_detection, anti_entropy, garbage, log",
         ),
     ]);

@@ -490,7 +490,8 @@ async fn hints_go_more_slowly_when_requests_get_slower_and_go_on_all_the_same() 
     on_one_thread(async {
         let calm = handed_over(10, 12).await;
         let disturbed = handed_over(10, 40).await;
-        assert!(calm >= 1_500, "{calm}");
+        // From the floor of 100 per second up, a two hundredth of the cap with each second: 100, 200, 300 and 400 at least.
+        assert!(calm >= 900, "{calm}");
         assert!((200..=600).contains(&disturbed), "{disturbed}, and {calm} where requests were calm");
     })
     .await;
