@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::demands::Demands;
 
 /// The price of a slot that changes its owner.
-const MOVE: i64 = 1;
+pub(super) const MOVE: i64 = 1;
 /// The price of a zone that holds one slot too many of a window: more than moving every slot.
 const ZONE_CLASH: i64 = 1 << 20;
 /// The price of a slot whose owner is not of its lane.
@@ -55,6 +55,28 @@ impl<'a> Assignment<'a> {
         }
     }
 
+    /// Each slot goes to a member of its zone: to who had it, if that one may keep it, or to who suits it best.
+    pub(super) fn of_zones(demands: &'a Demands, before: &'a [Option<usize>], zones: &[usize]) -> Self {
+        let mut assignment = Self::vacant(demands, before, 0);
+        assignment.keeps = true;
+        let members = |zone: usize| (0..demands.zone_of.len()).filter(move |&member| demands.zone_of[member] == zone);
+        for (slot, &zone) in zones.iter().enumerate() {
+            let kept = before[slot].filter(|&owner| demands.zone_of[owner] == zone);
+            assignment.set(slot, kept.filter(|&owner| assignment.can_take(owner)));
+        }
+        for (slot, &zone) in zones.iter().enumerate() {
+            if assignment.owners[slot].is_none() {
+                let best = members(zone).min_by_key(|&member| {
+                    let missing = demands.share[member].least.saturating_sub(assignment.counts[member]);
+                    let price = assignment.price(slot, member);
+                    (!assignment.can_take(member), price, std::cmp::Reverse(missing), assignment.scatter(slot, member))
+                });
+                assignment.set(slot, best);
+            }
+        }
+        assignment
+    }
+
     /// How many slots there are.
     pub(super) fn slots(&self) -> usize {
         self.owners.len()
@@ -93,6 +115,31 @@ impl<'a> Assignment<'a> {
     /// Whether the member may own one slot less.
     pub(super) fn can_spare(&self, member: usize) -> bool {
         self.counts[member] > self.demands.share[member].least
+    }
+
+    /// Whether the member may own one slot more, whatever its zone may.
+    pub(super) fn can_take(&self, member: usize) -> bool {
+        self.counts[member] < self.demands.share[member].most
+    }
+
+    /// Whether the zone may own one slot less.
+    pub(super) fn zone_can_spare(&self, zone: usize) -> bool {
+        self.zone_counts[zone] > self.demands.zone_share[zone].least
+    }
+
+    /// Whether the zone may own one slot more.
+    pub(super) fn zone_can_take(&self, zone: usize) -> bool {
+        self.zone_counts[zone] < self.demands.zone_share[zone].most
+    }
+
+    /// How many slots have another owner than before.
+    pub(super) fn moved(&self) -> usize {
+        self.owners.iter().zip(self.before).filter(|(owner, before)| owner != before).count()
+    }
+
+    /// How many slots must have another owner than before for the shares alone.
+    pub(super) fn moved_least(&self) -> usize {
+        self.demands.moved_least(self.before)
     }
 
     /// What speaks against the member as owner of the slot.
@@ -158,7 +205,7 @@ impl<'a> Assignment<'a> {
     ///
     /// A pattern that repeats leaves a vacant slot only N - 1 different neighbours, so that others fit in when a member
     /// leaves. From 2N members on there is always one that fits, and mixing all with all serves better.
-    fn breaks_pattern(&self, slot: usize, member: usize) -> usize {
+    pub(super) fn breaks_pattern(&self, slot: usize, member: usize) -> usize {
         let window = self.demands.window;
         if self.counts.len() >= 2 * window {
             return 0;

@@ -62,6 +62,29 @@ impl Demands {
         demands
     }
 
+    /// How many of the slots must change their owner for the shares alone, wherever they lie.
+    ///
+    /// A zone, and each member of it, must grow to its least share and shrink to its greatest. What a zone's members
+    /// must shed comes to what it must gain beside it, and the other way round.
+    pub(super) fn moved_least(&self, before: &[Option<usize>]) -> usize {
+        let mut has = vec![0; self.zone_of.len()];
+        before.iter().flatten().for_each(|&owner| has[owner] += 1);
+        let mut zones = vec![(0, 0, 0); self.zone_share.len()];
+        for ((&zone, share), &has) in self.zone_of.iter().zip(&self.share).zip(&has) {
+            let (in_zone, gain, loss) = &mut zones[zone];
+            *in_zone += has;
+            *gain += share.least.saturating_sub(has);
+            *loss += has.saturating_sub(share.most);
+        }
+        let vacant = before.iter().filter(|owner| owner.is_none()).count();
+        let (mut gains, mut losses) = (0, vacant);
+        for ((has, gain, loss), share) in zones.into_iter().zip(&self.zone_share) {
+            gains += gain.max((share.least + loss).saturating_sub(has));
+            losses += loss.max((has + gain).saturating_sub(share.most));
+        }
+        gains.max(losses)
+    }
+
     /// Whether the spacing prescribes the zone or member of nearly every slot.
     pub(super) fn is_rigid(&self) -> bool {
         !self.lanes.is_empty()
