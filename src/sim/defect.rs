@@ -6,6 +6,9 @@
 use super::fault::Fault;
 use super::swarm::{Plan, TOMBSTONES_KEPT_S};
 
+/// The longest time between two faults where a mistake needs two kinds of them to meet, in ms.
+const EPOCH_STRIKE_INTERVAL_MAX_MS: u64 = 2_000;
+
 /// A mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Defect {
@@ -65,9 +68,10 @@ impl Defect {
     pub(super) fn prepare(self, plan: &mut Plan) {
         match self {
             Self::HintGoneBeforeItsAcknowledgement | Self::TombstoneDroppedByAge => plan.cache_bytes = 0,
-            // A disk and a clock that go backwards together.
+            // A disk and a clock that go backwards together, which is rare unless both do so often.
             Self::EpochNotDurable if plan.w > 1 => {
-                plan.faults.extend([Fault::StaleDisk, Fault::ClockBeyondLimit].repeat(2))
+                plan.faults.extend([Fault::StaleDisk, Fault::ClockBeyondLimit].repeat(4));
+                plan.strike_interval_max_ms = plan.strike_interval_max_ms.min(EPOCH_STRIKE_INTERVAL_MAX_MS);
             }
             // The order in which a clock mints says nothing where its disk is set back.
             Self::ClockNotPersisted => {
