@@ -8,22 +8,24 @@ use slipring::dynamo::node_id::NodeId;
 use slipring::dynamo::preference_list::preference_list;
 use slipring::dynamo::ring::{Member, PartitionId, Ring};
 
-fn members(count: usize) -> Vec<Member> {
+/// In so many zones in turn; 0: none.
+fn members(count: usize, zones: usize) -> Vec<Member> {
+    let zone = |number: usize| number.checked_rem(zones).map(|zone| format!("zone-{zone}"));
     (0..count)
-        .filter_map(|number| NodeId::new(&format!("node-{number:02}")).ok())
-        .map(|id| Member { id, zone: None, weight: 1 })
+        .filter_map(|number| Some((number, NodeId::new(&format!("node-{number:02}")).ok()?)))
+        .map(|(number, id)| Member { id, zone: zone(number), weight: 1 })
         .collect()
 }
 
-fn ring(count: usize, partitions: u32) -> Ring {
-    match claim(None, &members(count), partitions, 3) {
+fn ring(count: usize, zones: usize, partitions: u32) -> Ring {
+    match claim(None, &members(count, zones), partitions, 3) {
         Ok(ring) => ring,
         Err(error) => panic!("no ring: {error}"),
     }
 }
 
 fn requests(criterion: &mut Criterion) {
-    let ring = ring(8, 256);
+    let ring = ring(8, 0, 256);
     let partition = PartitionId(77);
     let down = ring.owner(partition).clone();
     criterion.bench_function("partition_of a 16 byte key", |bencher| {
@@ -44,11 +46,12 @@ fn requests(criterion: &mut Criterion) {
 }
 
 fn changes(criterion: &mut Criterion) {
-    for (count, partitions) in [(5, 256), (30, 1024), (100, 4096)] {
-        let before = ring(count, partitions);
-        let more = members(count + 1);
-        let fewer = members(count - 1);
-        let name = |what| format!("{what}, {count} members, {partitions} partitions");
+    for (count, zones, partitions) in [(5, 0, 256), (30, 0, 1024), (30, 6, 1024), (100, 0, 4096)] {
+        let before = ring(count, zones, partitions);
+        let more = members(count + 1, zones);
+        let fewer = members(count - 1, zones);
+        let zones = if zones > 0 { format!(" in {zones} zones") } else { String::new() };
+        let name = |what| format!("{what}, {count} members{zones}, {partitions} partitions");
         criterion.bench_function(&name("join"), |bencher| {
             bencher.iter(|| claim(Some(&before), black_box(&more), partitions, 3));
         });

@@ -22,7 +22,7 @@ fn load(name: &str) -> Experiment {
 fn trials(outcome: Outcome) -> Vec<Trial> {
     match outcome.findings {
         Findings::Trials(trials) => trials,
-        Findings::Balance { .. } => panic!("not an experiment with clusters"),
+        Findings::Balance { .. } | Findings::Movement(_) => panic!("not an experiment with clusters"),
     }
 }
 
@@ -105,7 +105,7 @@ fn more_than_ten_nodes_serve() {
 
 #[test]
 fn a_seed_repeats_itself() {
-    for name in ["quorums.toml", "faults.toml", "balance.toml"] {
+    for name in ["quorums.toml", "faults.toml", "balance.toml", "movement.toml"] {
         let mut experiment = load(name).shortened(FEW);
         if let Subject::Cluster { cases, .. } = &mut experiment.subject {
             // The last one varies, or has a fault.
@@ -132,6 +132,21 @@ fn throughput_is_bounded_by_the_processors() {
     for (trial, most) in trials(experiment.run(1).expect("a run")).iter().zip([3_000.0, 1_000.0]) {
         let rate = trial.get.per_second;
         assert!(rate <= most && rate >= 0.8 * most, "{}: {rate} of {most} per second", trial.case.name);
+    }
+}
+
+/// With 2N - 1 nodes or more; and where every node stores everything no copy is fetched that was there.
+#[test]
+fn joins_and_leaves_move_at_most_a_fifth_more_than_they_must() {
+    let Findings::Movement(moved) = load("movement.toml").shortened(FEW).run(1).expect("a run").findings else {
+        panic!("not an experiment with joins and leaves")
+    };
+    assert_eq!(moved.len(), 2 * 27);
+    for one in moved {
+        if one.is_join() || one.nodes_after >= 5 {
+            assert!(one.owners_over_least() <= 1.2 && one.copies_over_least() <= 1.2, "{one:?}");
+        }
+        assert!(one.nodes_after > 3 || one.copies == one.copies_least, "{one:?}");
     }
 }
 
@@ -202,6 +217,10 @@ fn a_wrong_file_says_where_and_what_would_be_right() {
         (
             "[experiment]\nkind = \"balance\"\n[cluster]\nnodes = 3",
             "e.toml:3: unknown key cluster: the sections are experiment, balance",
+        ),
+        (
+            "[experiment]\nkind = \"movement\"\n[movement]\nnodes = [3, 65]",
+            "e.toml:4: movement.nodes = [3, 65] is out of range: must be one or more of 1..=64",
         ),
         ("[cluster]\nnodes = = 3", "e.toml:2: is not valid TOML: "),
     ];

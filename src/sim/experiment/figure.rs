@@ -15,6 +15,7 @@ use plotters::series::LineSeries;
 use plotters::style::{BLACK, Color as _, RGBColor, WHITE};
 
 use super::balance::{Efficiency, Imbalance};
+use super::movement::Moved;
 use super::outcome::{Figures, Findings, Outcome, Trial};
 use super::plan::{Experiment, Panel, Plot, Subject};
 
@@ -80,6 +81,10 @@ impl Figure {
             (Findings::Balance { efficiencies, imbalances }, _) => {
                 vec![of_imbalance(imbalances), of_efficiency(efficiencies)]
             }
+            (Findings::Movement(moved), _) => vec![
+                of_movement("partitions with another owner", moved, Moved::owners_over_least),
+                of_movement("copies to be fetched", moved, Moved::copies_over_least),
+            ],
         };
         Self {
             title: outcome.title.clone(),
@@ -232,6 +237,22 @@ fn of_efficiency(efficiencies: &[Efficiency]) -> Panelled {
         marks: true,
         names_at: SeriesLabelPosition::LowerLeft,
         lines: lines(claimed.chain(drawn)),
+    }
+}
+
+/// Joins and leaves by the number of nodes that there are after them.
+fn of_movement(title: &str, moved: &[Moved], over_least: fn(&Moved) -> f64) -> Panelled {
+    let name =
+        |one: &Moved| format!("{} partitions, {}", one.partitions, if one.is_join() { "joins" } else { "leaves" });
+    let points = moved.iter().map(|one| (name(one), (one.nodes_after as f64, over_least(one))));
+    Panelled {
+        title: title.to_owned(),
+        x_label: "nodes after the change".to_owned(),
+        y_label: "times the least".to_owned(),
+        x_is_logarithm: false,
+        marks: true,
+        names_at: SeriesLabelPosition::LowerRight,
+        lines: lines(points),
     }
 }
 

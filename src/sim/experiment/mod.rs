@@ -4,7 +4,7 @@
 //!   FILE.toml ─▶ read ─▶ Experiment ─▶ per case: trial ──┬─▶ Machines: links and processors with the stated costs
 //!                                                       ├─▶ Load: clients, keys, batches ─▶ latencies, floors
 //!                                                       └─▶ Schedule: faults
-//!                                  └─▶ balance: rings only      all ─▶ Outcome ─▶ table, JSON, SVG
+//!                                  └─▶ balance, movement: rings only      all ─▶ Outcome ─▶ table, JSON, SVG
 //! ```
 //!
 //! The nodes are those of every other simulation. Every case of a file runs with the same seed; the same seed gives the same outcome.
@@ -16,6 +16,7 @@ mod floor;
 mod keys;
 mod load;
 mod machines;
+mod movement;
 mod outcome;
 mod plan;
 mod read;
@@ -26,10 +27,11 @@ pub use balance::{Efficiency, Imbalance};
 pub use figure::DrawingError;
 pub use floor::floor_ms;
 pub use keys::{KeyChoice, KeyPicker};
+pub use movement::Moved;
 pub use outcome::{Figures, Findings, Outcome, Trial};
 pub use plan::{
     Balance, Case, Coordinator, Cpu, DiskTime, Experiment, FaultKind, LinkTime, Operation, Order, Panel, PlannedFault,
-    Plot, Published, Routing, Setup, Shape, SlowNode, Spread, Subject, Workload,
+    Plot, Published, Relocation, Routing, Setup, Shape, SlowNode, Spread, Subject, Workload,
 };
 pub use statistics::{Sample, Summary};
 
@@ -50,6 +52,10 @@ impl Experiment {
                 let measured = balance::measure(balance, &mut load::chance(seed));
                 let (efficiencies, imbalances) = measured.map_err(|error| SimError::Plan(error.to_string()))?;
                 Findings::Balance { efficiencies, imbalances }
+            }
+            Subject::Movement(relocation) => {
+                let moved = movement::measure(relocation, &mut load::chance(seed));
+                Findings::Movement(moved.map_err(|error| SimError::Plan(error.to_string()))?)
             }
         };
         Ok(Outcome { title: self.title.clone(), seed, findings })

@@ -5,6 +5,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 use serde_json::{Value, json};
 
 use super::balance::{Efficiency, Imbalance};
+use super::movement::Moved;
 use super::plan::{Case, Panel};
 use super::statistics::Sample;
 
@@ -31,6 +32,8 @@ pub enum Findings {
         /// By the number of partitions and the load.
         imbalances: Vec<Imbalance>,
     },
+    /// On rings that nodes join and leave, by change.
+    Movement(Vec<Moved>),
 }
 
 /// What one case has shown.
@@ -136,6 +139,7 @@ impl Outcome {
                 whole["efficiency"] = json!(efficiencies);
                 whole["imbalance"] = json!(imbalances);
             }
+            Findings::Movement(moved) => whole["changes"] = json!(moved),
         }
         whole
     }
@@ -146,6 +150,7 @@ impl Outcome {
         let tables = match &self.findings {
             Findings::Trials(trials) => vec![latencies(trials)],
             Findings::Balance { efficiencies, imbalances } => vec![efficiency(efficiencies), imbalance(imbalances)],
+            Findings::Movement(moved) => vec![movement(moved)],
         };
         let tables: Vec<String> = tables.into_iter().map(|table| table.to_string()).collect();
         format!("{} (seed {})\n\n{}", self.title, self.seed, tables.join("\n\n"))
@@ -219,4 +224,16 @@ fn imbalance(imbalances: &[Imbalance]) -> Table {
         [vec![partitions, one.load.to_string()], numbers.to_vec()].concat()
     };
     table(&["partitions", "requests", "out of balance", "sd"], 0, imbalances.iter().map(row))
+}
+
+fn movement(moved: &[Moved]) -> Table {
+    let header = ["partitions", "nodes", "owners moved", "least", "over least", "copies moved", "least", "over least"];
+    let row = |one: &Moved| {
+        let nodes = format!("{} to {}", one.nodes_before, one.nodes_after);
+        let counts = |all: usize, least: usize, over: f64| [all.to_string(), least.to_string(), format!("{over:.2}x")];
+        let owners = counts(one.owners, one.owners_least, one.owners_over_least());
+        let copies = counts(one.copies, one.copies_least, one.copies_over_least());
+        [vec![one.partitions.to_string(), nodes], owners.to_vec(), copies.to_vec()].concat()
+    };
+    table(&header, 0, moved.iter().map(row))
 }

@@ -26,6 +26,8 @@ pub enum Subject {
     },
     /// Rings, without a cluster around them.
     Balance(Balance),
+    /// Rings that nodes join and leave, without a cluster around them.
+    Movement(Relocation),
 }
 
 /// One of the things that are compared.
@@ -325,6 +327,19 @@ pub struct Balance {
     pub zipf_exponent: f64,
 }
 
+/// A cluster that grows and shrinks, node by node.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Relocation {
+    /// Q, one after another.
+    pub partitions: Vec<u32>,
+    /// N.
+    pub n: usize,
+    /// Into how many zones the nodes come in turn; 0: there are no zones.
+    pub zones: usize,
+    /// How many nodes there are at first, and how many after the changes that follow, one after another.
+    pub nodes: Vec<usize>,
+}
+
 impl Experiment {
     /// The same with at most so many requests of each kind, intervals and loads, and on small rings: a quick look.
     #[must_use]
@@ -341,6 +356,7 @@ impl Experiment {
                 balance.partitions.retain(|partitions| *partitions <= 256);
                 balance.efficiency_nodes.truncate(4);
             }
+            Subject::Movement(relocation) => relocation.partitions.retain(|partitions| *partitions <= 256),
         }
         self
     }

@@ -6,7 +6,7 @@ use super::document::{Part, Reading};
 use super::keys::KeyChoice;
 use super::plan::{
     Balance, Case, Coordinator, Cpu, DiskTime, Experiment, FaultKind, LinkTime, Order, Panel, PlannedFault, Plot,
-    Published, Routing, Setup, Shape, SlowNode, Spread, Subject, Workload,
+    Published, Relocation, Routing, Setup, Shape, SlowNode, Spread, Subject, Workload,
 };
 use crate::config::{ConfigError, Fault, Origin, Problem, ReadOrder};
 
@@ -37,6 +37,7 @@ const PANELS: &[(&str, Panel)] = &[
 enum Kind {
     Cluster,
     Balance,
+    Movement,
 }
 
 #[derive(Clone, Copy)]
@@ -74,11 +75,13 @@ impl Experiment {
         let file = reading.whole_file(&table);
         let about = file.part("experiment");
         let title = about.text("title", "an experiment");
-        let kind = about.choice("kind", &[("cluster", Kind::Cluster), ("balance", Kind::Balance)], Kind::Cluster);
+        let kinds = [("cluster", Kind::Cluster), ("balance", Kind::Balance), ("movement", Kind::Movement)];
+        let kind = about.choice("kind", &kinds, Kind::Cluster);
         about.finish();
         let subject = match kind {
             Kind::Cluster => clusters(&file),
             Kind::Balance => Subject::Balance(balance(&file.part("balance"))),
+            Kind::Movement => Subject::Movement(relocation(&file.part("movement"))),
         };
         file.finish();
         reading.finish()?;
@@ -314,14 +317,22 @@ fn plot(part: &Part<'_>) -> Plot {
     if is_lines { Plot::Lines { panels, x_label } } else { Plot::Distribution }
 }
 
-fn balance(part: &Part<'_>) -> Balance {
-    let narrow = |numbers: Vec<u64>| numbers.into_iter().map(|number| number as usize).collect();
-    let partitions = part.wholes("partitions", 8..=PARTITIONS_MAX, &[64, 256, 1_024]);
+/// Rings to look at, one after another.
+fn ring_sizes(part: &Part<'_>, otherwise: &[u64]) -> Vec<u32> {
+    let partitions = part.wholes("partitions", 8..=PARTITIONS_MAX, otherwise);
     if let Some(odd) = partitions.iter().find(|number| !number.is_power_of_two()) {
         part.contradicts("partitions", odd, "powers of two".to_owned());
     }
+    partitions.into_iter().map(|number| number as u32).collect()
+}
+
+fn narrow(numbers: Vec<u64>) -> Vec<usize> {
+    numbers.into_iter().map(|number| number as usize).collect()
+}
+
+fn balance(part: &Part<'_>) -> Balance {
     let balance = Balance {
-        partitions: partitions.into_iter().map(|number| number as u32).collect(),
+        partitions: ring_sizes(part, &[64, 256, 1_024]),
         n: part.whole("n", 1..=9, 3) as usize,
         efficiency_nodes: narrow(part.wholes("efficiency_nodes", 1..=NODES_MAX, &[3, 5, 10, 20, 30])),
         nodes: part.whole("nodes", 1..=NODES_MAX, 30) as usize,
@@ -333,4 +344,15 @@ fn balance(part: &Part<'_>) -> Balance {
     };
     part.finish();
     balance
+}
+
+fn relocation(part: &Part<'_>) -> Relocation {
+    let relocation = Relocation {
+        partitions: ring_sizes(part, &[256]),
+        n: part.whole("n", 1..=9, 3) as usize,
+        zones: part.whole("zones", 0..=NODES_MAX, 0) as usize,
+        nodes: narrow(part.wholes("nodes", 1..=NODES_MAX, &[3, 30, 3])),
+    };
+    part.finish();
+    relocation
 }
