@@ -5,7 +5,7 @@
 //! comparisons begin anew; ranges that were marked dirty are still marked on the disk.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,11 +46,14 @@ const KEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// A peer that has come back is left alone for so long, in ms: its hints come first, and say most of what it has missed.
 const RETURN_DELAY_MS: u64 = 1_000;
 
-/// Repair slows down while this quantile of the requests' latencies, second by second, is more than usual.
+/// Repair slows down while this quantile of the requests' latencies is more than usual.
 const WATCHED_QUANTILE: f64 = 0.99;
 
-/// Fewer reads, or writes, in a second say nothing of it.
-const REQUESTS_MIN: u64 = 30;
+/// The quantile is taken over so many of these intervals: a single second is too noisy.
+const WINDOW_TICKS: usize = 4;
+
+/// Fewer reads, or writes, in that time say nothing of it.
+const REQUESTS_MIN: u64 = 50;
 
 /// What an [`AntiEntropy`] is told.
 pub struct AntiEntropyParts {
@@ -178,10 +181,10 @@ impl Workshop {
         view.stored_table(table).map_or(Conflict::Siblings, |known| known.conflict)
     }
 
-    /// So much has been moved or read: goes on when the budget allows for more.
-    pub(super) async fn spend(&self, records: u64, bytes: u64) {
+    /// So much has been moved or read: goes on when the budget allows for more, of which a peer may allow a part only.
+    pub(super) async fn spend(&self, records: u64, bytes: u64, at_most: f64) {
         let now_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let wait_ms = self.pace.borrow_mut().spend([records, bytes], now_ms);
+        let wait_ms = self.pace.borrow_mut().spend([records, bytes], at_most, now_ms);
         if wait_ms > 0 {
             sleep(Duration::from_millis(wait_ms)).await;
         }
@@ -234,11 +237,16 @@ impl Workshop {
         ring.partition_ids().filter(own).collect()
     }
 
-    fn keep(&self, seen: &RefCell<Served>) {
+    fn keep(&self, seen: &RefCell<VecDeque<Served>>) {
         let served = self.metrics.served();
-        let lately = served.since(&seen.borrow());
+        let lately = seen.borrow().front().map(|earlier| served.since(earlier)).unwrap_or_default();
         self.pace.borrow_mut().observe(lately.quantiles_s(WATCHED_QUANTILE, REQUESTS_MIN));
-        seen.replace(served);
+        self.metrics.repair.speed_percent.set((100.0 * self.pace.borrow().share()).ceil() as i64);
+        let mut seen = seen.borrow_mut();
+        seen.push_back(served);
+        if seen.len() > WINDOW_TICKS {
+            seen.pop_front();
+        }
         self.marks.borrow_mut().write_verified(&self.schedule.borrow());
         let status = self.status();
         let gauges = &self.metrics.repair;
@@ -322,7 +330,7 @@ impl Actor for AntiEntropy {
             actix::spawn(Rc::clone(&self.0).compare_with(peer.clone()));
         }
         actix::spawn(Rc::clone(&self.0).audit_for_ever());
-        let seen = RefCell::new(self.0.metrics.served());
+        let seen = RefCell::new(VecDeque::from([self.0.metrics.served()]));
         ctx.run_interval(KEEP_INTERVAL, move |actor, _| actor.0.keep(&seen));
     }
 

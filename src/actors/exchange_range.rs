@@ -3,6 +3,7 @@
 //! Nothing here is all or nothing: a record that has been moved stays moved, and a comparison that is broken off begins anew with what is
 //! still different.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -83,7 +84,7 @@ pub(super) async fn compare_due(workshop: &Workshop, peer: &NodeId, peer_recipie
         if !workshop.works() {
             return;
         }
-        let range = Range { workshop, peer, recipients: peer_recipients, partition };
+        let range = Range { workshop, peer, recipients: peer_recipients, partition, peer_speed: Cell::new(1.0) };
         settle_roots(&range, now_ms, (ours, theirs), &hinted).await;
     }
 }
@@ -177,7 +178,7 @@ async fn audit_slices(workshop: &Workshop, partition: PartitionId) {
             }
             return;
         }
-        workshop.spend(progress.records, progress.bytes).await;
+        workshop.spend(progress.records, progress.bytes, 1.0).await;
     }
 }
 
@@ -195,6 +196,8 @@ struct Range<'a> {
     peer: &'a NodeId,
     recipients: &'a RepairRecipients,
     partition: PartitionId,
+    /// The part of its own speed that the peer allows itself: its clients may suffer where this node has none.
+    peer_speed: Cell<f64>,
 }
 
 impl Range<'_> {
@@ -237,8 +240,10 @@ impl Range<'_> {
         let local = &self.workshop.shard(self.partition).list;
         let (ours, theirs) = join(ask(Some(local), list.clone()), ask(Some(&self.recipients.list), list)).await;
         let listed = |slice: BucketSlice| Listed { records: slice.records, covers_up_to: slice.covers_up_to };
-        let (ours, theirs) = (listed(ours?), listed(theirs?));
-        self.workshop.spend(u64::from(LIST_SLICE / LOOKS_PER_MOVE), 0).await;
+        let (ours, theirs) = (ours?, theirs?);
+        self.peer_speed.set(f64::from(theirs.speed_percent) / 100.0);
+        let (ours, theirs) = (listed(ours), listed(theirs));
+        self.workshop.spend(u64::from(LIST_SLICE / LOOKS_PER_MOVE), 0, self.peer_speed.get()).await;
         let found = differences(&ours, &theirs);
         if !self.workshop.works() {
             return Err(BrokenOff::Paused);
@@ -295,7 +300,7 @@ impl Range<'_> {
             .keys_repaired
             .inc_by(outcomes.iter().filter(|outcome| outcome.is_ok()).count() as u64);
         self.workshop.metrics.repair.bytes_repaired.inc_by(bytes);
-        self.workshop.spend(count, bytes).await;
+        self.workshop.spend(count, bytes, self.peer_speed.get()).await;
         outcomes.into_iter().collect::<Result<(), _>>()?;
         Ok(())
     }

@@ -8,11 +8,11 @@ const LEAST_SHARE: f64 = 1.0 / 16.0;
 /// Requests that take this many times as long as usual are a reason to slow down.
 const TOLERANCE: f64 = 1.5;
 
-/// How much of a new observation goes into what is usual. It is taken in only while nothing is in its way.
+/// How much of a new observation goes into what is usual: of a higher one only where nothing was spent meanwhile, or as little as may be.
 const LEARNING: f64 = 0.05;
 
-/// So much may be spent at once, in seconds' worth of the budget.
-const BURST_S: f64 = 0.25;
+/// So much may be spent at once, in seconds' worth of what may be spent now.
+const BURST_S: f64 = 0.05;
 
 /// A budget of several kinds of things per second, such as records and bytes.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct Pace<const K: usize> {
     left: [f64; K],
     at_ms: u64,
     share: f64,
+    /// Whether anything was spent since the last observation.
+    worked: bool,
     /// Of reads and of writes.
     usual_s: Latencies,
 }
@@ -30,17 +32,19 @@ impl<const K: usize> Pace<K> {
     /// A full budget.
     pub fn new(per_s: [u64; K], now_ms: u64) -> Self {
         let per_s = per_s.map(|rate| (rate as f64).max(1.0));
-        Self { per_s, left: per_s.map(|rate| rate * BURST_S), at_ms: now_ms, share: 1.0, usual_s: [None; 2] }
+        Self { per_s, left: per_s.map(|rate| rate * BURST_S), at_ms: now_ms, share: 1.0, worked: false, usual_s: [None; 2] }
     }
 
-    /// Spends, and says how many ms to wait before going on.
-    pub fn spend(&mut self, spent: [u64; K], now_ms: u64) -> u64 {
+    /// Spends, and says how many ms to wait before going on. `at_most` is the share that somebody else allows who works as well.
+    pub fn spend(&mut self, spent: [u64; K], at_most: f64, now_ms: u64) -> u64 {
+        self.worked = true;
+        let share = self.share.min(at_most).max(LEAST_SHARE);
         let elapsed_s = now_ms.saturating_sub(self.at_ms) as f64 / 1_000.0;
         self.at_ms = self.at_ms.max(now_ms);
         let mut wait_s = 0.0_f64;
         for ((left, per_s), spent) in self.left.iter_mut().zip(self.per_s).zip(spent) {
-            let rate = per_s * self.share;
-            let refilled = (*left + elapsed_s * rate).min(per_s * BURST_S);
+            let rate = per_s * share;
+            let refilled = (*left + elapsed_s * rate).min(rate * BURST_S);
             *left = refilled - spent as f64;
             wait_s = wait_s.max(-*left / rate);
         }
@@ -49,9 +53,11 @@ impl<const K: usize> Pace<K> {
 
     /// How long reads and writes take now. Either more than usual: half the speed; else, or where nobody is in the way, a little faster again.
     pub fn observe(&mut self, latencies_s: Latencies) {
+        // What is slow although next to nothing is done is slow for another reason.
+        let undisturbed = !std::mem::take(&mut self.worked) || self.share <= LEAST_SHARE;
         let both = self.usual_s.iter_mut().zip(latencies_s);
         let slower = both.fold(false, |slower, (usual_s, latency_s)| {
-            slower | latency_s.is_some_and(|latency_s| is_unusual(usual_s, latency_s))
+            slower | latency_s.is_some_and(|latency_s| is_unusual(usual_s, latency_s, undisturbed))
         });
         self.share = if slower { (self.share / 2.0).max(LEAST_SHARE) } else { (self.share * 1.25).min(1.0) };
     }
@@ -63,10 +69,13 @@ impl<const K: usize> Pace<K> {
 }
 
 /// Whether it takes longer than usual; and learns what is.
-fn is_unusual(usual_s: &mut Option<f64>, latency_s: f64) -> bool {
+fn is_unusual(usual_s: &mut Option<f64>, latency_s: f64, undisturbed: bool) -> bool {
     let known_s = *usual_s.get_or_insert(latency_s);
-    // What is slow for good becomes usual in time; what is fast does so sooner.
-    let weight = if latency_s < known_s { 4.0 * LEARNING } else { LEARNING };
+    let weight = match latency_s < known_s {
+        true => 4.0 * LEARNING,
+        false if undisturbed => LEARNING,
+        false => 0.0,
+    };
     *usual_s = Some(known_s + weight * (latency_s - known_s));
     latency_s > known_s * TOLERANCE
 }
@@ -84,7 +93,7 @@ mod tests {
             let mut pace = Pace::new([100, 10_000], 0);
             let (mut now_ms, mut spent) = (0, [0_u64; 2]);
             for (records, bytes) in steps {
-                let wait_ms = pace.spend([records, bytes], now_ms);
+                let wait_ms = pace.spend([records, bytes], 1.0, now_ms);
                 spent = [spent[0] + records, spent[1] + bytes];
                 now_ms += wait_ms;
                 let allowed = |rate: f64| rate * (now_ms as f64 / 1_000.0 + 0.25) + 1e-6;
@@ -102,6 +111,28 @@ mod tests {
             (0..20).for_each(|_| pace.observe([None, None]));
             prop_assert_eq!(pace.share(), 1.0);
         }
+    }
+
+    /// What it makes slow itself must not become usual, or it would go on making it slow.
+    #[test]
+    fn what_it_slows_down_itself_does_not_become_usual() {
+        let mut pace = Pace::new([100], 0);
+        (0..50).for_each(|_| pace.observe([Some(0.01), None]));
+        for round in 0..200 {
+            pace.spend([1], 1.0, round * 1_000);
+            // Requests are slow as soon as it goes at more than a tenth of its speed.
+            let latency_s = if pace.share() > 0.1 { 0.02 } else { 0.01 };
+            pace.observe([Some(latency_s), None]);
+            assert!(round < 5 || pace.share() < 0.13, "{} in round {round}", pace.share());
+        }
+    }
+
+    #[test]
+    fn it_goes_no_faster_than_somebody_else_allows() {
+        let mut pace = Pace::new([1_000], 0);
+        pace.spend([50], 1.0, 0);
+        assert_eq!(pace.spend([100], 1.0, 0), 100);
+        assert_eq!(pace.spend([100], 0.1, 100), 1_000);
     }
 
     #[test]

@@ -67,6 +67,8 @@ pub struct BucketSlice {
     pub records: Vec<(RecordKey, Digest)>,
     /// The slice covers the keys up to and including this one; `None`: to the end of the partition.
     pub covers_up_to: Option<RecordKey>,
+    /// The part of its speed at which the replica would repair now, in percent: less than 100 while its own clients wait longer than usual.
+    pub speed_percent: u8,
 }
 
 /// The tree of this partition does not say what the records say: do not believe it until it has been checked.

@@ -25,6 +25,8 @@ pub struct RepairMetrics {
     pub ranges_dirty: Gauge,
     /// 1 while an operator has paused it.
     pub paused: Gauge,
+    /// The part of its speed at which it works now, in percent. Peers are told, and go no faster.
+    pub speed_percent: Gauge,
 }
 
 impl RepairMetrics {
@@ -56,6 +58,11 @@ impl RepairMetrics {
                 &metrics.oldest_unverified_s,
             ),
             ("aae_ranges_dirty", "Ranges that are known to differ, or may", &metrics.ranges_dirty),
+            (
+                "aae_speed_percent",
+                "The part of its speed that anti-entropy allows itself now, for the sake of requests",
+                &metrics.speed_percent,
+            ),
             ("aae_paused", "1 while an operator has paused anti-entropy", &metrics.paused),
         ];
         for (name, help, gauge) in gauges {

@@ -47,6 +47,11 @@ impl Node {
         self.pending.acknowledge(self.pending.last_ticket(), Acknowledgement { answers: settled, at: 0 });
     }
 
+    /// As anti-entropy last said; all of it where there is none.
+    fn repair_speed_percent(&self) -> u8 {
+        u8::try_from(self.metrics.repair.speed_percent.get()).ok().filter(|percent| (1..100).contains(percent)).unwrap_or(100)
+    }
+
     fn list_buckets(&mut self, list: &ListBuckets) -> Result<BucketSlice, RepairError> {
         let prefix = list.partition.0.to_be_bytes();
         let all = ScanRange::prefix(&prefix);
@@ -62,7 +67,8 @@ impl Node {
             Some((RecordKey::try_from(key).ok()?, digest))
         };
         let covers_up_to = page.resume_after.and_then(|key| RecordKey::try_from(key).ok());
-        Ok(BucketSlice { records: in_buckets.filter_map(record).collect(), covers_up_to })
+        let records = in_buckets.filter_map(record).collect();
+        Ok(BucketSlice { records, covers_up_to, speed_percent: self.repair_speed_percent() })
     }
 }
 
