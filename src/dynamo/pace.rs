@@ -132,7 +132,7 @@ mod tests {
         let mut pace = Pace::new([1_000], 0);
         pace.spend([50], 1.0, 0);
         assert_eq!(pace.spend([100], 1.0, 0), 100);
-        assert_eq!(pace.spend([100], 0.1, 100), 1_000);
+        assert_eq!(pace.spend([100], 0.1, 100), 1_900, "what was waited for counts a tenth, too");
     }
 
     #[test]
