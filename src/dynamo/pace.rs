@@ -5,8 +5,9 @@ use super::latency::Latencies;
 /// The least share of its budget that background work keeps: it slows down, and does not stop.
 const LEAST_SHARE: f64 = 1.0 / 16.0;
 
-/// Requests that take this many times as long as usual are a reason to slow down.
-const TOLERANCE: f64 = 1.5;
+/// Requests that take this many times as long as usual are a reason to slow down. They may take 1.5 times as long; what is measured comes some seconds
+/// late, and speed is found by going a little too fast again and again.
+const TOLERANCE: f64 = 1.25;
 
 /// How much of a new observation goes into what is usual: of a higher one only where nothing was spent meanwhile, or as little as may be.
 const LEARNING: f64 = 0.05;
