@@ -33,7 +33,14 @@ impl<const K: usize> Pace<K> {
     /// A full budget.
     pub fn new(per_s: [u64; K], now_ms: u64) -> Self {
         let per_s = per_s.map(|rate| (rate as f64).max(1.0));
-        Self { per_s, left: per_s.map(|rate| rate * BURST_S), at_ms: now_ms, share: 1.0, worked: false, usual_s: [None; 2] }
+        Self {
+            per_s,
+            left: per_s.map(|rate| rate * BURST_S),
+            at_ms: now_ms,
+            share: 1.0,
+            worked: false,
+            usual_s: [None; 2],
+        }
     }
 
     /// Spends, and says how many ms to wait before going on. `at_most` is the share that somebody else allows who works as well.

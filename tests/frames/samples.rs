@@ -392,7 +392,8 @@ pub fn repair_operations(records: &mut Records) {
     records.operation(&ReadLeaves { partition }, &vec![digest(1), digest(2)], &errors[..1]);
     let leaves: LeafSet = [3, 200].into_iter().collect();
     let list = ListBuckets { partition, leaves, after: Some(record_key()), limit: 256 };
-    let slice = BucketSlice { records: vec![(record_key(), digest(9))], covers_up_to: Some(record_key()), speed_percent: 25 };
+    let slice =
+        BucketSlice { records: vec![(record_key(), digest(9))], covers_up_to: Some(record_key()), speed_percent: 25 };
     records.operation(&list, &slice, &errors[..1]);
     records.operation(&DistrustTree { partition }, &(), &errors[2..3]);
     let status = RepairStatus {

@@ -49,7 +49,10 @@ impl Node {
 
     /// As anti-entropy last said; all of it where there is none.
     fn repair_speed_percent(&self) -> u8 {
-        u8::try_from(self.metrics.repair.speed_percent.get()).ok().filter(|percent| (1..100).contains(percent)).unwrap_or(100)
+        u8::try_from(self.metrics.repair.speed_percent.get())
+            .ok()
+            .filter(|percent| (1..100).contains(percent))
+            .unwrap_or(100)
     }
 
     fn list_buckets(&mut self, list: &ListBuckets) -> Result<BucketSlice, RepairError> {
