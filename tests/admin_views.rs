@@ -448,7 +448,7 @@ fn cluster_load() -> ClusterLoad {
     let ranked = |text: &str, sort: Option<&str>, at_least_per_s: f64, over: f64| {
         let mut schema = TableSchema::kv();
         schema.sort_key = sort.map(|_| schema.partition_key.clone());
-        let key = schema.key_from_text(text, sort).unwrap().to_bytes();
+        let key = schema.key_from_text(text, sort).expect("it succeeds").to_bytes();
         let key = RecordKey::new(PartitionId(223), "kv", &key);
         Ranked { key, at_least_per_s, at_most_per_s: at_least_per_s + over }
     };

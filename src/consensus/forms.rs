@@ -188,12 +188,12 @@ pub struct Snapshot {
 
 impl Snapshot {
     pub(super) fn to_raft(&self) -> eraftpb::Snapshot {
-        let mut snapshot = eraftpb::Snapshot::default();
-        snapshot.data = self.state.clone();
-        let metadata = snapshot.mut_metadata();
-        metadata.index = self.index;
-        metadata.term = self.term;
+        let mut metadata =
+            eraftpb::SnapshotMetadata { index: self.index, term: self.term, ..eraftpb::SnapshotMetadata::default() };
         metadata.set_conf_state(self.electorate.to_raft());
+        let mut snapshot = eraftpb::Snapshot::default();
+        snapshot.set_metadata(metadata);
+        snapshot.data = self.state.clone();
         snapshot
     }
 

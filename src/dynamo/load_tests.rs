@@ -11,7 +11,10 @@ fn is_near(told: f64, rate: f64) -> bool {
     (told - rate).abs() <= 1e-6 * rate.max(1.0)
 }
 
-fn looks() -> impl Strategy<Value = Vec<(u64, Vec<(u32, u64, u64)>)>> {
+/// The pause before each look, in ms, and what has been counted of some partitions since the one before.
+type Looks = Vec<(u64, Vec<(u32, u64, u64)>)>;
+
+fn looks() -> impl Strategy<Value = Looks> {
     let counted = prop::collection::vec((0..8_u32, 0..500_u64, 0..500_u64), 0..6);
     prop::collection::vec((0..5_000_u64, counted), 1..40)
 }
