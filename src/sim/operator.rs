@@ -4,7 +4,7 @@
 //!   answered "done"          it stays done, unless the operator undoes it or a disk was set back
 //!   answered "not done"      it is not there later
 //!   one epoch                one content, whichever node tells it, whenever
-//!   everything healed        all nodes say the same soon, and tables can be changed through each of them
+//!   everything healed        all nodes say the same soon, and tables can be changed through each of them, unless a disk was set back
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +15,7 @@ use rand::rngs::StdRng;
 use rand::seq::IteratorRandom as _;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::fault::Fault;
 use super::session::Stage;
 use super::swarm::Plan;
 use crate::client::{CallError, Client, ConnectOptions};
@@ -48,15 +49,19 @@ pub(super) struct Operator {
     tables: BTreeMap<String, Standing>,
     /// What each epoch holds, by whoever has told it first.
     epochs: BTreeMap<u64, (u64, usize)>,
-    /// A disk may be set back: then what was agreed on may be forgotten.
+    /// A disk may be made to forget: then what was agreed on may be forgotten.
     may_forget: bool,
+    /// A voter may come back with an old disk: it has forgotten whom it voted for, and no majority means anything. Nothing is promised then.
+    may_be_set_back: bool,
     created: u32,
 }
 
 impl Operator {
     pub(super) fn new(stage: Stage, plan: &Plan, rng: StdRng) -> Self {
         let may_forget = plan.faults.iter().any(|fault| fault.makes_forget());
-        Self { stage, rng, tables: BTreeMap::new(), epochs: BTreeMap::new(), may_forget, created: 0 }
+        let may_be_set_back = plan.faults.contains(&Fault::StaleDisk);
+        let (tables, epochs) = (BTreeMap::new(), BTreeMap::new());
+        Self { stage, rng, tables, epochs, may_forget, may_be_set_back, created: 0 }
     }
 
     /// Works until it is time to leave.
@@ -123,6 +128,9 @@ impl Operator {
 
     /// After everything is healed: all nodes agree, change tables, and still hold what they have promised.
     pub(super) async fn conclude(mut self) {
+        if self.may_be_set_back {
+            return;
+        }
         let nodes: Vec<usize> = (0..self.stage.addresses.len()).collect();
         let healed = Instant::now();
         for node in &nodes {
