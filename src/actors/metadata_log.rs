@@ -108,6 +108,8 @@ pub struct MetadataLog {
     away: BTreeMap<NodeId, Instant>,
     /// When it last knew of a leader.
     led: Instant,
+    /// The disk has refused the log, and that has been said.
+    is_refused: bool,
     /// What the futures of operators' requests look at.
     leader: Rc<RefCell<Leader>>,
     epoch: Rc<Cell<u64>>,
@@ -164,6 +166,7 @@ impl MetadataLog {
             heard: BTreeMap::new(),
             away: BTreeMap::new(),
             led: Instant::now(),
+            is_refused: false,
             leader: Rc::default(),
             epoch,
             storage_failed: parts.storage_failed,
@@ -421,8 +424,12 @@ impl Handler<LogWritten> for MetadataLog {
     type Result = ();
 
     fn handle(&mut self, LogWritten(outcome): LogWritten, ctx: &mut Self::Context) {
+        let was_refused = std::mem::replace(&mut self.is_refused, outcome.result.is_err());
         if let Err(error) = &outcome.result {
-            warn!(%error, "the log of metadata cannot be written");
+            // It is tried again with every tick.
+            if !was_refused {
+                warn!(%error, "the log of metadata cannot be written: it is tried again until there is room");
+            }
             if error.must_stop() {
                 self.storage_failed.do_send(StorageFailed { reason: error.to_string() });
             }
