@@ -6,6 +6,7 @@ mod detection;
 mod garbage;
 mod load;
 mod metadata;
+mod ring;
 mod repair;
 mod routing;
 
@@ -34,6 +35,7 @@ pub use detection::DetectionMetrics;
 pub use garbage::GarbageMetrics;
 pub use load::LoadMetrics;
 pub use metadata::MetadataMetrics;
+pub use ring::RingMetrics;
 pub use repair::RepairMetrics;
 pub use routing::{PeerRouting, RoutingMetrics};
 
@@ -225,10 +227,14 @@ pub struct Registered {
     pub hedges_withheld: Counter,
     /// Requests refused for a limit before any work was done.
     pub shed: Counter,
+    /// Requests that were asked anew because a replica knew a newer ring.
+    pub stale_epochs: Counter,
     /// What the garbage collector counts.
     pub garbage: GarbageMetrics,
     /// What the log of metadata counts.
     pub metadata: MetadataMetrics,
+    /// What is counted of the ring.
+    pub ring: RingMetrics,
     /// What is asked of this node.
     pub load: LoadMetrics,
     /// What anti-entropy counts.
@@ -268,6 +274,7 @@ impl Metrics {
         let hedges_withheld =
             counter("hedges_withheld", "Times that a slow read was not hedged, because too many were");
         let shed = counter("shed", "Requests refused for a limit before any work was done");
+        let stale_epochs = counter("stale_epochs", "Requests that were asked anew because a replica knew a newer ring");
         let refused_connections =
             counter("refused_connections", "Bridge connections given up for what was said on them");
         let siblings = Histogram::new(exponential_buckets(1.0, 2.0, 8));
@@ -275,6 +282,7 @@ impl Metrics {
         let repair = RepairMetrics::new(&mut registry);
         let garbage = GarbageMetrics::new(&mut registry);
         let metadata = MetadataMetrics::new(&mut registry);
+        let ring = RingMetrics::new(&mut registry);
         let routing = RoutingMetrics::new(&mut registry);
         let load = LoadMetrics::new(&mut registry);
         let mut gauge = |name: &str, help: &str| {
@@ -331,8 +339,10 @@ impl Metrics {
             hedges_won,
             hedges_withheld,
             shed,
+            stale_epochs,
             garbage,
             metadata,
+            ring,
             load,
             repair,
             routing,

@@ -176,7 +176,7 @@ fn a_bad_configuration_starts_nothing() {
         ("HTTP open to all", "[http]\nlisten = \"0.0.0.0:8000\"", &["http.listen", "cluster.insecure"]),
         ("a secret that others read", &public_secret, &["cluster.secret_file", "chmod"]),
         ("a secret that is not there", &missing_secret, &["cluster.secret_file", "No such file"]),
-        ("seeds without this node", "[cluster]\nseeds = [\"a:1\"]", &["cluster.seeds", "127.0.0.1:7400"]),
+        ("founders without this node", "[cluster]\nfounders = [\"a:1\"]", &["cluster.founders", "127.0.0.1:7400"]),
         ("a log filter that is none", "[log]\nfilter = \"info,=\"", &["log.filter"]),
     ];
     for (what, toml, words) in table {
@@ -231,9 +231,7 @@ fn check_prints_what_is_in_effect_and_starts_nothing() {
 #[tokio::test]
 async fn what_is_fixed_when_a_cluster_is_founded_cannot_be_changed_by_configuration() {
     let mut served = Served::start().await;
-    let own = served.node().bridge.clone();
-    let seeds = format!("[{own:?}, \"127.0.0.1:1\"]");
-    let table: [(&str, &str, &str, &[&str]); 5] = [
+    let table: [(&str, &str, &str, &[&str]); 4] = [
         ("node.name", "other", "n0", &["belongs to node \"n0\", not to \"other\"", "node.name or node.data_dir"]),
         (
             "cluster.name",
@@ -241,7 +239,6 @@ async fn what_is_fixed_when_a_cluster_is_founded_cannot_be_changed_by_configurat
             "slipring",
             &["belongs to the cluster `slipring`, cluster.name = `other`", "node.data_dir"],
         ),
-        ("cluster.seeds", &seeds, "[]", &["founded with the members", "127.0.0.1:1", "members are fixed"]),
         ("ring.partitions", "512", "256", &["the ring has 256 partitions, ring.partitions = 512", "fixed"]),
         ("bridge.advertise", "127.0.0.1:1", "", &["knows no member `n0` at 127.0.0.1:1", "bridge.advertise are fixed"]),
     ];
@@ -361,7 +358,7 @@ async fn ports_in_use_are_named() {
 
 #[tokio::test]
 async fn a_directory_in_use_is_left_to_its_user() {
-    let mut cluster = Cluster::prepare(2, &[("cluster.seeds", "[]")]);
+    let mut cluster = Cluster::prepare(2, &[("cluster.founders", "[]")]);
     let [first, second] = &mut cluster.nodes[..] else { unreachable!("two nodes") };
     first.start();
     first.wait_until_ready();

@@ -247,17 +247,17 @@ fn addresses_that_strangers_reach_are_refused() {
 }
 
 #[test]
-fn seeds_without_this_node_are_refused() {
+fn founders_without_this_node_are_refused() {
     assert_said(&[
         (
-            "[cluster]\nseeds = [\"127.0.0.1:7401\"]",
-            "node.toml:2: cluster.seeds = [\"127.0.0.1:7401\"] lacks this node's own address \"127.0.0.1:7400\" \
-             (bridge.listen): list every member, this one included",
+            "[cluster]\nfounders = [\"127.0.0.1:7401\"]",
+            "node.toml:2: cluster.founders = [\"127.0.0.1:7401\"] lacks this node's own address \"127.0.0.1:7400\" \
+             (bridge.listen): list every founder, this one included",
         ),
         (
-            "[cluster]\nseeds = [\"127.0.0.1:7400\"]\n[bridge]\nadvertise = \"db1:7400\"",
-            "node.toml:2: cluster.seeds = [\"127.0.0.1:7400\"] lacks this node's own address \"db1:7400\" \
-             (bridge.advertise): list every member, this one included",
+            "[cluster]\nfounders = [\"127.0.0.1:7400\"]\n[bridge]\nadvertise = \"db1:7400\"",
+            "node.toml:2: cluster.founders = [\"127.0.0.1:7400\"] lacks this node's own address \"db1:7400\" \
+             (bridge.advertise): list every founder, this one included",
         ),
     ]);
 }

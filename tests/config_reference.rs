@@ -84,6 +84,6 @@ fn example_cluster_has_three_nodes_that_know_each_other() {
         assert_eq!(node.bridge.listen.port(), 7400 + position);
         assert_eq!(node.http.listen.port(), 8000 + position);
         assert_eq!(node.cluster.name, "slipring");
-        assert_eq!(node.cluster.seeds, nodes.each_ref().map(Config::advertise_address));
+        assert_eq!(node.cluster.founders, nodes.each_ref().map(Config::advertise_address));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use slipring::dynamo::node_id::NodeId;
 use slipring::dynamo::swim::DetectionSpeed;
 use slipring::item::{TableName, TableSchema};
-use slipring::messages::metadata::{ChangeTablesError, MetadataStatus};
+use slipring::messages::metadata::{ChangeError, MetadataStatus};
 use slipring::metadata::TableChange;
 use slipring::sim::{Cast, Delay, ObservedCluster, observe};
 use tokio::time::sleep;
@@ -95,7 +95,7 @@ fn a_minority_changes_nothing_and_follows_once_it_is_healed() {
         }
         leader(cluster, &[2, 3, 4]).await;
         let refused = cluster.change_tables(0, create("minority")).await.expect_err("two of five");
-        assert!(matches!(refused, Some(ChangeTablesError::NoLeader | ChangeTablesError::Unknown)), "{refused:?}");
+        assert!(matches!(refused, Some(ChangeError::NoLeader | ChangeError::Unknown)), "{refused:?}");
         let epoch = cluster.change_tables(3, create("majority")).await.expect("three of five");
         cluster.heal();
         let equal = async |cluster: &mut ObservedCluster| are_equal(cluster, &[0, 1, 2, 3, 4]).await;

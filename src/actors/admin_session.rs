@@ -106,7 +106,7 @@ impl Handler<ReadMetrics> for AdminSession {
 fn status(parts: &AdminParts, view: &View, hints: Vec<HintsPending>, uptime_s: u64) -> Status {
     let usage = parts.storage.usage();
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    let members = view.ring.members().len();
+    let members = view.ring().members().len();
     let effective = view.quorum.in_cluster_of(members);
     let read_only = usage.refuses_puts;
     Status {
@@ -135,7 +135,7 @@ fn numbers(quorum: Quorum) -> [u8; 3] {
 
 fn warnings(view: &View, effective: Quorum, read_only: bool, hints: &[HintsPending]) -> Vec<String> {
     let mut warnings = Vec::new();
-    let members = view.ring.members().iter().map(|member| &member.id);
+    let members = view.ring().members().iter().map(|member| &member.id);
     let down: Vec<String> = members.filter(|node| !view.reachable.contains(node)).map(ToString::to_string).collect();
     if !down.is_empty() {
         warnings.push(format!("{} cannot be reached from here: see `nodes`", down.join(", ")));

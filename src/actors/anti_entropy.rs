@@ -128,7 +128,7 @@ impl AntiEntropy {
     pub fn open(parts: AntiEntropyParts) -> Result<Self, ReadError> {
         let now_ms = (parts.wall)();
         let mut schedule = Schedule::new(parts.interval_s.saturating_mul(1_000));
-        schedule.follow(&parts.view.ring, &parts.view.local, now_ms);
+        schedule.follow(&parts.view.topology, &parts.view.local, parts.view.widest(), now_ms);
         let paused = was_paused(parts.storage.as_ref())?;
         let marks = RepairMarks::load(parts.storage.as_ref(), parts.committer, &mut schedule, now_ms)?;
         let workshop = Workshop {
@@ -160,6 +160,11 @@ impl AntiEntropy {
 impl Workshop {
     pub(super) fn now_ms(&self) -> u64 {
         (self.wall)()
+    }
+
+    /// The epoch of the ring that this node knows.
+    pub(super) fn epoch(&self) -> u64 {
+        self.view.borrow().topology.epoch()
     }
 
     /// A number from 0 to 1.
@@ -232,9 +237,8 @@ impl Workshop {
 
     fn own_partitions(&self) -> Vec<PartitionId> {
         let view = self.view.borrow();
-        let ring = &view.ring;
-        let own = |partition: &PartitionId| ring.primaries(*partition, ring.n()).any(|node| *node == view.local);
-        ring.partition_ids().filter(own).collect()
+        let own = |partition: &PartitionId| view.topology.holds(&view.local, *partition, view.widest());
+        view.ring().partition_ids().filter(own).collect()
     }
 
     fn keep(&self, seen: &RefCell<VecDeque<Served>>) {
@@ -345,8 +349,8 @@ impl Handler<ViewChanged> for AntiEntropy {
     fn handle(&mut self, ViewChanged(view): ViewChanged, _: &mut Self::Context) {
         let before = self.0.view.replace(Arc::clone(&view));
         let (mut schedule, now_ms) = (self.0.schedule.borrow_mut(), self.0.now_ms());
-        if before.ring.epoch() != view.ring.epoch() {
-            schedule.follow(&view.ring, &view.local, now_ms);
+        if before.topology.epoch() != view.topology.epoch() {
+            schedule.follow(&view.topology, &view.local, view.widest(), now_ms);
         }
         for returned in view.reachable.iter().filter(|node| !before.reachable.contains(*node)) {
             schedule.expect_all(returned, now_ms + RETURN_DELAY_MS);

@@ -65,6 +65,16 @@ pub struct SessionRecipients {
     pub metadata: Recipient<DescribeMetadata>,
     /// Changes the tables.
     pub change_tables: Recipient<ChangeTables>,
+    /// Stages nodes that wait to be joined.
+    pub stage_node: Recipient<StageNode>,
+    /// Changes the ring.
+    pub change_ring: Recipient<ChangeRing>,
+    /// What a commit would do.
+    pub plan: Recipient<DescribePlan>,
+    /// Commits.
+    pub commit_plan: Recipient<CommitPlan>,
+    /// What moves.
+    pub tasks: Recipient<DescribeTasks>,
     /// The same shards, for their garbage collectors.
     pub garbage: Vec<GarbageRecipients>,
     /// Which tombstones are there, and why.
@@ -163,6 +173,11 @@ impl BridgeSession {
             Operation::DescribeHints => self.serve(frame, &to.hints),
             Operation::DescribeMetadata => self.serve(frame, &to.metadata),
             Operation::ChangeTables => self.serve(frame, &to.change_tables),
+            Operation::StageNode => self.serve(frame, &to.stage_node),
+            Operation::ChangeRing => self.serve(frame, &to.change_ring),
+            Operation::DescribePlan => self.serve(frame, &to.plan),
+            Operation::CommitPlan => self.serve(frame, &to.commit_plan),
+            Operation::DescribeTasks => self.serve(frame, &to.tasks),
             Operation::DescribeLoad => self.serve(frame, &to.cluster_load),
             Operation::ReadLoad => gathered.loads.take(frame, |_| 0),
         }

@@ -17,7 +17,7 @@ use crate::dynamo::siblings::Siblings;
 use crate::item::Conflict;
 use crate::messages::TraceId;
 use crate::messages::client::{FailureReason, GetError, ReplicaFailure};
-use crate::messages::replica::{ReadReplica, ReadReplicaError, Slot, WriteReplica};
+use crate::messages::replica::{ReadReplica, ReadReplicaError, Slot, StaleEpoch, WriteReplica};
 
 /// A checked read.
 #[derive(Clone)]
@@ -31,10 +31,31 @@ pub(super) struct KeyRead {
 pub(super) type Tally = ReadTally<Siblings, ReadReplicaError>;
 type Replies = FuturesUnordered<LocalBoxFuture<'static, (usize, Result<Siblings, ReadReplicaError>)>>;
 
-pub(super) async fn coordinate_get(cx: Rc<Coordination>, read: KeyRead) -> Result<Siblings, GetError> {
-    let list = cx.preference_list(read.key.partition(), read.quorum);
-    let order = read_order(&cx, &list, read.quorum.r());
-    let mut tally = Tally::new(read.quorum.r(), order.len());
+pub(super) async fn coordinate_get(mut cx: Rc<Coordination>, read: KeyRead) -> Result<Siblings, GetError> {
+    loop {
+        let failed = match read_once(Rc::clone(&cx), read.clone()).await {
+            Ok(siblings) => return Ok(siblings),
+            Err(failed) => failed,
+        };
+        let Some(stale) = failed.stale else { return Err(failed.error) };
+        match cx.caught_up(stale).await {
+            Some(newer) => cx = newer,
+            None => return Err(failed.error),
+        }
+    }
+}
+
+/// A read that got too few answers.
+struct ReadFailed {
+    error: GetError,
+    /// Somebody knows a newer ring.
+    stale: Option<StaleEpoch>,
+}
+
+async fn read_once(cx: Rc<Coordination>, read: KeyRead) -> Result<Siblings, ReadFailed> {
+    let (list, quorum) = cx.replicas_of(read.key.partition(), read.quorum);
+    let order = read_order(&cx, &list, quorum.r());
+    let mut tally = Tally::new(quorum.r(), order.len());
     let mut replies = Replies::new();
     let mut hedges = Vec::new();
     cx.hedges.borrow_mut().earn(1);
@@ -66,7 +87,10 @@ pub(super) async fn coordinate_get(cx: Rc<Coordination>, read: KeyRead) -> Resul
     let merged = tally.merged();
     let outcome = match tally.verdict() {
         Verdict::Reached => Ok(merged.clone()),
-        Verdict::Pending | Verdict::Failed => Err(not_reached(&list, &order, &tally, read.quorum)),
+        Verdict::Pending | Verdict::Failed => {
+            let error = not_reached(&list, &order, &tally, quorum);
+            Err(ReadFailed { error, stale: newest(tally.failures().map(|(_, error)| error)) })
+        }
     };
     // Also after a failure: where a copy is damaged, the next read finds what the others hold.
     if !replies.is_empty() || !to_repair(&tally, &merged).is_empty() {
@@ -75,11 +99,17 @@ pub(super) async fn coordinate_get(cx: Rc<Coordination>, read: KeyRead) -> Resul
     outcome
 }
 
-/// The replicas in the order in which they are asked: this node first, for its answer costs least.
+/// The newest ring that any of these failures tells of.
+pub(super) fn newest<'a>(failures: impl Iterator<Item = &'a ReadReplicaError>) -> Option<StaleEpoch> {
+    let stale = failures.filter_map(|error| if let ReadReplicaError::Stale(stale) = error { Some(*stale) } else { None });
+    stale.max_by_key(|stale| stale.epoch)
+}
+
+/// The replicas that hold all there is, in the order in which they are asked: this node first, for its answer costs least.
 pub(super) fn nearest<'a>(cx: &'a Coordination, list: &'a PreferenceList) -> impl Iterator<Item = &'a Replica> {
     let is_here = |replica: &&Replica| replica.node == cx.view.local;
-    let here = list.replicas().iter().filter(is_here);
-    here.chain(list.replicas().iter().filter(move |replica| !is_here(replica)))
+    let here = list.reading().iter().filter(is_here);
+    here.chain(list.reading().iter().filter(move |replica| !is_here(replica)))
 }
 
 pub(super) fn nearest_first(cx: &Coordination, list: &PreferenceList) -> Vec<Replica> {
@@ -102,7 +132,8 @@ fn ask_replica(
     replica: &Replica,
 ) -> LocalBoxFuture<'static, (usize, Result<Siblings, ReadReplicaError>)> {
     let replicas = cx.replicas.of(&replica.node, read.key.partition()).cloned();
-    let message = ReadReplica { trace: read.trace, key: read.key.clone(), slot: slot(replica) };
+    let message =
+        ReadReplica { trace: read.trace, epoch: cx.epoch(), key: read.key.clone(), slot: slot(replica) };
     let (asked_at, cx) = (Instant::now(), Rc::clone(cx));
     let asked = cx.ask_peer(&replica.node, 1);
     Box::pin(async move {
@@ -146,7 +177,8 @@ pub(super) async fn repair(cx: &Coordination, read: &KeyRead, order: &[Replica],
             continue;
         }
         let (key, siblings) = (read.key.clone(), merged.clone());
-        let write = WriteReplica { trace: read.trace, key, slot: Slot::Own, siblings, conflict: read.conflict };
+        let (trace, epoch, conflict) = (read.trace, cx.epoch(), read.conflict);
+        let write = WriteReplica { trace, epoch, key, slot: Slot::Own, siblings, conflict };
         let outcome = ask(cx.replicas.of(&replica.node, read.key.partition()).map(|r| &r.write), write).await;
         debug!(trace = %read.trace, key = ?read.key, node = %replica.node, ?outcome, "read repair");
         cx.metrics.read_repair(outcome.is_ok());

@@ -35,12 +35,14 @@ pub(super) struct PlacedRead {
     place: usize,
     read: KeyRead,
     list: PreferenceList,
+    /// How many answers it takes.
+    needed: usize,
 }
 
 impl PlacedRead {
     pub(super) fn new(cx: &Coordination, place: usize, read: KeyRead) -> Self {
-        let list = cx.preference_list(read.key.partition(), read.quorum);
-        Self { place, read, list }
+        let (list, quorum) = cx.replicas_of(read.key.partition(), read.quorum);
+        Self { place, read, list, needed: quorum.r() }
     }
 }
 
@@ -58,7 +60,7 @@ impl Group for ReadGroup {
     type Member = PlacedRead;
 
     fn of(cx: &Coordination, first: PlacedRead) -> Self {
-        Self { order: read_order(cx, &first.list, first.read.quorum.r()), reads: vec![first] }
+        Self { order: read_order(cx, &first.list, first.needed), reads: vec![first] }
     }
 
     /// The same way: as many answers from replicas that this read may ask too, be they its best or not, and the same shard of this
@@ -66,9 +68,9 @@ impl Group for ReadGroup {
     fn join(&mut self, cx: &Coordination, read: PlacedRead) -> Option<PlacedRead> {
         let shard = |one: &PlacedRead| cx.replicas.shard_of(one.read.key.partition());
         let needed = self.needed();
-        let may_ask = |replica: &Replica| read.list.replicas().contains(replica);
+        let may_ask = |replica: &Replica| read.list.reading().contains(replica);
         if shard(&read) != shard(&self.reads[0])
-            || read.read.quorum.r() != self.reads[0].read.quorum.r()
+            || read.needed != self.reads[0].needed
             || !self.order[..needed].iter().all(may_ask)
         {
             return Some(read);
@@ -82,7 +84,7 @@ impl Group for ReadGroup {
 impl ReadGroup {
     /// How many replicas are asked at once.
     fn needed(&self) -> usize {
-        self.reads[0].read.quorum.r().min(self.order.len())
+        self.reads[0].needed.min(self.order.len())
     }
 
     /// Whether the first to be asked is this node's own copy.
@@ -96,10 +98,10 @@ impl ReadGroup {
 
     /// What one of the replicas holds.
     fn read_replica(&self, cx: &Coordination, at: usize) -> impl Future<Output = Outcomes> + 'static {
-        let slot = slot(&self.order[at]);
+        let (slot, epoch) = (slot(&self.order[at]), cx.epoch());
         let message = |one: &PlacedRead| {
             let (trace, key) = (one.read.trace, one.read.key.clone());
-            ReadReplica { trace, key, slot: slot.clone() }
+            ReadReplica { trace, epoch, key, slot: slot.clone() }
         };
         let messages = self.reads.iter().map(message).collect();
         let recipient = self.recipients(cx, at).map(|recipients| recipients.read.clone());
@@ -120,10 +122,10 @@ impl ReadGroup {
         at: usize,
         known: &[Siblings],
     ) -> impl Future<Output = Outcomes> + 'static {
-        let slot = slot(&self.order[at]);
+        let (slot, epoch) = (slot(&self.order[at]), cx.epoch());
         let message = |(one, known): (&PlacedRead, &Siblings)| {
             let (trace, key) = (one.read.trace, one.read.key.clone());
-            CompareReplica { trace, key, slot: slot.clone(), known: known.fingerprint() }
+            CompareReplica { trace, epoch, key, slot: slot.clone(), known: known.fingerprint() }
         };
         let messages = self.reads.iter().zip(known).map(message).collect();
         let recipient = self.recipients(cx, at).map(|recipients| recipients.compare.clone());
@@ -140,7 +142,7 @@ impl ReadGroup {
 }
 
 pub(super) async fn coordinate_gets(cx: Rc<Coordination>, group: ReadGroup, answers: GetAnswers) {
-    if group.reads[0].read.quorum.r() == 1 && group.begins_here(&cx) {
+    if group.reads[0].needed == 1 && group.begins_here(&cx) {
         answer_from_here(cx, group, answers).await;
     } else {
         hear_others(cx, group, answers).await;
@@ -213,7 +215,7 @@ struct Tallies(Vec<Tally>);
 impl Tallies {
     fn of(group: &ReadGroup) -> Self {
         let tally = |one: &PlacedRead| {
-            let mut tally = Tally::new(one.read.quorum.r(), group.order.len());
+            let mut tally = Tally::new(one.needed, group.order.len());
             while tally.ask().is_some() {}
             tally
         };

@@ -1,7 +1,7 @@
 //! The story of writes that came together and go to the same replicas: mint at one, write to all, count until W, leave nobody behind.
 //!
 //! A write by itself is a group of one. Each is answered as soon as its own W replicas hold it. Where a stand-in has no room for it, a spare is
-//! asked instead.
+//! asked instead. Where replicas know a newer ring, what is left of the story is told again by that one: a write that has its dot keeps it.
 
 use std::pin::pin;
 use std::rc::Rc;
@@ -24,7 +24,7 @@ use crate::dynamo::version::VersionVector;
 use crate::item::Conflict;
 use crate::messages::client::{FailureReason, PutError, PutReply, ReplicaFailure, WriteOutcome};
 use crate::messages::replica::{
-    CoordinateWrite, CoordinateWriteError, Slot, StorageRefusal, WriteReplica, WriteReplicaError,
+    CoordinateWrite, CoordinateWriteError, Slot, StaleEpoch, StorageRefusal, WriteReplica, WriteReplicaError,
 };
 use crate::messages::together::{Answers, Together};
 use crate::messages::{LinkError, TraceId};
@@ -33,9 +33,11 @@ use crate::messages::{LinkError, TraceId};
 pub(super) type PutAnswers = Answers<Result<PutReply, PutError>>;
 
 /// A checked write.
+#[derive(Clone)]
 pub(super) struct KeyWrite {
     pub(super) trace: TraceId,
     pub(super) key: RecordKey,
+    /// As the table or the request says; a small cluster has less.
     pub(super) quorum: Quorum,
     pub(super) conflict: Conflict,
     /// What the client has seen; `None`, on an `lww` table: whatever is there.
@@ -44,16 +46,19 @@ pub(super) struct KeyWrite {
 }
 
 /// A checked write, its place among those that came together, and its replicas.
+#[derive(Clone)]
 pub(super) struct PlacedWrite {
     place: usize,
     write: KeyWrite,
     list: PreferenceList,
+    /// What it waits for.
+    quorum: Quorum,
 }
 
 impl PlacedWrite {
     pub(super) fn new(cx: &Coordination, place: usize, write: KeyWrite) -> Self {
-        let list = cx.preference_list(write.key.partition(), write.quorum);
-        Self { place, write, list }
+        let (list, quorum) = cx.replicas_of(write.key.partition(), write.quorum);
+        Self { place, write, list, quorum }
     }
 }
 
@@ -77,7 +82,8 @@ impl Group for WriteGroup {
         let same = shard(&write) == shard(&self.writes[0])
             && minter(&write.list) == minter(&self.list)
             && is_permutation(write.list.replicas(), self.list.replicas())
-            && is_permutation(write.list.absent(), self.list.absent());
+            && is_permutation(write.list.absent(), self.list.absent())
+            && write.list.writing_too() == self.list.writing_too();
         if same {
             self.writes.push(write);
             return None;
@@ -92,6 +98,7 @@ fn is_permutation<T: PartialEq>(some: &[T], others: &[T]) -> bool {
 }
 
 /// A write that has its dot, and what its key holds with it.
+#[derive(Clone)]
 struct Minted {
     one: PlacedWrite,
     siblings: Siblings,
@@ -114,7 +121,12 @@ pub(super) async fn coordinate_puts(
     answers: PutAnswers,
 ) {
     let minted = mint(&cx, &list, writes, &answers).await;
-    let tally = |minted: &Minted| Tally::new(minted.one.write.quorum.w(), cx.view.sloppy, list.replicas());
+    replicate(cx, list, minted, answers).await;
+}
+
+/// The part of the story that begins when the writes have their dots.
+async fn replicate(cx: Rc<Coordination>, list: PreferenceList, minted: Vec<Minted>, answers: PutAnswers) {
+    let tally = |minted: &Minted| Tally::of_list(minted.one.quorum.w(), cx.view.sloppy, &list);
     let mut tallies: Vec<Tally> = minted.iter().map(tally).collect();
     let mut acknowledgements = write_everywhere(&cx, &list, &minted);
     let mut unanswered = minted.len();
@@ -130,13 +142,37 @@ pub(super) async fn coordinate_puts(
         let was_pending = tallies[at].verdict() == Verdict::Pending;
         if hear(&cx, &list, &minted[at], &mut tallies[at], heard) != Verdict::Pending && was_pending {
             unanswered -= 1;
-            answers.give(minted[at].one.place, reply(&cx, &list, &minted[at], &tallies[at]));
+            match newest(&tallies[at]) {
+                Some(stale) if tallies[at].verdict() == Verdict::Failed => {
+                    let failed = not_reached(&list, &tallies[at], minted[at].one.quorum);
+                    replicate_again(&cx, minted[at].clone(), stale, failed, answers.clone());
+                }
+                _ => answers.give(minted[at].one.place, reply(&cx, &list, &minted[at], &tallies[at])),
+            }
         }
     }
     let overdue = minted.iter().zip(&tallies).filter(|(_, tally)| tally.verdict() == Verdict::Pending);
     overdue.for_each(|(minted, tally)| answers.give(minted.one.place, reply(&cx, &list, minted, tally)));
     drop(answers);
     leave_nobody_behind(&cx, &list, minted, tallies, acknowledgements).await;
+}
+
+/// The newest ring that any replica has told of.
+fn newest(tally: &Tally) -> Option<StaleEpoch> {
+    let stale = |error: &WriteReplicaError| if let WriteReplicaError::Stale(stale) = error { Some(*stale) } else { None };
+    tally.failures().filter_map(|(_, error)| stale(error)).max_by_key(|stale| stale.epoch)
+}
+
+/// The write has its dot, and too few took it because they know a newer ring: the same write goes where that one says. `failed` is the answer where no
+/// newer ring comes in time.
+fn replicate_again(cx: &Rc<Coordination>, minted: Minted, stale: StaleEpoch, failed: PutError, answers: PutAnswers) {
+    let cx = Rc::clone(cx);
+    let again: LocalBoxFuture<'static, ()> = Box::pin(async move {
+        let Some(cx) = cx.caught_up(stale).await else { return answers.give(minted.one.place, Err(failed)) };
+        let one = PlacedWrite::new(&cx, minted.one.place, minted.one.write);
+        replicate(cx, one.list.clone(), vec![Minted { one, siblings: minted.siblings }], answers).await;
+    });
+    actix::spawn(again);
 }
 
 /// A write by itself.
@@ -161,8 +197,8 @@ async fn mint(
     let mut minted = Vec::with_capacity(writes.len());
     let mut open: Vec<(PlacedWrite, Vec<ReplicaFailure>)> = Vec::with_capacity(writes.len());
     for one in writes {
-        if list.replicas().len() < one.write.quorum.w() {
-            answers.give(one.place, Err(too_few_replicas(list, one.write.quorum)));
+        if list.reading().len() < one.quorum.w() {
+            answers.give(one.place, Err(too_few_replicas(list, one.quorum)));
         } else {
             open.push((one, Vec::new()));
         }
@@ -172,6 +208,7 @@ async fn mint(
         for ((one, mut failures), outcome) in std::mem::take(&mut open).into_iter().zip(outcomes) {
             match outcome {
                 Ok(siblings) => minted.push(Minted { one, siblings }),
+                Err(CoordinateWriteError::Stale(stale)) => mint_again(cx, one, stale, failures, answers.clone()),
                 Err(refused) if is_final(&refused) => answers.give(one.place, Err(PutError::Refused(refused))),
                 Err(error) => {
                     let applied_nowhere = is_certainly_not_applied(&error);
@@ -180,7 +217,7 @@ async fn mint(
                     if applied_nowhere {
                         open.push((one, failures));
                     } else {
-                        let error = unreached(one.write.quorum, 0, failures, WriteOutcome::Unknown);
+                        let error = unreached(one.quorum, 0, failures, WriteOutcome::Unknown);
                         answers.give(one.place, Err(error));
                     }
                 }
@@ -190,10 +227,30 @@ async fn mint(
     for (one, failures) in open {
         match one.list.without(&full_stand_ins(&failures)) {
             Some(list) => begin_anew(cx, PlacedWrite { list, ..one }, answers.clone()),
-            None => answers.give(one.place, Err(unreached(one.write.quorum, 0, failures, WriteOutcome::NotApplied))),
+            None => answers.give(one.place, Err(unreached(one.quorum, 0, failures, WriteOutcome::NotApplied))),
         }
     }
     minted
+}
+
+/// Nobody has minted this write, for the partition has moved on: it begins anew with a newer ring, if there is one in time.
+fn mint_again(
+    cx: &Rc<Coordination>,
+    one: PlacedWrite,
+    stale: StaleEpoch,
+    mut failures: Vec<ReplicaFailure>,
+    answers: PutAnswers,
+) {
+    let cx = Rc::clone(cx);
+    actix::spawn(async move {
+        let Some(newer) = cx.caught_up(stale).await else {
+            let reason = FailureReason::Coordinate(stale.into());
+            failures.push(ReplicaFailure { node: cx.view.local.clone(), reason });
+            return answers.give(one.place, Err(unreached(one.quorum, 0, failures, WriteOutcome::NotApplied)));
+        };
+        let write = PlacedWrite::new(&newer, one.place, one.write);
+        begin_anew(&newer, write, answers);
+    });
 }
 
 /// Nobody has minted this write, and it has other stand-ins now.
@@ -217,6 +274,7 @@ async fn ask_to_mint(
     let Some((first, _)) = open.first() else { return Vec::new() };
     let message = |(one, _): &(PlacedWrite, Vec<ReplicaFailure>)| CoordinateWrite {
         trace: one.write.trace,
+        epoch: cx.epoch(),
         key: one.write.key.clone(),
         slot: slot(replica),
         context: one.write.context.clone(),
@@ -238,7 +296,7 @@ fn write_everywhere(cx: &Coordination, list: &PreferenceList, minted: &[Minted])
     }
     for (replica, Replica { node, role }) in list.replicas().iter().enumerate() {
         let slot = slot_of(role);
-        let requests = minted.iter().map(|minted| write_replica(minted, slot.clone())).collect();
+        let requests = minted.iter().map(|minted| write_replica(cx, minted, slot.clone())).collect();
         let heard = heard.clone();
         let answers = Answers::new(move |at, outcome| acknowledge(&heard, replica, at, outcome));
         send_to(cx, node, first.one.write.key.partition(), Together { requests, answers });
@@ -274,7 +332,7 @@ fn hear(
     let is_full = matches!(outcome, Err(WriteReplicaError::HintsFull { .. }));
     let spare = if is_full { tally.replace(replica, minted.one.list.spares()) } else { None };
     let Some(spare) = spare else { return tally.record(replica, outcome) };
-    let requests = vec![write_replica(minted, slot(&list.replicas()[replica]))];
+    let requests = vec![write_replica(cx, minted, slot(&list.replicas()[replica]))];
     let answers = Answers::new(move |_, outcome| acknowledge(&way_back, replica, at, outcome));
     send_to(cx, spare, minted.one.write.key.partition(), Together { requests, answers });
     tally.verdict()
@@ -302,8 +360,9 @@ async fn leave_nobody_behind(
                 Role::Primary => node,
                 Role::Fallback { for_node } => for_node,
             };
-            // A clock that is refused now is refused as a hint too; the write is on the other replicas.
-            if *owner != cx.view.local && !matches!(error, WriteReplicaError::ClockTooFarAhead(_)) {
+            // A clock that is refused now is refused as a hint too; the write is on the other replicas. Who knows a newer ring may be no owner any more.
+            let keeps = !matches!(error, WriteReplicaError::ClockTooFarAhead(_) | WriteReplicaError::Stale(_));
+            if *owner != cx.view.local && keeps {
                 keep_hints(cx, owner, std::iter::once(minted));
             }
         }
@@ -312,16 +371,17 @@ async fn leave_nobody_behind(
 
 fn keep_hints<'a>(cx: &Coordination, owner: &NodeId, minted: impl Iterator<Item = &'a Minted>) {
     let slot = Slot::HintFor(owner.clone());
-    let requests: Vec<WriteReplica> = minted.map(|minted| write_replica(minted, slot.clone())).collect();
+    let requests: Vec<WriteReplica> = minted.map(|minted| write_replica(cx, minted, slot.clone())).collect();
     let Some(first) = requests.first() else { return };
     cx.metrics.hints_kept.inc_by(requests.len() as u64);
     let shard = cx.replicas.local_shard(first.key.partition());
     shard.write.do_send(Together { requests, answers: Answers::ignored() });
 }
 
-fn write_replica(minted: &Minted, slot: Slot) -> WriteReplica {
+fn write_replica(cx: &Coordination, minted: &Minted, slot: Slot) -> WriteReplica {
     let KeyWrite { trace, key, conflict, .. } = &minted.one.write;
-    WriteReplica { trace: *trace, key: key.clone(), slot, siblings: minted.siblings.clone(), conflict: *conflict }
+    let (trace, epoch, key, conflict) = (*trace, cx.epoch(), key.clone(), *conflict);
+    WriteReplica { trace, epoch, key, slot, siblings: minted.siblings.clone(), conflict }
 }
 
 /// A replica in the role in which the preference list names it.
@@ -354,7 +414,7 @@ fn is_certainly_not_applied(error: &CoordinateWriteError) -> bool {
 fn reply(cx: &Coordination, list: &PreferenceList, minted: &Minted, tally: &Tally) -> Result<PutReply, PutError> {
     let (write, siblings) = (&minted.one.write, &minted.siblings);
     if tally.verdict() != Verdict::Reached {
-        return Err(not_reached(list, tally, write.quorum));
+        return Err(not_reached(list, tally, minted.one.quorum));
     }
     let context = Context::new(write.key.as_bytes(), siblings.context_of_last_write());
     Ok(PutReply { context, siblings: u32::try_from(siblings.visible((cx.wall)()).count()).unwrap_or(u32::MAX) })

@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::timeout_at;
 
-use super::coordinate_get::nearest_first;
+use super::coordinate_get::{nearest_first, newest};
 use super::coordination::{Coordination, ask};
 use crate::dynamo::preference_list::{Replica, Role};
 use crate::dynamo::quorum::{Quorum, ReadTally, Verdict};
@@ -26,7 +26,7 @@ const REPLY_MAX_BYTES: usize = 4 * 1024 * 1024;
 
 type Tally = ReadTally<ScanSlice, ReadReplicaError>;
 
-pub(super) async fn coordinate_scan(cx: Rc<Coordination>, scan: Scan) -> Result<ScanReply, GetError> {
+pub(super) async fn coordinate_scan(mut cx: Rc<Coordination>, scan: Scan) -> Result<ScanReply, GetError> {
     let table = cx.table(&scan.table).ok_or_else(|| GetError::NoSuchTable { table: scan.table.clone() })?;
     let quorum = cx.quorum(table, None, None)?;
     let stored = table.storage_name();
@@ -34,13 +34,13 @@ pub(super) async fn coordinate_scan(cx: Rc<Coordination>, scan: Scan) -> Result<
     let mut reply = ScanReply { items: Vec::new(), next: None };
     let mut bytes = 0;
     let mut cursor = scan.cursor.unwrap_or(ScanCursor { partition: PartitionId(0), after: None });
-    while cursor.partition.0 < cx.view.ring.partitions() {
+    while cursor.partition.0 < cx.view.ring().partitions() {
         let room = scan.limit.saturating_sub(u32::try_from(reply.items.len()).unwrap_or(u32::MAX));
         if room == 0 || bytes >= REPLY_MAX_BYTES {
             reply.next = Some(cursor);
             return Ok(reply);
         }
-        let tally = scan_partition(&cx, (scan.trace, &stored), &cursor, quorum, room.min(SLICE_MAX)).await?;
+        let tally = scan_partition(&mut cx, (scan.trace, &stored), &cursor, quorum, room.min(SLICE_MAX)).await?;
         let (records, covers_up_to) = merged(&tally);
         for siblings in records.values() {
             let visible: Vec<Version> = siblings.visible(now_ms).cloned().collect();
@@ -57,14 +57,33 @@ pub(super) async fn coordinate_scan(cx: Rc<Coordination>, scan: Scan) -> Result<
     Ok(reply)
 }
 
+/// As often as the partition turns out to have moved on.
 async fn scan_partition(
+    cx: &mut Rc<Coordination>,
+    named: (TraceId, &str),
+    cursor: &ScanCursor,
+    quorum: Quorum,
+    limit: u32,
+) -> Result<Tally, GetError> {
+    loop {
+        let (tally, order, quorum) = scan_once(cx, named, cursor, quorum, limit).await;
+        if tally.verdict() == Verdict::Reached {
+            return Ok(tally);
+        }
+        let failed = not_reached(&order, &tally, quorum);
+        let Some(stale) = newest(tally.failures().map(|(_, error)| error)) else { return Err(failed) };
+        *cx = cx.caught_up(stale).await.ok_or(failed)?;
+    }
+}
+
+async fn scan_once(
     cx: &Coordination,
     (trace, table): (TraceId, &str),
     cursor: &ScanCursor,
     quorum: Quorum,
     limit: u32,
-) -> Result<Tally, GetError> {
-    let list = cx.preference_list(cursor.partition, quorum);
+) -> (Tally, Vec<Replica>, Quorum) {
+    let (list, quorum) = cx.replicas_of(cursor.partition, quorum);
     // A fallback holds hints, not a table: it cannot say what is not there.
     let primaries = |replica: &Replica| matches!(replica.role, Role::Primary);
     let order: Vec<Replica> = nearest_first(cx, &list).into_iter().filter(primaries).collect();
@@ -74,7 +93,7 @@ async fn scan_partition(
         while let Some(at) = tally.ask() {
             let recipient = cx.replicas.of(&order[at].node, cursor.partition).map(|r| &r.scan);
             let (table, after) = (table.to_owned(), cursor.after.clone());
-            let message = ScanReplica { trace, partition: cursor.partition, table, after, limit };
+            let message = ScanReplica { trace, epoch: cx.epoch(), partition: cursor.partition, table, after, limit };
             replies.push(async move { (at, ask(recipient, message).await) });
         }
         match timeout_at(cx.deadline, replies.next()).await {
@@ -82,7 +101,7 @@ async fn scan_partition(
             Ok(None) | Err(_) => break,
         };
     }
-    if tally.verdict() == Verdict::Reached { Ok(tally) } else { Err(not_reached(&order, &tally, quorum)) }
+    (tally, order, quorum)
 }
 
 /// What the answers know together, up to the key that all of them have covered, and that key.

@@ -16,13 +16,14 @@ use crate::messages::replica::{ReadReplica, ReadReplicaError};
 
 pub(super) async fn coordinate_where(cx: Rc<Coordination>, read: KeyRead) -> WhereReply {
     let partition = read.key.partition();
-    let list = cx.preference_list(partition, read.quorum);
-    let primaries = list.primaries().iter().map(|node| Replica { node: node.clone(), role: Role::Primary });
+    let (list, _) = cx.replicas_of(partition, read.quorum);
+    let owners = cx.view.topology.holders(partition, read.quorum.n());
+    let primaries = owners.iter().map(|node| Replica { node: (*node).clone(), role: Role::Primary });
     let standing_in: Vec<Replica> =
         list.replicas().iter().filter(|replica| !matches!(replica.role, Role::Primary)).cloned().collect();
-    let keeping_hints = list.primaries().iter().flat_map(|owner| {
-        let keepers = cx.view.ring.members().iter().map(|member| &member.id).filter(move |node| *node != owner);
-        keepers.map(|node| Replica { node: node.clone(), role: Role::Fallback { for_node: owner.clone() } })
+    let keeping_hints = owners.iter().flat_map(|owner| {
+        let keepers = cx.view.topology.nodes().into_iter().filter(move |node| node != owner);
+        keepers.map(|node| Replica { node: node.clone(), role: Role::Fallback { for_node: (*owner).clone() } })
     });
     let asked: Vec<Replica> = primaries.chain(keeping_hints).collect();
     let answers = join_all(asked.iter().map(|replica| ask_replica(&cx, &read, replica))).await;
@@ -47,7 +48,7 @@ async fn ask_replica(
         return Err(ReadReplicaError::Link(LinkError::Unreachable));
     }
     let recipient = cx.replicas.of(&replica.node, read.key.partition()).map(|r| &r.read);
-    let message = ReadReplica { trace: read.trace, key: read.key.clone(), slot: slot(replica) };
+    let message = ReadReplica { trace: read.trace, epoch: cx.epoch(), key: read.key.clone(), slot: slot(replica) };
     timeout_at(cx.deadline, ask(recipient, message)).await.unwrap_or(Err(LinkError::TimedOut.into()))
 }
 

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Message, Recipient};
-use tokio::time::Instant;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
 
 use super::node::WallClock;
 use super::read_routing::{Asked, ReadRouting};
 use crate::dynamo::hedge_budget::HedgeBudget;
 use crate::dynamo::node_id::NodeId;
-use crate::dynamo::preference_list::{PreferenceList, preference_list};
+use crate::dynamo::preference_list::{PreferenceList, replicas_of};
 use crate::dynamo::quantile::Quantile;
 use crate::dynamo::quorum::{Quorum, QuorumError};
 use crate::dynamo::record_key::RecordKey;
@@ -22,7 +23,9 @@ use crate::dynamo::ring::PartitionId;
 use crate::item::TableSchema;
 use crate::messages::LinkError;
 use crate::messages::cluster::View;
-use crate::messages::replica::{CompareReplica, CoordinateWrite, ReadReplica, ScanReplica, WriteReplica};
+use crate::messages::replica::{
+    CompareReplica, CoordinateWrite, ReadReplica, ScanReplica, StaleEpoch, WriteReplica,
+};
 use crate::messages::together::Together;
 use crate::metrics::Metrics;
 
@@ -96,9 +99,12 @@ impl Replicas {
 }
 
 /// The surroundings of one request, or of several that go together.
+#[derive(Clone)]
 pub struct Coordination {
-    /// The cluster as it was when the request came.
+    /// The cluster as it was when the request came, or when it turned out that it must be asked anew.
     pub view: Arc<View>,
+    /// The cluster as it is.
+    pub views: watch::Receiver<Arc<View>>,
     /// Whom it may speak to.
     pub replicas: Rc<Replicas>,
     /// When it is answered at the latest.
@@ -114,14 +120,28 @@ pub struct Coordination {
     /// Where it counts.
     pub metrics: Metrics,
     /// Given back when the request is answered.
-    pub permit: Permit,
+    pub permit: Rc<Permit>,
 }
 
 impl Coordination {
-    /// Who is responsible for a key, as things are.
-    pub fn preference_list(&self, partition: PartitionId, quorum: Quorum) -> PreferenceList {
+    /// Who is responsible for a key, as things are, and how many of them it takes.
+    pub fn replicas_of(&self, partition: PartitionId, quorum: Quorum) -> (PreferenceList, Quorum) {
         let view = &self.view;
-        preference_list(&view.ring, partition, quorum.n(), view.sloppy, |node| view.reachable.contains(node))
+        replicas_of(&view.topology, partition, quorum, view.sloppy, |node| view.reachable.contains(node))
+    }
+
+    /// The epoch that replica messages say.
+    pub fn epoch(&self) -> u64 {
+        self.view.topology.epoch()
+    }
+
+    /// A replica knows a newer ring: the same surroundings with a view of that epoch; `None`: none has come before the deadline.
+    pub(super) async fn caught_up(&self, StaleEpoch { epoch }: StaleEpoch) -> Option<Rc<Self>> {
+        self.metrics.stale_epochs.inc();
+        let mut views = self.views.clone();
+        let newer = views.wait_for(|view| view.topology.epoch() >= epoch);
+        let view = Arc::clone(&*timeout_at(self.deadline, newer).await.ok()?.ok()?);
+        (Instant::now() < self.deadline).then(|| Rc::new(Self { view, ..self.clone() }))
     }
 
     /// The table with this name.
@@ -129,13 +149,12 @@ impl Coordination {
         self.view.table(name)
     }
 
-    /// The table's quorum with a request's own R and W, as it is in a cluster of this size.
+    /// The table's quorum with a request's own R and W. In a small cluster it takes fewer ([`replicas_of`](Self::replicas_of)).
     pub fn quorum(&self, table: &TableSchema, r: Option<u8>, w: Option<u8>) -> Result<Quorum, QuorumError> {
         let defaults = self.view.quorum;
         let or = |own: Option<u8>, default: usize| own.unwrap_or(u8::try_from(default).unwrap_or(u8::MAX));
         let n = or(table.n, defaults.n());
-        let quorum = Quorum::new(n, or(r.or(table.r), defaults.r()), or(w.or(table.w), defaults.w()))?;
-        Ok(quorum.in_cluster_of(self.view.ring.members().len()))
+        Quorum::new(n, or(r.or(table.r), defaults.r()), or(w.or(table.w), defaults.w()))
     }
 
     /// After this long a read asks one replica more.
@@ -158,7 +177,7 @@ impl Coordination {
 
     /// The key's place in storage. Items with the same partition key share a partition.
     pub fn record_key(&self, table: &TableSchema, key: &crate::item::Key) -> RecordKey {
-        let partition_of = |partition_key: &[u8]| self.view.ring.partition_of(partition_key);
+        let partition_of = |partition_key: &[u8]| self.view.ring().partition_of(partition_key);
         RecordKey::placed(&table.storage_name(), key.encoded_capacity(), |bytes| key.append_to(bytes), partition_of)
     }
 }

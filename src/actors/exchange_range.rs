@@ -255,7 +255,7 @@ impl Range<'_> {
     async fn pull(&self, keys: Vec<RecordKey>) -> Result<BTreeMap<RecordKey, Siblings>, BrokenOff> {
         let mut fetched = BTreeMap::new();
         for keys in keys.chunks(MOVE_SLICE) {
-            let records = read(&self.recipients.read, keys).await?;
+            let records = read(&self.recipients.read, self.workshop.epoch(), keys).await?;
             self.store(&self.workshop.shard(self.partition).write, &records).await?;
             fetched.extend(records);
         }
@@ -266,7 +266,8 @@ impl Range<'_> {
     async fn push(&self, keys: Vec<RecordKey>, fetched: &BTreeMap<RecordKey, Siblings>) -> Result<usize, BrokenOff> {
         let mut pushed = 0;
         for keys in keys.chunks(MOVE_SLICE) {
-            let mut records = read(&self.workshop.shard(self.partition).read, keys).await?;
+            let own = &self.workshop.shard(self.partition).read;
+            let mut records = read(own, self.workshop.epoch(), keys).await?;
             records.retain(|(key, siblings)| fetched.get(key) != Some(siblings));
             self.store(&self.recipients.write, &records).await?;
             pushed += records.len();
@@ -281,6 +282,7 @@ impl Range<'_> {
     ) -> Result<(), BrokenOff> {
         let write = |(key, siblings): &(RecordKey, Siblings)| WriteReplica {
             trace: TraceId::default(),
+            epoch: self.workshop.epoch(),
             key: key.clone(),
             slot: Slot::Own,
             siblings: siblings.clone(),
@@ -325,9 +327,10 @@ impl Range<'_> {
 /// The copies of these keys; one that holds nothing is left out.
 async fn read(
     from: &actix::Recipient<crate::messages::together::Together<ReadReplica>>,
+    epoch: u64,
     keys: &[RecordKey],
 ) -> Result<Vec<(RecordKey, Siblings)>, BrokenOff> {
-    let read = |key: &RecordKey| ReadReplica { trace: TraceId::default(), key: key.clone(), slot: Slot::Own };
+    let read = |key: &RecordKey| ReadReplica { trace: TraceId::default(), epoch, key: key.clone(), slot: Slot::Own };
     let copies = ask_all(Some(from), keys.iter().map(read).collect()).await;
     let mut records = Vec::with_capacity(keys.len());
     for (key, copy) in keys.iter().zip(copies) {

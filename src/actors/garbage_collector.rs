@@ -185,7 +185,10 @@ impl Yard {
             return Some(Kept::Young);
         }
         let view = self.view.borrow();
-        let decides = view.ring.owner(dead.tombstone.key.partition());
+        if view.topology.transition().is_some() {
+            return Some(Kept::RingMoves);
+        }
+        let decides = view.ring().owner(dead.tombstone.key.partition());
         if *decides != view.local {
             return Some(Kept::LeftTo(decides.clone()));
         }
@@ -233,7 +236,7 @@ impl Handler<ViewChanged> for GarbageCollector {
 
     fn handle(&mut self, ViewChanged(view): ViewChanged, _: &mut Self::Context) {
         let before = self.0.view.replace(Arc::clone(&view));
-        let is_same_ring = before.ring.epoch() == view.ring.epoch();
+        let is_same_ring = before.topology.epoch() == view.topology.epoch();
         let is_dropped = |table: &TableSchema| !view.tables.iter().any(|known| known.id == table.id);
         if before.tables.iter().any(is_dropped) {
             self.0.dropped.iter().for_each(Notify::notify_one);

@@ -156,7 +156,7 @@ impl Handover {
     /// Who stores it now, where that is not the target.
     fn owners(&self, hint: &Hint) -> Option<Vec<NodeId>> {
         let n = self.quorum(hint).n();
-        match destination(&self.view.ring, hint.key.partition(), n, &self.target) {
+        match destination(&self.view.topology, hint.key.partition(), n, &self.target) {
             Destination::Target => None,
             Destination::Owners(owners) => Some(owners),
         }
@@ -211,7 +211,7 @@ impl Handover {
         if self.owners(hint).is_some() {
             return Vec::new();
         }
-        let mut others = others(&self.view.ring, hint.key.partition(), self.quorum(hint).n(), &self.target);
+        let mut others = others(&self.view.topology, hint.key.partition(), self.quorum(hint).n(), &self.target);
         others.retain(|node| self.view.reachable.contains(node));
         others
     }
@@ -246,6 +246,7 @@ impl Handover {
         let table = self.view.stored_table(hint.key.table());
         WriteReplica {
             trace: TraceId::default(),
+            epoch: self.view.topology.epoch(),
             key: hint.key.clone(),
             slot: Slot::Own,
             siblings: hint.siblings.clone(),

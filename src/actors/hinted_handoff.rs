@@ -264,8 +264,7 @@ impl HintedHandoff {
 
 /// Whether the node stores the partition for any table.
 fn owns(view: &View, partition: PartitionId, node: &NodeId) -> bool {
-    let widest = view.tables.iter().map(|table| view.quorum_for(Some(table)).n()).max();
-    view.ring.primaries(partition, widest.unwrap_or(view.quorum.n())).any(|owner| owner == node)
+    view.topology.holds(node, partition, view.widest())
 }
 
 impl Target {

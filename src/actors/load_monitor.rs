@@ -174,7 +174,7 @@ impl Watch {
                 told.ok()
             }
         };
-        let members = view.ring.members();
+        let members = view.ring().members();
         let told = join_all(members.iter().map(|member| ask_one(member.id.clone()))).await;
         members.iter().zip(told).map(|(member, told)| (member.id.clone(), member.weight, told)).collect()
     }
@@ -197,9 +197,9 @@ impl Watch {
             }
         }
         let view = Arc::clone(&self.view.borrow());
-        let is_known = |(partition, _): &(PartitionId, LoadRates)| partition.0 < view.ring.partitions();
+        let is_known = |(partition, _): &(PartitionId, LoadRates)| partition.0 < view.ring().partitions();
         let owned =
-            |(partition, copies)| PartitionLoad { partition, owner: view.ring.owner(partition).clone(), copies };
+            |(partition, copies)| PartitionLoad { partition, owner: view.ring().owner(partition).clone(), copies };
         let most_loaded = most_loaded_first(partitions.into_iter().filter(is_known).collect()).into_iter();
         ClusterLoad {
             members,

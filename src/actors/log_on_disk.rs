@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use crate::consensus::{Change, Electorate, Entry, LogGroup, Snapshot, Stored};
 use crate::dynamo::node_id::NodeId;
 use crate::messages::cluster::FoundedCluster;
+use crate::metadata::Enrolled;
 use crate::storage::{Batch, CommitOutcome, Committer, ReadError, ScanRange, Space, Storage};
 
 const ID_KEY: &[u8] = b"log/id";
@@ -64,7 +65,7 @@ impl LogOnDisk {
         let (found, is_damaged) = read_log(storage)?;
         let own_id = read::<u64>(storage, ID_KEY)?;
         let id = own_id.unwrap_or(directory);
-        let begins_with_all = own_id.is_none() && founded.log_ids.get(node) == Some(&directory);
+        let begins_with_all = own_id.is_none() && founded.joined.is_none() && founded.log_ids.get(node) == Some(&directory);
         disk.entries = found.extent;
         let loaded = match found.stored {
             Some(stored) if !is_damaged => LoadedLog { id, stored, is_new: false },
@@ -240,6 +241,6 @@ fn entry_index(key: &[u8]) -> Option<u64> {
 }
 
 /// What is known of every number in the log: whose it is.
-pub(super) fn by_number(members: &BTreeMap<NodeId, u64>) -> BTreeMap<u64, NodeId> {
-    members.iter().map(|(node, number)| (*number, node.clone())).collect()
+pub(super) fn by_number(members: &BTreeMap<NodeId, Enrolled>) -> BTreeMap<u64, NodeId> {
+    members.iter().map(|(node, member)| (member.log_id, node.clone())).collect()
 }

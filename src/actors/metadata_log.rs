@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::change_tables::{Leader, Proposer, change_tables};
+use super::change_metadata::{Leader, Proposer, change_metadata};
 use super::log_on_disk::{LoadedLog, LogOnDisk, LogWritten, by_number};
 use super::log_recipients::LogRecipients;
 use crate::consensus::{
@@ -27,12 +27,13 @@ use crate::messages::LinkError;
 use crate::messages::admin::AdminError;
 use crate::messages::cluster::{FoundedCluster, View, ViewChanged};
 use crate::messages::metadata::{
-    ChangeTables, ChangeTablesError, DescribeMetadata, EnrolLog, FollowMetadata, MetadataChanged, MetadataStatus,
+    ChangeTables, ChangeError, DescribeMetadata, EnrolLog, FollowMetadata, MetadataChanged, MetadataStatus,
     Propose, ProposeError, StepLog,
 };
+use crate::messages::ring::ChangeRing;
 use crate::messages::storage::StorageFailed;
 use crate::messages::together::{Answers, Together};
-use crate::metadata::{Command, CommandError, Metadata};
+use crate::metadata::{Command, CommandError, Enrolled, Metadata};
 use crate::metrics::Metrics;
 use crate::storage::{Committer, ReadError, Space, Storage};
 
@@ -98,8 +99,8 @@ pub struct MetadataLog {
     group: LogGroup,
     disk: LogOnDisk,
     metadata: Arc<Metadata>,
-    /// The metadata has changed since it was last told.
-    is_untold: bool,
+    /// The newest that followers have been told.
+    told: Arc<Metadata>,
     followers: Vec<Recipient<MetadataChanged>>,
     waiting: BTreeMap<u64, Waiting>,
     /// Who sent messages under a number that the metadata do not know (yet).
@@ -123,6 +124,10 @@ fn damaged() -> ReadError {
     ReadError::Corrupt { space: Space::Meta, key_hex: "the log of metadata".to_owned() }
 }
 
+fn newest<'a>(one: &'a Metadata, other: &'a Metadata) -> &'a Metadata {
+    if other.epoch() > one.epoch() { other } else { one }
+}
+
 /// What became of messages to one node.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -138,12 +143,12 @@ impl MetadataLog {
         let MetadataLogParts { view, founded, directory, storage, seed, .. } = parts;
         let mut rng = StdRng::seed_from_u64(seed);
         let fresh: u64 = rng.random();
-        let metadata = Metadata::founded(founded.log_ids.clone(), view.quorum);
+        let metadata = founded.metadata(view.quorum).map_err(|_| damaged())?;
         let (storage, committer) = (storage.as_ref(), parts.committer);
         let local = &view.local;
         let loaded = LogOnDisk::load(storage, committer, &founded, local, directory, metadata.to_bytes(), fresh)?;
         let (mut disk, LoadedLog { id, stored, is_new }) = loaded;
-        let known = Metadata::from_bytes(&stored.snapshot.state).unwrap_or(metadata);
+        let known = Metadata::from_bytes(&stored.snapshot.state).unwrap_or_else(|| metadata.clone());
         let group = LogGroup::recover(id, stored, rng.random()).or_else(|reason| {
             error!(reason, "the log of metadata contradicts itself: this node takes part in it anew");
             disk.forget(fresh);
@@ -153,14 +158,14 @@ impl MetadataLog {
         if is_new {
             info!(id, voters = group.electorate().voters.len(), "the log of metadata begins");
         }
-        let epoch = Rc::new(Cell::new(known.epoch()));
+        let epoch = Rc::new(Cell::new(known.epoch().max(metadata.epoch())));
         let mut log = Self {
             view,
             peers: Rc::new(parts.peers),
             group,
             disk,
+            told: Arc::new(newest(&known, &metadata).clone()),
             metadata: Arc::new(known),
-            is_untold: true,
             followers: Vec::new(),
             waiting: BTreeMap::new(),
             heard: BTreeMap::new(),
@@ -224,7 +229,7 @@ impl MetadataLog {
     }
 
     fn node_of(&self, number: u64) -> Option<NodeId> {
-        let known = self.metadata.members().iter().find(|(_, known)| **known == number).map(|(node, _)| node);
+        let known = self.metadata.members().iter().find(|(_, known)| known.log_id == number).map(|(node, _)| node);
         known.or_else(|| self.heard.get(&number)).cloned()
     }
 
@@ -239,7 +244,6 @@ impl MetadataLog {
         info!(?command, epoch = metadata.epoch(), refused, "agreed on");
         if metadata != *self.metadata {
             self.metadata = Arc::new(metadata);
-            self.is_untold = true;
         }
         if let Some(Waiting { at, answers, .. }) = self.waiting.remove(&number) {
             answers.give(at, outcome.map_err(|refused: CommandError| refused.into()));
@@ -250,7 +254,6 @@ impl MetadataLog {
         match Metadata::from_bytes(state) {
             Some(metadata) => {
                 self.metadata = Arc::new(metadata);
-                self.is_untold = true;
             }
             None => error!("a snapshot of metadata is not understood by this version: it is passed over"),
         }
@@ -268,10 +271,12 @@ impl MetadataLog {
             info!(?leader, term = self.group.term(), "who leads the log of metadata");
         }
         self.metrics.metadata.stands(self.metadata.epoch(), leads, self.group.entries(), changed && leads);
-        if std::mem::take(&mut self.is_untold) {
-            self.epoch.set(self.metadata.epoch());
+        // Whoever has been joined knows more at first than the beginning of the log that he is told: nobody hears of anything older than before.
+        if self.metadata.epoch() > self.told.epoch() {
+            self.told = Arc::clone(&self.metadata);
+            self.epoch.set(self.told.epoch());
             for follower in &self.followers {
-                follower.do_send(MetadataChanged(Arc::clone(&self.metadata)));
+                follower.do_send(MetadataChanged(Arc::clone(&self.told)));
             }
         }
     }
@@ -310,9 +315,9 @@ impl MetadataLog {
 
     fn care_for_voters(&mut self) {
         let is_there = |node: &NodeId| self.away.get(node).is_none_or(|since| since.elapsed() < ABSENCE_MAX);
-        let candidate = |(node, number): (&NodeId, &u64)| {
-            let has_caught_up = self.group.has_caught_up(*number);
-            (*number, Candidate { is_there: is_there(node), has_caught_up })
+        let candidate = |(node, member): (&NodeId, &Enrolled)| {
+            let has_caught_up = self.group.has_caught_up(member.log_id);
+            (member.log_id, Candidate { is_there: is_there(node), has_caught_up })
         };
         let members: BTreeMap<u64, Candidate> = self.metadata.members().iter().map(candidate).collect();
         if let Some(change) = next_change(self.group.electorate(), &members, self.group.id())
@@ -326,6 +331,17 @@ impl MetadataLog {
         // A plain value: serialising it into memory cannot fail.
         let bytes = rmp_serde::to_vec(&Proposal { number, command }).unwrap_or_default();
         self.group.propose(bytes)
+    }
+
+    fn change(&mut self, command: Command, ctx: &Context<Self>) -> ResponseFuture<Result<u64, ChangeError>> {
+        let proposer = Proposer {
+            leader: Rc::clone(&self.leader),
+            applied: Rc::clone(&self.epoch),
+            here: ctx.address().recipient(),
+            peers: Rc::clone(&self.peers),
+        };
+        let proposal = Propose { number: self.rng.random(), command };
+        Box::pin(change_metadata(proposer, proposal))
     }
 
     /// This node's log is not the one that the others know: it begins anew, as somebody else.
@@ -379,7 +395,7 @@ impl Handler<FollowMetadata> for MetadataLog {
     type Result = ();
 
     fn handle(&mut self, FollowMetadata(follower): FollowMetadata, _: &mut Self::Context) {
-        follower.do_send(MetadataChanged(Arc::clone(&self.metadata)));
+        follower.do_send(MetadataChanged(Arc::clone(&self.told)));
         self.followers.push(follower);
     }
 }
@@ -391,7 +407,7 @@ impl Handler<Together<StepLog>> for MetadataLog {
     fn handle(&mut self, Together { requests, answers }: Together<StepLog>, ctx: &mut Self::Context) {
         for (at, StepLog { from, messages }) in requests.into_iter().enumerate() {
             for message in &messages {
-                if self.metadata.members().get(&from) != Some(&message.from) {
+                if self.metadata.members().get(&from).map(|member| member.log_id) != Some(message.from) {
                     self.heard.insert(message.from, from.clone());
                 }
                 match self.group.step(message) {
@@ -446,7 +462,7 @@ impl Handler<Together<EnrolLog>> for MetadataLog {
 
     fn handle(&mut self, Together { requests, answers }: Together<EnrolLog>, ctx: &mut Self::Context) {
         for (at, EnrolLog { from, log_id }) in requests.into_iter().enumerate() {
-            let is_news = self.metadata.members().get(&from).is_some_and(|known| *known != log_id);
+            let is_news = self.metadata.members().get(&from).is_some_and(|known| known.log_id != log_id);
             let number = self.rng.random();
             if is_news && self.propose(number, Command::Enrol { node: from.clone(), log_id }).is_ok() {
                 info!(node = %from, log_id, "a member takes part in the log of metadata under another number");
@@ -475,17 +491,18 @@ impl Handler<Together<Propose>> for MetadataLog {
 }
 
 impl Handler<ChangeTables> for MetadataLog {
-    type Result = ResponseFuture<Result<u64, ChangeTablesError>>;
+    type Result = ResponseFuture<Result<u64, ChangeError>>;
 
     fn handle(&mut self, ChangeTables { change }: ChangeTables, ctx: &mut Self::Context) -> Self::Result {
-        let proposer = Proposer {
-            leader: Rc::clone(&self.leader),
-            applied: Rc::clone(&self.epoch),
-            here: ctx.address().recipient(),
-            peers: Rc::clone(&self.peers),
-        };
-        let proposal = Propose { number: self.rng.random(), command: Command::ChangeTables(change) };
-        Box::pin(change_tables(proposer, proposal))
+        self.change(Command::ChangeTables(change), ctx)
+    }
+}
+
+impl Handler<ChangeRing> for MetadataLog {
+    type Result = ResponseFuture<Result<u64, ChangeError>>;
+
+    fn handle(&mut self, ChangeRing { change }: ChangeRing, ctx: &mut Self::Context) -> Self::Result {
+        self.change(Command::ChangeRing(change), ctx)
     }
 }
 

@@ -8,6 +8,7 @@ mod garbage;
 mod hints;
 mod load;
 mod repair;
+mod ring;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -20,12 +21,12 @@ use tracing::{error, warn};
 use crate::dynamo::hint::HintBounds;
 use crate::dynamo::hlc::{Hlc, HlcTime, TooFarAhead};
 use crate::dynamo::load::LoadCount;
+use crate::dynamo::node_id::NodeId;
 use crate::dynamo::record_key::RecordKey;
 use crate::dynamo::ring::PartitionId;
 use crate::dynamo::siblings::{Fingerprint, Mint, Siblings};
 use crate::dynamo::version::{Dot, ReplicaId, VersionVector};
 use crate::item::Conflict;
-use crate::messages::metadata::MetadataChanged;
 use crate::messages::replica::{
     CompareReplica, CoordinateWrite, CoordinateWriteError, ReadReplica, ReadReplicaError, ScanReplica, ScanSlice, Slot,
     StorageRefusal, StoredRecord, WriteReplica, WriteReplicaError,
@@ -40,6 +41,7 @@ use super::hint_ledger::{DirtyRanges, HintLedger, hint_parts};
 use super::node_parts::{Acknowledgement, Pending, RecordCache, StorageKey};
 use super::node_trees::NodeTrees;
 use hints::Losses;
+use ring::KnownRing;
 
 /// The wall clock, in ms since the Unix epoch: an argument, so that a simulation can bend it.
 pub type WallClock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -97,6 +99,7 @@ pub struct Node {
     trees: NodeTrees,
     /// Which tables are there. What belongs to one that was dropped is neither taken nor kept.
     tables: LiveTables,
+    ring: KnownRing,
     /// Dots that this process minted before this instant may be forgotten: no span begins earlier.
     remembers_since: HlcTime,
     limits: NodeLimits,
@@ -113,6 +116,8 @@ pub struct Committed(pub CommitOutcome);
 
 /// What a [`Node`] stands on.
 pub struct NodeParts {
+    /// This node.
+    pub local: NodeId,
     /// Which of the node's shards this is.
     pub shard: usize,
     /// Decides which hints in the storage belong to this shard.
@@ -142,6 +147,7 @@ impl Node {
         let (storage, shard, shards) = (parts.storage.as_ref(), parts.shard, parts.shards);
         let hints = HintLedger::load(storage, shard, shards, parts.metrics.clone())?;
         let dirty = DirtyRanges::load(storage, shard, shards)?;
+        let ring = KnownRing::load(parts.local, storage)?;
         let trees = NodeTrees::open(storage, shard, shards, parts.replica.epoch, parts.limits.keeps_trees)?;
         Ok(Self {
             shard: parts.shard,
@@ -159,6 +165,7 @@ impl Node {
             losses: Losses::default(),
             trees,
             tables: LiveTables::default(),
+            ring,
             remembers_since,
             limits: parts.limits,
             asked: BTreeMap::new(),
@@ -253,6 +260,9 @@ impl Node {
     }
 
     fn coordinate(&mut self, write: CoordinateWrite) -> Result<Siblings, CoordinateWriteError> {
+        if let Some(stale) = self.ring.refuses(write.key.partition(), write.epoch) {
+            return Err(stale.into());
+        }
         let at = StorageKey::of(&write.key, &write.slot);
         let base = self.write_base(&at)?.record;
         let mut siblings = base.siblings.clone();
@@ -320,6 +330,12 @@ impl Node {
 
     /// Merges; `Some(ticket)`: acknowledge when that is on disk; `None`: it already is.
     fn merge(&mut self, write: WriteReplica) -> Result<Option<u64>, WriteReplicaError> {
+        // A hint finds its way also when the owners have changed.
+        if write.slot == Slot::Own
+            && let Some(stale) = self.ring.refuses(write.key.partition(), write.epoch)
+        {
+            return Err(stale.into());
+        }
         if self.is_of_dropped_table(&write.key) {
             // As if it had been taken and deleted with its table.
             return Ok(None);
@@ -366,7 +382,23 @@ impl Node {
         }
     }
 
+    /// A copy for whoever knows the ring well enough.
+    fn read(
+        &mut self,
+        key: &RecordKey,
+        slot: &Slot,
+        epoch: u64,
+    ) -> Result<Option<Rc<StoredRecord>>, ReadReplicaError> {
+        match self.ring.refuses(key.partition(), epoch) {
+            Some(stale) => Err(stale.into()),
+            None => self.committed(&StorageKey::of(key, slot)),
+        }
+    }
+
     fn scan(&mut self, scan: &ScanReplica) -> Result<ScanSlice, ReadReplicaError> {
+        if let Some(stale) = self.ring.refuses(scan.partition, scan.epoch) {
+            return Err(stale.into());
+        }
         let prefix = RecordKey::table_prefix(scan.partition, &scan.table);
         let all = ScanRange::prefix(&prefix);
         let range = scan.after.as_ref().map_or(all, |key| all.after(key.as_bytes()));
@@ -413,14 +445,6 @@ impl Actor for Node {
     }
 }
 
-impl Handler<MetadataChanged> for Node {
-    type Result = ();
-
-    fn handle(&mut self, MetadataChanged(metadata): MetadataChanged, _: &mut Self::Context) {
-        self.tables = metadata.live_tables();
-    }
-}
-
 impl Handler<Together<CoordinateWrite>> for Node {
     type Result = ();
 
@@ -457,6 +481,7 @@ impl Handler<Committed> for Node {
     fn handle(&mut self, Committed(outcome): Committed, _: &mut Self::Context) {
         let refusal = outcome.result.as_ref().err().map(|error| self.refusal(error));
         self.trees.settle(outcome.last, refusal.is_some());
+        self.epoch_settled(outcome.last, refusal.is_some());
         while let Some(written) = self.pending.next_up_to(outcome.last) {
             if refusal.is_some() {
                 self.unkeep(&written);
@@ -482,7 +507,7 @@ impl Handler<Together<ReadReplica>> for Node {
 
     fn handle(&mut self, Together { requests, answers }: Together<ReadReplica>, _: &mut Self::Context) {
         for (at, read) in requests.into_iter().enumerate() {
-            let record = self.committed(&StorageKey::of(&read.key, &read.slot));
+            let record = self.read(&read.key, &read.slot, read.epoch);
             self.count_read(read.key.partition(), &record);
             answers.give(at, record.map(|held| held.map(|record| record.siblings.clone()).unwrap_or_default()));
         }
@@ -494,7 +519,7 @@ impl Handler<Together<CompareReplica>> for Node {
 
     fn handle(&mut self, Together { requests, answers }: Together<CompareReplica>, _: &mut Self::Context) {
         for (at, read) in requests.into_iter().enumerate() {
-            let record = self.committed(&StorageKey::of(&read.key, &read.slot));
+            let record = self.read(&read.key, &read.slot, read.epoch);
             self.count_read(read.key.partition(), &record);
             answers.give(at, record.map(|held| differing(held.as_deref(), read.known)));
         }

@@ -93,9 +93,9 @@ impl ReadRouting {
 
     /// Whoever is no member any more is forgotten.
     pub(super) fn view_changed(&self, view: &View) {
-        let Learned { ranking, peers, .. } = &mut *self.learned.borrow_mut();
-        ranking.keep_members(|node| view.ring.member(node).is_some());
-        peers.retain(|node, _| view.ring.member(node).is_some());
+        let (Learned { ranking, peers, .. }, members) = (&mut *self.learned.borrow_mut(), view.topology.nodes());
+        ranking.keep_members(|node| members.contains(node));
+        peers.retain(|node, _| members.contains(node));
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Context, Handler, MessageResult, ResponseFuture};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::coordinate_get::{KeyRead, coordinate_get};
@@ -81,6 +82,8 @@ pub struct CoordinatorParts {
 /// One worker's coordinator.
 pub struct ReplicationCoordinator {
     view: Arc<View>,
+    /// Requests that must learn of a newer view wait for it here.
+    views: watch::Sender<Arc<View>>,
     replicas: Rc<Replicas>,
     wall: WallClock,
     request_timeout: Duration,
@@ -99,6 +102,7 @@ impl ReplicationCoordinator {
     /// A coordinator that is ready at once.
     pub fn new(parts: CoordinatorParts) -> Self {
         Self {
+            views: watch::Sender::new(Arc::clone(&parts.view)),
             view: parts.view,
             replicas: Rc::new(parts.replicas),
             wall: parts.wall,
@@ -121,6 +125,7 @@ impl ReplicationCoordinator {
         let allowed = asked.map_or(self.request_timeout, |asked| asked.min(self.request_timeout));
         Ok(Rc::new(Coordination {
             view: Arc::clone(&self.view),
+            views: self.views.subscribe(),
             replicas: Rc::clone(&self.replicas),
             deadline: Instant::now() + allowed,
             read_latency: Rc::clone(&self.read_latency),
@@ -128,7 +133,7 @@ impl ReplicationCoordinator {
             routing: Rc::clone(&self.routing),
             wall: Arc::clone(&self.wall),
             metrics: self.metrics.clone(),
-            permit,
+            permit: Rc::new(permit),
         }))
     }
 
@@ -379,6 +384,7 @@ impl Handler<ViewChanged> for ReplicationCoordinator {
 
     fn handle(&mut self, ViewChanged(view): ViewChanged, _: &mut Self::Context) {
         self.routing.view_changed(&view);
+        self.views.send_replace(Arc::clone(&view));
         self.view = view;
     }
 }

@@ -57,7 +57,7 @@ impl RingManager {
 
     fn row(&self, at: usize) -> NodeRow {
         let known = &self.founded.members[at];
-        let ring = &self.view.ring;
+        let ring = &self.view.ring();
         let partitions = ring.owned_by(&known.member.id).count();
         let this_node = known.member.id == self.view.local;
         let standing = self.standings.get(&known.member.id).copied().unwrap_or(Standing::UNKNOWN);
@@ -138,7 +138,7 @@ impl Handler<DescribeRing> for RingManager {
     type Result = Result<RingDescription, AdminError>;
 
     fn handle(&mut self, _: DescribeRing, _: &mut Self::Context) -> Self::Result {
-        let ring = &self.view.ring;
+        let ring = &self.view.ring();
         let owners = ring.partition_ids().map(|partition| ring.owner(partition).clone()).collect();
         Ok(RingDescription { epoch: ring.epoch(), owners, balance: balance(ring) })
     }

@@ -7,7 +7,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use crate::item::KeyKind;
 
-use super::help_texts::{CREATE_HELP, EXPORT_HELP, IMPORT_HELP, LINE_HELP, PROGRAM_HELP, PUT_HELP, TOP_HELP};
+use super::help_texts::{CLUSTER_HELP, CREATE_HELP, EXPORT_HELP, IMPORT_HELP, LINE_HELP, PROGRAM_HELP, PUT_HELP, TOP_HELP};
 
 /// Look after a Slipring cluster: see its state, read and write items, move tables in and out.
 ///
@@ -108,6 +108,12 @@ pub enum Command {
     /// Who decides about tables, and how far the node has followed
     #[command(after_help = "Example:\n  metadata")]
     Metadata,
+    /// Members: join, leave, replace, give a weight; plan, commit, abort
+    #[command(subcommand, after_help = CLUSTER_HELP)]
+    Cluster(ClusterCommand),
+    /// Partitions that move, and how far they are
+    #[command(after_help = "Examples:\n  tasks\n  watch 2 tasks")]
+    Tasks,
     /// Writes that the node keeps for others until they are back
     #[command(after_help = "Example:\n  hints")]
     Hints,
@@ -156,6 +162,47 @@ pub enum TopSubject {
     Partitions,
     /// Nodes, by requests for their copies, and whether that is within 15 % of the mean
     Nodes,
+}
+
+/// What to do with the members. Everything is staged first; nothing moves before `commit`.
+#[derive(Clone, Debug, PartialEq, Subcommand)]
+pub enum ClusterCommand {
+    /// Stage a node that waits to be joined: it was started with `cluster.seeds`
+    Join {
+        /// Its bridge address
+        address: String,
+    },
+    /// Stage that a member hands over all it has, and leaves
+    Leave {
+        /// Its name
+        node: String,
+    },
+    /// Stage that a node that waits to be joined takes the place of a member that will not come back
+    Replace(ReplaceArguments),
+    /// Stage another share of the ring for a member
+    Weight {
+        /// Its name
+        node: String,
+        /// Its share, relative to those of the others
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=64))]
+        weight: u32,
+    },
+    /// What a commit would move
+    Plan,
+    /// Do what is staged
+    Commit,
+    /// Forget what is staged
+    Abort,
+}
+
+/// The arguments of `cluster replace`.
+#[derive(Clone, Debug, PartialEq, Args)]
+pub struct ReplaceArguments {
+    /// The member that will not come back; its copies are lost
+    pub dead: String,
+    /// Bridge address of the node that takes its place
+    #[arg(long, value_name = "ADDRESS")]
+    pub with: String,
 }
 
 /// What to do with anti-entropy.
@@ -383,7 +430,8 @@ impl Command {
     pub fn writes(&self) -> bool {
         let changes_repair = matches!(self, Self::Repair(command) if *command != RepairCommand::Status);
         let changes_tables = matches!(self, Self::Create(_) | Self::Alter(_) | Self::Drop(_));
-        changes_repair || changes_tables || matches!(self, Self::Put(_) | Self::Delete(_) | Self::Import(_))
+        let changes_members = matches!(self, Self::Cluster(command) if *command != ClusterCommand::Plan);
+        changes_repair || changes_tables || changes_members || matches!(self, Self::Put(_) | Self::Delete(_) | Self::Import(_))
     }
 
     /// Whether `watch` may repeat it.

@@ -13,8 +13,9 @@ use crate::item::CodecError;
 use crate::messages::LinkError;
 use crate::messages::admin::AdminError;
 use crate::messages::client::{FailureReason, GetError, PutError, WriteOutcome};
-use crate::messages::metadata::ChangeTablesError;
+use crate::messages::metadata::ChangeError;
 use crate::messages::repair::ControlRepairError;
+use crate::messages::ring::StageError;
 use crate::messages::replica::{CoordinateWriteError, ReadReplicaError, StorageRefusal};
 use crate::metadata::CommandError;
 use crate::wire::handshake::{HandshakeError, Refusal};
@@ -51,9 +52,12 @@ pub enum Failure {
     /// Anti-entropy was told something, and may forget it.
     #[error(transparent)]
     Control(#[from] CallError<ControlRepairError>),
-    /// The tables were not changed, or are not known to be.
+    /// Tables or members were not changed, or are not known to be.
     #[error(transparent)]
-    ChangeTables(#[from] CallError<ChangeTablesError>),
+    Change(#[from] CallError<ChangeError>),
+    /// A node was not staged, or is not known to be.
+    #[error(transparent)]
+    Stage(#[from] CallError<StageError>),
     /// No table has that name; nothing was sent.
     #[error("there is no table `{table}`; {hint}")]
     NoSuchTable {
@@ -101,7 +105,8 @@ impl Failure {
             Self::Describe(CallError::BadAnswer { .. } | CallError::NotSent { .. }) => Exit::Failed,
             Self::Describe(_) => Exit::Unavailable,
             Self::Control(error) => control_exit(error),
-            Self::ChangeTables(error) => tables_exit(error),
+            Self::Change(error) => change_exit(error),
+            Self::Stage(error) => stage_exit(error),
             Self::NoSuchTable { .. } => Exit::NotFound,
             Self::BadItem(_) => Exit::VerificationFailed,
             Self::File { .. } | Self::OutputClosed | Self::CancelledRead => Exit::Failed,
@@ -182,20 +187,44 @@ fn control_exit(error: &CallError<ControlRepairError>) -> Exit {
     }
 }
 
-fn tables_exit(error: &CallError<ChangeTablesError>) -> Exit {
+fn change_exit(error: &CallError<ChangeError>) -> Exit {
     match error {
-        CallError::Refused(ChangeTablesError::Refused(refused)) => match refused {
-            CommandError::NoSuchTable { .. } => Exit::NotFound,
-            CommandError::TableExists { .. } | CommandError::TooManyTables => Exit::Conflict,
-            CommandError::BuiltIn { .. } | CommandError::Schema { .. } | CommandError::Quorum(_) => Exit::Usage,
-            CommandError::NotAMember { .. } => Exit::Failed,
-        },
-        CallError::Refused(ChangeTablesError::NoLeader) => Exit::Unavailable,
-        CallError::Refused(ChangeTablesError::Unknown)
-        | CallError::ConnectionLost
-        | CallError::TimedOut { .. }
-        | CallError::BadAnswer { .. } => Exit::Unknown,
+        CallError::Refused(refused) => refused_exit(refused),
+        CallError::ConnectionLost | CallError::TimedOut { .. } | CallError::BadAnswer { .. } => Exit::Unknown,
         CallError::NotSent { .. } => Exit::Usage,
+    }
+}
+
+fn stage_exit(error: &CallError<StageError>) -> Exit {
+    match error {
+        CallError::Refused(StageError::NotWaiting { .. }) => Exit::Unavailable,
+        CallError::Refused(StageError::Change(refused)) => refused_exit(refused),
+        CallError::ConnectionLost | CallError::TimedOut { .. } | CallError::BadAnswer { .. } => Exit::Unknown,
+        CallError::NotSent { .. } => Exit::Usage,
+    }
+}
+
+fn refused_exit(error: &ChangeError) -> Exit {
+    match error {
+        ChangeError::Refused(refused) => match refused {
+            CommandError::NoSuchTable { .. } | CommandError::NotAMember { .. } => Exit::NotFound,
+            CommandError::TableExists { .. }
+            | CommandError::TooManyTables
+            | CommandError::IsAMember { .. }
+            | CommandError::AddressTaken { .. }
+            | CommandError::StagedAlready { .. }
+            | CommandError::NothingStaged
+            | CommandError::PlanIsOld
+            | CommandError::RingMoves
+            | CommandError::TooFewMembers { .. } => Exit::Conflict,
+            CommandError::BuiltIn { .. }
+            | CommandError::Schema { .. }
+            | CommandError::Quorum(_)
+            | CommandError::NoWeight
+            | CommandError::NoRing { .. } => Exit::Usage,
+        },
+        ChangeError::NoLeader => Exit::Unavailable,
+        ChangeError::Unknown => Exit::Unknown,
     }
 }
 

@@ -27,6 +27,18 @@ Examples:
   create sessions --key id --w 1
   create orders --key customer --sort at:N --conflict lww";
 
+/// What follows the help of `cluster`.
+pub(super) const CLUSTER_HELP: &str = "\
+Several changes may be staged and are done together. `plan` shows what a commit would move; `commit` begins, and `tasks` shows how \
+far it is. Reads and writes go on meanwhile.
+
+Examples:
+  cluster join 10.0.0.4:7400
+  cluster leave node-2
+  cluster replace node-3 --with 10.0.0.5:7400
+  cluster plan
+  cluster commit";
+
 /// What follows the help of `put`.
 pub(super) const PUT_HELP: &str = "\
 The key attribute may be left out of the JSON: it is added. Without --context the item stays beside what is there, as \

@@ -30,6 +30,7 @@ mod help_texts;
 pub mod import;
 pub mod json_text;
 mod link;
+mod members;
 pub mod parse;
 mod program;
 pub mod rename;

@@ -8,6 +8,7 @@ use super::command::Line;
 use super::exit::Exit;
 use super::json_text::JsonTextError;
 use crate::dynamo::context::ContextError;
+use crate::dynamo::node_id::NodeIdError;
 use crate::item::{ItemError, JsonError, KeyError, TableNameError};
 
 /// Why a command line, an item or a key cannot be used. Nothing was sent.
@@ -55,6 +56,9 @@ pub enum UsageError {
         /// The key given.
         given: String,
     },
+    /// The name is none of a node.
+    #[error(transparent)]
+    Node(#[from] NodeIdError),
     /// The text given to `--context` is not a context.
     #[error(transparent)]
     Context(#[from] ContextError),

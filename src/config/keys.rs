@@ -52,11 +52,17 @@ declare_config! {
         name: String = "slipring".to_owned(),
             unit "", within Rule::Name { optional: false },
             choose "The same on every node. Give staging and production different names, so that they cannot mix.";
-        /// Bridge addresses of all members, this node's own included; empty founds a cluster of one.
+        /// Bridge addresses of members of the cluster that this node shall be joined to; empty founds a cluster, once.
         seeds: Vec<String> = Vec::new(),
             unit "", within Rule::Addresses,
-            choose "The same list on every node, with each address as that node advertises it. A node that starts \
-                with its own shorter list founds a different cluster.";
+            choose "One address is enough; more are for the day on which it is down. A node with seeds waits until an operator \
+                joins it (`slipring-admin cluster join`), and never founds a cluster. Give the founder some, too, once it has \
+                company: if it loses its disk it finds its cluster again.";
+        /// Bridge addresses of all nodes that found a cluster together, this node's own included; empty: alone.
+        founders: Vec<String> = Vec::new(),
+            unit "", within Rule::Addresses,
+            choose "The same list on every one of them, with each address as that node advertises it, and no seeds. It says how a \
+                cluster begins; who belongs to it later is decided with `slipring-admin cluster`.";
         /// File with the secret that nodes and clients prove to each other on the bridge; empty means none.
         secret_file: Option<PathBuf> = None,
             unit "", within Rule::Path { optional: true },
@@ -252,13 +258,13 @@ declare_config! {
         /// Most records that this node moves or audits per second for repair.
         records_per_s: u64 = 5_000,
             unit "records per second", within Rule::Integer { min: 1, max: 10_000_000 },
-            choose "What a replica may lose in throughput while another is being filled. It slows down by itself while requests \
-                take longer than usual.";
+            choose "What a replica may lose in throughput while another is being filled. A fifth of it while clients are served, and \
+                less while their requests take longer than usual.";
         /// Most bytes that this node moves or audits per second for repair.
         bytes_per_s: u64 = 16 << 20,
             unit "bytes per second", within Rule::Integer { min: 64 * KIB, max: 100 * GIB },
-            choose "A fraction of what disk and network can do. A wiped node with D bytes is full again after about D divided by \
-                this, by the number of its peers.";
+            choose "A fraction of what disk and network can do, and a fifth of it while clients are served. A wiped node with D bytes is \
+                full again after about D divided by this, by the number of its peers.";
     }
 
     /// What is dropped in the background: expired values, and tombstones.

@@ -207,11 +207,21 @@ pub enum Fault {
         /// Where the bridge listens.
         bridge: String,
     },
-    /// The list of members does not name this one.
+    /// A node founds a cluster, or is joined to one.
     #[error(
-        "cluster.seeds = {value} lacks this node's own address {own} ({own_key}): list every member, this one included"
+        "cluster.seeds = {seeds} and cluster.founders = {founders} exclude each other: a node with seeds is joined to a cluster, founders make a new one"
     )]
-    SeedsWithoutSelf {
+    SeedsAndFounders {
+        /// Whom it asks.
+        seeds: String,
+        /// Who founds.
+        founders: String,
+    },
+    /// The list of founders does not name this node.
+    #[error(
+        "cluster.founders = {value} lacks this node's own address {own} ({own_key}): list every founder, this one included"
+    )]
+    FoundersWithoutSelf {
         /// The list.
         value: String,
         /// The address that this node advertises.

@@ -55,7 +55,8 @@ pub(super) const RELATIONS: &[Relation] = &[
     Relation { keys: &["http.listen", "cluster.insecure"], check: safe_http },
     Relation { keys: &["http.listen", "bridge.listen"], check: listeners_differ },
     Relation { keys: &["bridge.listen", "bridge.advertise"], check: advertise_is_known },
-    Relation { keys: &["cluster.seeds", "bridge.advertise", "bridge.listen"], check: seeds_hold_self },
+    Relation { keys: &["cluster.founders", "bridge.advertise", "bridge.listen"], check: founders_hold_self },
+    Relation { keys: &["cluster.seeds", "cluster.founders"], check: founds_or_joins },
 ];
 
 /// What is wrong between the keys of `config`, apart from those in `broken`.
@@ -156,14 +157,22 @@ fn advertise_is_known(view: &View) -> Option<Fault> {
     unknown.then(|| Fault::AdvertiseMissing { value: view.shown("bridge.listen", &bridge.listen) })
 }
 
-fn seeds_hold_self(view: &View) -> Option<Fault> {
-    let (seeds, bridge) = (&view.config.cluster.seeds, &view.config.bridge);
+fn founds_or_joins(view: &View) -> Option<Fault> {
+    let cluster = &view.config.cluster;
+    (!cluster.seeds.is_empty() && !cluster.founders.is_empty()).then(|| Fault::SeedsAndFounders {
+        seeds: view.shown("cluster.seeds", &cluster.seeds),
+        founders: view.shown("cluster.founders", &cluster.founders),
+    })
+}
+
+fn founders_hold_self(view: &View) -> Option<Fault> {
+    let (founders, bridge) = (&view.config.cluster.founders, &view.config.bridge);
     let own = view.config.advertise_address();
     // advertise_is_known speaks about that case; the list cannot hold such an address anyway.
     let known = bridge.advertise.is_some() || !bridge.listen.ip().is_unspecified();
-    let lacking = !seeds.is_empty() && !seeds.iter().any(|seed| seed.eq_ignore_ascii_case(&own));
-    (known && lacking).then(|| Fault::SeedsWithoutSelf {
-        value: view.shown("cluster.seeds", seeds),
+    let lacking = !founders.is_empty() && !founders.iter().any(|founder| founder.eq_ignore_ascii_case(&own));
+    (known && lacking).then(|| Fault::FoundersWithoutSelf {
+        value: view.shown("cluster.founders", founders),
         own: own.to_setting().to_string(),
         own_key: match bridge.advertise {
             Some(_) => "bridge.advertise",

@@ -187,9 +187,12 @@ fn valid_config(secret: &Path) -> impl Strategy<Value = Config> {
         let other_port = config.bridge.listen.port() + 1;
         config.http.listen.set_port(other_port);
         let own = config.advertise_address();
-        let seeds = &mut config.cluster.seeds;
-        if !seeds.is_empty() && !seeds.contains(&own) {
-            seeds.push(own);
+        let founders = &mut config.cluster.founders;
+        if !founders.is_empty() && !founders.contains(&own) {
+            founders.push(own);
+        }
+        if !config.cluster.founders.is_empty() {
+            config.cluster.seeds.clear();
         }
         config
     })

@@ -55,6 +55,8 @@ pub enum Kept {
     Settling,
     /// More were found than are looked at in one walk: its turn comes with the next one.
     Waiting,
+    /// Partitions are moving: who has to agree is about to change.
+    RingMoves,
 }
 
 /// Whether a record that holds no value may go, as far as the answers of all members say. `None`: nobody answered for that member.

@@ -15,13 +15,17 @@ use std::collections::BTreeMap;
 use super::merkle::{Digest, LeafSet};
 use super::node_id::NodeId;
 use super::record_key::RecordKey;
-use super::ring::{PartitionId, Ring};
+use super::ring::PartitionId;
+use super::topology::{Phase, Topology};
 
 /// The first wait after a comparison that failed, in ms; it doubles up to [`RETRY_MAX_MS`].
 const RETRY_MIN_MS: u64 = 1_000;
 
 /// The longest wait after one.
 const RETRY_MAX_MS: u64 = 60_000;
+
+/// The longest where this node fetches the partition, and others wait for it.
+const RETRY_AWAITED_MAX_MS: u64 = 2_000;
 
 /// How soon a range is looked at again that hints are bringing up to date, in ms.
 const HINTS_PAUSE_MS: u64 = 1_000;
@@ -48,6 +52,18 @@ pub struct Range {
     failures: u32,
     /// Since when it has been left to hints, if it is.
     waits_since_ms: Option<u64>,
+    mover: Mover,
+}
+
+/// Which side moves the records where two copies differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mover {
+    /// One of the two, by the partition's number.
+    ByParity,
+    /// This node fetches the partition.
+    Local,
+    /// The peer fetches it.
+    Peer,
 }
 
 /// What is known of all ranges of one peer, in few numbers.
@@ -76,14 +92,23 @@ impl Schedule {
         Self { ranges: BTreeMap::new(), interval_ms: interval_ms.max(1) }
     }
 
-    /// The ranges are those of `local` in this ring. New ones are due at once; what is known of the others stays.
-    pub fn follow(&mut self, ring: &Ring, local: &NodeId, now_ms: u64) {
+    /// The ranges are those of `local`. New ones are due at once; what is known of the others stays. While partitions move, whoever takes writes takes
+    /// part, for tables of up to `widest` replicas, and a replica that fetches what it lacks is the one to move it.
+    pub fn follow(&mut self, topology: &Topology, local: &NodeId, widest: usize, now_ms: u64) {
         let mut old = std::mem::take(&mut self.ranges);
+        let ring = topology.ring();
         for partition in ring.partition_ids() {
-            if !ring.primaries(partition, ring.n()).any(|node| node == local) {
+            let n = if topology.phase(partition) == Phase::Settled { ring.n() } else { widest };
+            if !topology.holds(local, partition, n) {
                 continue;
             }
-            for peer in ring.primaries(partition, ring.n()).filter(|node| *node != local) {
+            let awaited = topology.awaited(partition);
+            for peer in topology.holders(partition, n).into_iter().filter(|node| *node != local) {
+                let mover = match (awaited.contains(local), awaited.contains(peer)) {
+                    (true, false) => Mover::Local,
+                    (false, true) => Mover::Peer,
+                    _ => Mover::ByParity,
+                };
                 let place = (peer.clone(), partition);
                 let fresh = Range {
                     verified_ms: None,
@@ -93,9 +118,13 @@ impl Schedule {
                     wanted_ms: 0,
                     failures: 0,
                     waits_since_ms: None,
+                    mover: Mover::ByParity,
                 };
-                let range = old.remove(&place).unwrap_or(fresh);
-                self.ranges.insert(place, range);
+                let known = old.remove(&place).unwrap_or(fresh);
+                // What was verified before a copy was awaited says nothing of now.
+                let begins = known.mover == Mover::ByParity && mover != Mover::ByParity;
+                let due_ms = if begins { now_ms } else { known.due_ms };
+                self.ranges.insert(place, Range { mover, due_ms, ..known });
             }
         }
     }
@@ -156,7 +185,8 @@ impl Schedule {
     /// The comparison did not come to an end, or the copies differ and are the other side's to repair.
     pub fn failed(&mut self, peer: &NodeId, partition: PartitionId, now_ms: u64, jitter: f64) {
         let Some(range) = self.ranges.get_mut(&(peer.clone(), partition)) else { return };
-        let wait_ms = (RETRY_MIN_MS << range.failures.min(16)).min(RETRY_MAX_MS);
+        let longest_ms = if range.mover == Mover::Local { RETRY_AWAITED_MAX_MS } else { RETRY_MAX_MS };
+        let wait_ms = (RETRY_MIN_MS << range.failures.min(16)).min(longest_ms);
         range.failures = range.failures.saturating_add(1);
         range.due_ms = now_ms + (wait_ms as f64 * (0.5 + 0.5 * jitter.clamp(0.0, 1.0))) as u64;
     }
@@ -164,6 +194,9 @@ impl Schedule {
     /// The copies differ, and hints are on their way that say why. Whether to leave it to them and look again a little later.
     pub fn waits_for_hints(&mut self, peer: &NodeId, partition: PartitionId, now_ms: u64) -> bool {
         let Some(range) = self.ranges.get_mut(&(peer.clone(), partition)) else { return false };
+        if range.mover == Mover::Local {
+            return false;
+        }
         let since_ms = *range.waits_since_ms.get_or_insert(now_ms);
         if now_ms.saturating_sub(since_ms) >= HINTS_FIRST_MAX_MS {
             return false;
@@ -174,8 +207,12 @@ impl Schedule {
 
     /// Whether this node moves the records where the copies in this range differ.
     pub fn moves(&self, local: &NodeId, peer: &NodeId, partition: PartitionId) -> bool {
-        let failures = self.ranges.get(&(peer.clone(), partition)).map_or(0, |range| range.failures);
-        drives(local, peer, partition) || failures >= PATIENCE
+        let Some(range) = self.ranges.get(&(peer.clone(), partition)) else { return false };
+        match range.mover {
+            Mover::Local => true,
+            Mover::Peer => false,
+            Mover::ByParity => drives(local, peer, partition) || range.failures >= PATIENCE,
+        }
     }
 
     /// What is known of a range.

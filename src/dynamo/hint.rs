@@ -15,7 +15,8 @@ use std::ops::Bound;
 
 use super::node_id::NodeId;
 use super::record_key::RecordKey;
-use super::ring::{PartitionId, Ring};
+use super::ring::PartitionId;
+use super::topology::Topology;
 
 /// How much and how long a node keeps for another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,16 +55,16 @@ pub enum Destination {
 }
 
 /// Where a hint for `target` has to go, as the ring is.
-pub fn destination(ring: &Ring, partition: PartitionId, n: usize, target: &NodeId) -> Destination {
-    if ring.primaries(partition, n).any(|owner| owner == target) {
+pub fn destination(topology: &Topology, partition: PartitionId, n: usize, target: &NodeId) -> Destination {
+    if topology.holds(target, partition, n) {
         return Destination::Target;
     }
-    Destination::Owners(ring.primaries(partition, n).cloned().collect())
+    Destination::Owners(topology.holders(partition, n).into_iter().cloned().collect())
 }
 
 /// The primaries that can hold in its stead what waits for `target`.
-pub fn others(ring: &Ring, partition: PartitionId, n: usize, target: &NodeId) -> Vec<NodeId> {
-    ring.primaries(partition, n).filter(|owner| *owner != target).cloned().collect()
+pub fn others(topology: &Topology, partition: PartitionId, n: usize, target: &NodeId) -> Vec<NodeId> {
+    topology.rings(partition).reading.primaries(partition, n).filter(|owner| *owner != target).cloned().collect()
 }
 
 /// Whether a hint is no promised copy any more once `holders` primaries have its write on disk.

@@ -30,6 +30,8 @@ pub mod standing;
 pub mod steadiness;
 pub mod swim;
 pub mod top_k;
+pub mod topology;
+pub mod transfer;
 pub mod tree_log;
 pub mod tree_recovery;
 pub mod version;

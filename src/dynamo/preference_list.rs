@@ -6,6 +6,9 @@
 //!  sloppy                   a    e    c                        e stands in for b; spare: f
 //! ```
 //!
+//! While the partition moves there are two such lists in one: that of the ring by which reads go, and behind it what the other ring adds
+//! ([`topology`](super::topology)). A write needs a quorum of both.
+//!
 //! A stand-in takes the place of its primary, so a node that goes down changes its own place and no other
 //! (Dynamo, section 4.6). Where a stand-in has no room, a spare takes the place.
 
@@ -14,7 +17,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::node_id::NodeId;
+use super::quorum::Quorum;
 use super::ring::{PartitionId, Ring};
+use super::topology::Topology;
 
 /// In which role a node takes part.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -41,25 +46,47 @@ pub struct Replica {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreferenceList(Arc<Places>);
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Places {
     primaries: Vec<NodeId>,
     replicas: Vec<Replica>,
     absent: Vec<NodeId>,
     spares: Vec<NodeId>,
+    /// How many of the replicas answer reads: all but those that only the other ring names.
+    reading: usize,
+    writing_too: Option<WritingToo>,
+}
+
+/// What a write needs beside its quorum while its partition moves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WritingToo {
+    /// The replicas by the other ring, as places in the list.
+    pub places: Vec<usize>,
+    /// So many of them must acknowledge.
+    pub w: usize,
 }
 
 impl PreferenceList {
     /// The list of a partition whose primaries are all reachable.
     pub(super) fn of_primaries<'a>(primaries: impl Iterator<Item = &'a NodeId>) -> Self {
         let primaries: Vec<NodeId> = primaries.cloned().collect();
-        let replicas = primaries.iter().map(Replica::primary).collect();
-        Self(Arc::new(Places { primaries, replicas, absent: Vec::new(), spares: Vec::new() }))
+        let replicas: Vec<Replica> = primaries.iter().map(Replica::primary).collect();
+        Self::of(Places::of_one_ring(primaries, replicas, Vec::new(), Vec::new()))
     }
 
     /// The replicas that take part, each reachable, in the order of the primaries whose places they hold.
     pub fn replicas(&self) -> &[Replica] {
         &self.0.replicas
+    }
+
+    /// Those of the replicas that answer reads, and mint: they hold all that there is.
+    pub fn reading(&self) -> &[Replica] {
+        self.0.replicas.get(..self.0.reading).unwrap_or(&self.0.replicas)
+    }
+
+    /// What a write needs beside its quorum.
+    pub fn writing_too(&self) -> Option<&WritingToo> {
+        self.0.writing_too.as_ref()
     }
 
     /// The primaries that are unreachable and have no stand-in.
@@ -85,15 +112,63 @@ impl PreferenceList {
                 replica.node = spare.clone();
             }
         }
-        let Places { primaries, absent, .. } = self.0.as_ref();
-        let (primaries, absent, spares) = (primaries.clone(), absent.clone(), spares.cloned().collect());
-        (replicas != self.0.replicas).then(|| Self(Arc::new(Places { primaries, replicas, absent, spares })))
+        let spares = spares.cloned().collect();
+        (replicas != self.0.replicas).then(|| Self::of(Places { replicas, spares, ..self.0.as_ref().clone() }))
     }
 
-    /// The nodes that store the partition, reachable or not, its owner first: N of them, or all owners if fewer.
+    /// The nodes that store the partition and answer reads, reachable or not, its owner first: N of them, or all owners if fewer.
     pub fn primaries(&self) -> &[NodeId] {
         &self.0.primaries
     }
+
+    fn of(places: Places) -> Self {
+        Self(Arc::new(places))
+    }
+
+    /// This list by the ring for reads, and what the other ring adds to it, of which `w` must acknowledge a write.
+    fn joined_with(&self, other: &Self, w: usize) -> Self {
+        let mut joined = self.0.as_ref().clone();
+        let mut places = Vec::with_capacity(other.0.replicas.len());
+        for replica in &other.0.replicas {
+            let known = joined.replicas.iter().position(|known| known == replica);
+            places.push(known.unwrap_or(joined.replicas.len()));
+            if known.is_none() {
+                joined.replicas.push(replica.clone());
+            }
+        }
+        let more_absent = other.0.absent.iter().filter(|node| !self.0.absent.contains(node));
+        joined.absent.extend(more_absent.cloned());
+        let taken = |node: &NodeId| joined.replicas.iter().any(|replica| replica.node == *node);
+        joined.spares.retain(|node| !taken(node));
+        joined.writing_too = Some(WritingToo { places, w });
+        Self::of(joined)
+    }
+}
+
+impl Places {
+    fn of_one_ring(primaries: Vec<NodeId>, replicas: Vec<Replica>, absent: Vec<NodeId>, spares: Vec<NodeId>) -> Self {
+        let reading = replicas.len();
+        Self { primaries, replicas, absent, spares, reading, writing_too: None }
+    }
+}
+
+/// Whom a request about a partition speaks to, and how many of those who answer reads it waits for: the quorum as it is in a cluster of this size.
+pub fn replicas_of(
+    topology: &Topology,
+    partition: PartitionId,
+    quorum: Quorum,
+    sloppy: bool,
+    is_reachable: impl Fn(&NodeId) -> bool,
+) -> (PreferenceList, Quorum) {
+    let list = |ring: &Ring| {
+        let quorum = quorum.in_cluster_of(ring.owners());
+        (preference_list(ring, partition, quorum.n(), sloppy, &is_reachable), quorum)
+    };
+    let rings = topology.rings(partition);
+    let (reading, in_force) = list(rings.reading);
+    let Some(other) = rings.writing_too else { return (reading, in_force) };
+    let (other, also) = list(other);
+    (reading.joined_with(&other, also.w()), in_force)
 }
 
 impl Replica {
@@ -138,7 +213,7 @@ pub fn preference_list(
     }
     let is_stood_in = replicas.iter().any(|replica| replica.role != Role::Primary);
     let spares = if is_stood_in { stand_ins.take(n).cloned().collect() } else { Vec::new() };
-    PreferenceList(Arc::new(Places { primaries, replicas, absent, spares }))
+    PreferenceList::of(Places::of_one_ring(primaries, replicas, absent, spares))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::node_id::NodeId;
-use super::preference_list::{Replica, Role};
+use super::preference_list::{PreferenceList, Replica, Role, WritingToo};
 use super::siblings::Siblings;
 
 /// How many copies a key has, and how many of them a read or a write waits for.
@@ -112,6 +112,10 @@ enum Asked<T, E> {
 #[derive(Clone, Debug)]
 pub struct WriteTally<E> {
     needed: usize,
+    /// While the partition moves: which of the places count by the other ring, and how many of those must acknowledge.
+    also: Option<WritingToo>,
+    /// So many of the places count by the ring for reads.
+    reading: usize,
     places: Vec<Place<E>>,
     verdict: Verdict,
     /// Spares that were asked instead of a stand-in, each with the place that it took.
@@ -134,7 +138,19 @@ impl<E: Clone> WriteTally<E> {
             Place { counts: sloppy || !is_stand_in, is_stand_in, asked: Asked::Waiting }
         };
         let places = replicas.iter().map(place).collect();
-        let mut tally = Self { needed: w, places, verdict: Verdict::Pending, replaced: Vec::new() };
+        let reading = replicas.len();
+        let mut tally = Self { needed: w, also: None, reading, places, verdict: Verdict::Pending, replaced: Vec::new() };
+        tally.judge();
+        tally
+    }
+
+    /// All replicas of the list have been asked; `w` of those by the ring for reads must acknowledge, and while the partition moves a quorum of the
+    /// others as well.
+    pub fn of_list(w: usize, sloppy: bool, list: &PreferenceList) -> Self {
+        let mut tally = Self::new(w, sloppy, list.replicas());
+        tally.reading = list.reading().len();
+        tally.also = list.writing_too().cloned();
+        tally.verdict = Verdict::Pending;
         tally.judge();
         tally
     }
@@ -192,20 +208,39 @@ impl<E: Clone> WriteTally<E> {
     }
 
     fn count(&self, which: impl Fn(&Asked<(), E>) -> bool) -> usize {
-        self.places.iter().filter(|place| place.counts && which(&place.asked)).count()
+        count(self.places.iter().take(self.reading), which)
     }
 
     fn judge(&mut self) {
         if self.verdict != Verdict::Pending {
             return;
         }
-        let acknowledged = self.acknowledged();
-        let waiting = self.count(|asked| matches!(asked, Asked::Waiting));
-        if acknowledged >= self.needed {
-            self.verdict = Verdict::Reached;
-        } else if acknowledged + waiting < self.needed {
-            self.verdict = Verdict::Failed;
-        }
+        let by_reading_ring = judged(self.places.iter().take(self.reading), self.needed);
+        let also = self.also.as_ref().map(|also| {
+            let places = also.places.iter().filter_map(|at| self.places.get(*at));
+            judged(places, also.w)
+        });
+        self.verdict = match (by_reading_ring, also.unwrap_or(Verdict::Reached)) {
+            (Verdict::Failed, _) | (_, Verdict::Failed) => Verdict::Failed,
+            (Verdict::Reached, Verdict::Reached) => Verdict::Reached,
+            _ => Verdict::Pending,
+        };
+    }
+}
+
+fn count<'a, E: 'a>(places: impl Iterator<Item = &'a Place<E>>, which: impl Fn(&Asked<(), E>) -> bool) -> usize {
+    places.filter(|place| place.counts && which(&place.asked)).count()
+}
+
+fn judged<'a, E: 'a>(places: impl Iterator<Item = &'a Place<E>> + Clone, needed: usize) -> Verdict {
+    let acknowledged = count(places.clone(), |asked| matches!(asked, Asked::Answered(())));
+    let waiting = count(places, |asked| matches!(asked, Asked::Waiting));
+    if acknowledged >= needed {
+        Verdict::Reached
+    } else if acknowledged + waiting < needed {
+        Verdict::Failed
+    } else {
+        Verdict::Pending
     }
 }
 

@@ -124,6 +124,16 @@ impl Ring {
         self.epoch
     }
 
+    /// The same ring under another number.
+    pub fn at_epoch(self, epoch: u64) -> Self {
+        Self { epoch, ..self }
+    }
+
+    /// How many members own a partition at all.
+    pub fn owners(&self) -> usize {
+        self.walk_length
+    }
+
     /// The number of replicas for which the ring was claimed.
     pub fn n(&self) -> usize {
         self.n
@@ -190,6 +200,14 @@ impl Ring {
     /// construction.
     pub(super) fn healthy(&self, partition: PartitionId) -> &PreferenceList {
         &self.healthy[self.slot(partition)]
+    }
+
+    /// The mean load over the greatest, where a node's load is its partitions per weight: 1 is perfect.
+    pub fn balance(&self) -> f64 {
+        let load = |member: &Member| self.owned_by(&member.id).count() as f64 / f64::from(member.weight.max(1));
+        let loads: Vec<f64> = self.members.iter().map(load).collect();
+        let greatest = loads.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+        loads.iter().sum::<f64>() / loads.len().max(1) as f64 / greatest
     }
 
     fn slot(&self, partition: PartitionId) -> usize {

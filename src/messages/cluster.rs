@@ -9,17 +9,11 @@ use uuid::Uuid;
 
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::quorum::Quorum;
-use crate::dynamo::ring::{Member, Ring};
+use crate::dynamo::ring::{PartitionId, Ring, RingError};
+use crate::dynamo::topology::Topology;
 use crate::item::TableSchema;
-
-/// A member and how to reach it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MemberAddress {
-    /// Name, zone and weight.
-    pub member: Member,
-    /// The bridge address that the others dial.
-    pub address: String,
-}
+pub use crate::metadata::MemberAddress;
+use crate::metadata::{Enrolled, Metadata};
 
 /// What makes a cluster this cluster and no other. Fixed when it is founded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +37,26 @@ pub struct FoundedCluster {
     pub owners: Vec<u16>,
     /// Under which number each member takes part in the log of metadata from the beginning: the id of the data directory that it had then.
     pub log_ids: BTreeMap<NodeId, u64>,
+    /// Where this is told to a node that has been joined to the cluster: the metadata as they were then.
+    pub joined: Option<Box<Metadata>>,
+}
+
+impl FoundedCluster {
+    /// The metadata with which a member begins that knows nothing newer.
+    ///
+    /// # Errors
+    ///
+    /// The parts of the ring contradict each other.
+    pub fn metadata(&self, quorum: Quorum) -> Result<Metadata, RingError> {
+        if let Some(joined) = &self.joined {
+            return Ok(Metadata::clone(joined));
+        }
+        let members = self.members.iter().map(|known| known.member.clone()).collect();
+        let ring = Ring::new(1, quorum.n(), members, self.owners.clone())?;
+        let log_id = |node: &NodeId| self.log_ids.get(node).copied().unwrap_or_default();
+        let enrolled = |known: &MemberAddress| Enrolled { known: known.clone(), log_id: log_id(&known.member.id) };
+        Ok(Metadata::founded(self.members.iter().map(enrolled).collect(), ring, quorum))
+    }
 }
 
 /// What a coordinator must know to run a request: a snapshot, replaced as a whole when anything changes.
@@ -50,8 +64,8 @@ pub struct FoundedCluster {
 pub struct View {
     /// This node.
     pub local: NodeId,
-    /// Who owns what.
-    pub ring: Arc<Ring>,
+    /// Who owns what, and what moves.
+    pub topology: Arc<Topology>,
     /// The cluster's N, R and W, for tables that do not say otherwise.
     pub quorum: Quorum,
     /// Whether fallbacks may stand in.
@@ -63,6 +77,21 @@ pub struct View {
 }
 
 impl View {
+    /// The newest ring.
+    pub fn ring(&self) -> &Ring {
+        self.topology.ring()
+    }
+
+    /// The greatest number of replicas that any table has.
+    pub fn widest(&self) -> usize {
+        self.tables.iter().filter_map(|table| table.n).map(usize::from).chain([self.quorum.n()]).max().unwrap_or(1)
+    }
+
+    /// Everybody who must hold the partition, for any table: whoever answers reads, and while it moves also whoever takes writes.
+    pub fn holders(&self, partition: PartitionId) -> Vec<&NodeId> {
+        self.topology.holders(partition, self.widest())
+    }
+
     /// The table with this name.
     pub fn table(&self, name: &str) -> Option<&TableSchema> {
         let at = self.tables.binary_search_by(|table| table.name.as_str().cmp(name)).ok()?;
@@ -88,7 +117,7 @@ impl View {
             Quorum::new(or(table.n, n), or(table.r, r), or(table.w, w))
         });
         let quorum = own.and_then(Result::ok).unwrap_or(self.quorum);
-        quorum.in_cluster_of(self.ring.members().len())
+        quorum.in_cluster_of(self.ring().owners())
     }
 }
 

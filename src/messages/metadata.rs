@@ -67,23 +67,23 @@ pub enum ProposeError {
 
 /// Change the tables. The answer is the epoch in which it holds; this node has applied it.
 #[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
-#[rtype(result = "Result<u64, ChangeTablesError>")]
+#[rtype(result = "Result<u64, ChangeError>")]
 pub struct ChangeTables {
     /// What is wanted.
     pub change: TableChange,
 }
 
-/// Why tables were not changed, or are not known to be.
+/// Why the metadata was not changed, or is not known to be.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
-pub enum ChangeTablesError {
+pub enum ChangeError {
     /// It cannot be done: nothing has changed.
     #[error(transparent)]
     Refused(#[from] CommandError),
     /// Most of those who decide on metadata cannot be reached: nothing was changed. Data is read and written all the same.
     #[error("no leader: most of the nodes that decide on metadata cannot be reached; nothing was changed")]
     NoLeader,
-    /// It was proposed, and whether it will be done is not known: look with `tables` before trying again.
-    #[error("no answer in time: whether it will be done is not known; look with `tables` before trying again")]
+    /// It was proposed, and whether it will be done is not known: look whether it has been before trying again.
+    #[error("no answer in time: whether it will be done is not known; look whether it has been before trying again")]
     Unknown,
 }
 

@@ -13,6 +13,7 @@ pub mod load;
 pub mod metadata;
 pub mod repair;
 pub mod replica;
+pub mod ring;
 pub mod storage;
 pub mod together;
 

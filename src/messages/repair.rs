@@ -36,6 +36,8 @@ pub struct RootState {
     pub root: Digest,
     /// Whether the tree is known to say what the records say; if not, nothing follows from it.
     pub trusted: bool,
+    /// The epoch of the ring that the replica goes by, and will go by after a restart: what was asked of it under an older one is in the root.
+    pub epoch: u64,
 }
 
 /// What stands for each bucket of a partition? Answered when all that it covers is on the disk.

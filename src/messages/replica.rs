@@ -24,6 +24,14 @@ use crate::dynamo::siblings::{Change, Fingerprint, Siblings};
 use crate::dynamo::version::VersionVector;
 use crate::item::Conflict;
 
+/// The partition has moved on: the asker must learn of the newer ring and ask again. Nothing was applied or read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[error("the ring has moved on to epoch {epoch}: ask again with the newer ring")]
+pub struct StaleEpoch {
+    /// What the asker must know at least.
+    pub epoch: u64,
+}
+
 /// In which of its roles a replica is spoken to: as a primary it keeps records, as a fallback it keeps hints for a primary.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Slot {
@@ -41,6 +49,8 @@ pub enum Slot {
 pub struct CoordinateWrite {
     /// The request this belongs to.
     pub trace: TraceId,
+    /// The epoch of the ring that the asker knows.
+    pub epoch: u64,
     /// The record.
     pub key: RecordKey,
     /// Own copy or hint.
@@ -94,6 +104,9 @@ pub enum CoordinateWriteError {
     /// The replica was not reached; after a lost connection or a time-out the write may be applied there.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// The asker's ring is too old.
+    #[error(transparent)]
+    Stale(#[from] StaleEpoch),
 }
 
 /// Hold (at least) these siblings. Answered when they are as durable as `storage.durability` says. Idempotent.
@@ -102,6 +115,8 @@ pub enum CoordinateWriteError {
 pub struct WriteReplica {
     /// The request this belongs to.
     pub trace: TraceId,
+    /// The epoch of the ring that the asker knows.
+    pub epoch: u64,
     /// The record.
     pub key: RecordKey,
     /// Own copy or hint.
@@ -132,6 +147,9 @@ pub enum WriteReplicaError {
     /// The replica was not reached; after a lost connection or a time-out the write may be applied there.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// The asker's ring is too old.
+    #[error(transparent)]
+    Stale(#[from] StaleEpoch),
 }
 
 /// What do you hold? Nothing is an answer too: empty siblings.
@@ -140,6 +158,8 @@ pub enum WriteReplicaError {
 pub struct ReadReplica {
     /// The request this belongs to.
     pub trace: TraceId,
+    /// The epoch of the ring that the asker knows.
+    pub epoch: u64,
     /// The record.
     pub key: RecordKey,
     /// Own copy or hint.
@@ -153,6 +173,8 @@ pub struct ReadReplica {
 pub struct CompareReplica {
     /// The request this belongs to.
     pub trace: TraceId,
+    /// The epoch of the ring that the asker knows.
+    pub epoch: u64,
     /// The record.
     pub key: RecordKey,
     /// Own copy or hint.
@@ -176,6 +198,9 @@ pub enum ReadReplicaError {
     /// The replica was not reached.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// The asker's ring is too old.
+    #[error(transparent)]
+    Stale(#[from] StaleEpoch),
 }
 
 /// A slice of a table in one partition, in key order.
@@ -184,6 +209,8 @@ pub enum ReadReplicaError {
 pub struct ScanReplica {
     /// The request this belongs to.
     pub trace: TraceId,
+    /// The epoch of the ring that the asker knows.
+    pub epoch: u64,
     /// The partition.
     pub partition: PartitionId,
     /// The table's name.

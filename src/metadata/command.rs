@@ -7,7 +7,9 @@ use crate::dynamo::node_id::NodeId;
 use crate::dynamo::quorum::QuorumError;
 use crate::item::{SchemaError, TableName, TableSchema};
 
+use super::membership::StagedChange;
 use super::state::TABLES_MAX;
+use crate::dynamo::ring::PartitionId;
 
 /// What shall become of a table's R or W.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +58,38 @@ pub enum TableChange {
     },
 }
 
+/// One change of who belongs to the cluster and who owns what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RingChange {
+    /// A change waits to be committed from now on.
+    Stage(StagedChange),
+    /// What waits is forgotten.
+    Abort,
+    /// What waits is done: partitions begin to move.
+    Commit {
+        /// The epoch of the metadata in which this was planned.
+        planned_at: u64,
+        /// The owners in the next ring, as places among its members by name.
+        owners: Vec<u16>,
+    },
+    /// A new replica holds all of these partitions.
+    Arrived {
+        /// The replica.
+        node: NodeId,
+        /// The epoch of the ring that it knew: what it says is of no other transition.
+        ring_epoch: u64,
+        /// The partitions.
+        partitions: Vec<PartitionId>,
+    },
+    /// So many old replicas of these partitions refuse reads of before that no quorum of them is left.
+    Release {
+        /// The epoch of the ring that was known.
+        ring_epoch: u64,
+        /// The partitions.
+        partitions: Vec<PartitionId>,
+    },
+}
+
 /// One change of the metadata.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
@@ -68,6 +102,8 @@ pub enum Command {
     },
     /// The tables change.
     ChangeTables(TableChange),
+    /// The members or the owners change.
+    ChangeRing(RingChange),
 }
 
 /// Why a command changed nothing.
@@ -108,6 +144,50 @@ pub enum CommandError {
     NotAMember {
         /// The name.
         node: NodeId,
+    },
+    /// A member has this name already.
+    #[error("{node} is a member already")]
+    IsAMember {
+        /// The name.
+        node: NodeId,
+    },
+    /// A member has this address already.
+    #[error("a member is reached at {address} already")]
+    AddressTaken {
+        /// The address.
+        address: String,
+    },
+    /// There is a staged change that speaks of the same node.
+    #[error("a change of {node} is staged already: `cluster commit` does it, `cluster abort` forgets all that is staged")]
+    StagedAlready {
+        /// The node.
+        node: NodeId,
+    },
+    /// Nothing waits to be committed.
+    #[error("nothing is staged: stage a join, leave or replace first")]
+    NothingStaged,
+    /// What was planned is not what is staged now, or not from the ring as it is now. Plan again.
+    #[error("what is staged, or the ring, has changed since it was planned: look at `cluster plan` again")]
+    PlanIsOld,
+    /// The partitions of the last commit are still moving. Wait until they have.
+    #[error("partitions are still moving since the last commit: wait until `tasks` shows none")]
+    RingMoves,
+    /// So few nodes cannot keep N copies, and those that there are can.
+    #[error("{members} members cannot keep replication.n = {n} copies: join another node first")]
+    TooFewMembers {
+        /// How many would be left.
+        members: usize,
+        /// How many copies there are of each item.
+        n: usize,
+    },
+    /// A member that owns nothing is none.
+    #[error("a weight is at least 1: to take everything from a node, let it leave")]
+    NoWeight,
+    /// No ring can be made of these members.
+    #[error("no ring can be made of these members: {reason}")]
+    NoRing {
+        /// Why.
+        reason: String,
     },
 }
 

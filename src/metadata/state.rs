@@ -1,14 +1,18 @@
 //! The metadata, and how a command changes it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::command::{Alteration, Command, CommandError, TableChange};
+use super::command::{Alteration, Command, CommandError, RingChange, TableChange};
+use super::membership::{self, Enrolled, MemberAddress, Plan, StagedChange};
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::quorum::Quorum;
+use crate::dynamo::ring::{PartitionId, Ring};
+use crate::dynamo::topology::Topology;
 use crate::item::{TableId, TableName, TableSchema};
 
 /// More tables than this are refused: every node keeps all of them in mind.
@@ -24,8 +28,13 @@ pub struct Metadata {
     epoch: u64,
     /// N, R and W of tables that do not say otherwise: what a table's own are checked with.
     defaults: [u8; 3],
-    /// The number in the log of each member.
-    members: BTreeMap<NodeId, u64>,
+    members: BTreeMap<NodeId, Enrolled>,
+    #[serde(with = "shared")]
+    topology: Arc<Topology>,
+    /// Changes of the members that wait to be committed.
+    staged: Vec<StagedChange>,
+    /// The epoch in which something was staged last.
+    staged_at: u64,
     /// By name.
     tables: Vec<TableSchema>,
     /// The next table's. None is ever given twice.
@@ -50,15 +59,19 @@ impl LiveTables {
 }
 
 impl Metadata {
-    /// Of a cluster that has just been founded: the built-in table. `quorum` are the cluster's defaults.
+    /// Of a cluster that has just been founded: its members, its ring, and the built-in table. `quorum` are the cluster's defaults.
     #[must_use]
-    pub fn founded(members: BTreeMap<NodeId, u64>, quorum: Quorum) -> Self {
+    pub fn founded(members: Vec<Enrolled>, ring: Ring, quorum: Quorum) -> Self {
+        let members = members.into_iter().map(|member| (member.known.member.id.clone(), member)).collect();
         let number = |count: usize| u8::try_from(count).unwrap_or(u8::MAX);
         let defaults = [number(quorum.n()), number(quorum.r()), number(quorum.w())];
         Self {
             epoch: 1,
             defaults,
             members,
+            topology: Arc::new(Topology::settled(ring)),
+            staged: Vec::new(),
+            staged_at: 0,
             tables: vec![TableSchema::kv()],
             next_table: TableId::BUILT_IN.0 + 1,
             recent: VecDeque::new(),
@@ -77,10 +90,49 @@ impl Metadata {
         &self.tables
     }
 
+    /// Everybody who belongs to the cluster, by name: also who is about to leave, until nothing is his any more.
+    #[must_use]
+    pub fn members(&self) -> &BTreeMap<NodeId, Enrolled> {
+        &self.members
+    }
+
+    /// The same, without their numbers in the log.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<MemberAddress> {
+        self.members.values().map(|member| member.known.clone()).collect()
+    }
+
     /// Under which number each member takes part in the log.
     #[must_use]
-    pub fn members(&self) -> &BTreeMap<NodeId, u64> {
-        &self.members
+    pub fn log_ids(&self) -> BTreeMap<NodeId, u64> {
+        self.members.iter().map(|(node, member)| (node.clone(), member.log_id)).collect()
+    }
+
+    /// Who owns what, and what moves.
+    #[must_use]
+    pub fn topology(&self) -> &Arc<Topology> {
+        &self.topology
+    }
+
+    /// The changes of the members that wait to be committed.
+    #[must_use]
+    pub fn staged(&self) -> &[StagedChange] {
+        &self.staged
+    }
+
+    /// What a commit of the staged changes would do, and the command that does it.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::NothingStaged`], [`CommandError::RingMoves`], [`CommandError::NoRing`].
+    pub fn plan(&self) -> Result<(Plan, RingChange), CommandError> {
+        self.check_can_commit()?;
+        let plan = membership::plan(self.topology.ring(), &self.staged)?;
+        let members = plan.ring.members();
+        let place = |owner: &NodeId| members.iter().position(|member| member.id == *owner).unwrap_or_default();
+        let owner = |partition| u16::try_from(place(plan.ring.owner(partition))).unwrap_or(u16::MAX);
+        let owners = plan.ring.partition_ids().map(owner).collect();
+        Ok((plan, RingChange::Commit { planned_at: self.staged_at, owners }))
     }
 
     /// Which of the tables that ever were are there.
@@ -113,6 +165,11 @@ impl Metadata {
             Command::ChangeTables(TableChange::Create(schema)) => self.create(schema)?,
             Command::ChangeTables(TableChange::Alter(alteration)) => self.alter(alteration)?,
             Command::ChangeTables(TableChange::Drop { table }) => self.drop_table(table)?,
+            Command::ChangeRing(RingChange::Stage(change)) => self.stage(change)?,
+            Command::ChangeRing(RingChange::Abort) => !std::mem::take(&mut self.staged).is_empty(),
+            Command::ChangeRing(RingChange::Commit { planned_at, owners }) => self.commit(*planned_at, owners)?,
+            Command::ChangeRing(RingChange::Arrived { node, ring_epoch, partitions }) => self.arrived(node, *ring_epoch, partitions),
+            Command::ChangeRing(RingChange::Release { ring_epoch, partitions }) => self.release(*ring_epoch, partitions),
         };
         self.epoch += u64::from(changed);
         Ok(())
@@ -120,12 +177,132 @@ impl Metadata {
 
     fn enrol(&mut self, node: &NodeId, log_id: u64) -> Result<bool, CommandError> {
         let known = self.members.get_mut(node).ok_or_else(|| CommandError::NotAMember { node: node.clone() })?;
-        Ok(std::mem::replace(known, log_id) != log_id)
+        Ok(std::mem::replace(&mut known.log_id, log_id) != log_id)
+    }
+
+    fn stage(&mut self, change: &StagedChange) -> Result<bool, CommandError> {
+        if self.staged.contains(change) {
+            return Ok(false);
+        }
+        if let Some(node) = change.nodes().into_iter().find(|node| self.staged.iter().any(|staged| staged.nodes().contains(node))) {
+            return Err(CommandError::StagedAlready { node: node.clone() });
+        }
+        if let Some(newcomer) = change.newcomer() {
+            self.check_newcomer(newcomer)?;
+        }
+        if let StagedChange::Leave { node } | StagedChange::Replace { dead: node, .. } | StagedChange::Reweigh { node, .. } = change
+            && self.topology.ring().member(node).is_none()
+        {
+            return Err(CommandError::NotAMember { node: node.clone() });
+        }
+        if matches!(change, StagedChange::Reweigh { weight: 0, .. }) {
+            return Err(CommandError::NoWeight);
+        }
+        let staged: Vec<StagedChange> = self.staged.iter().chain([change]).cloned().collect();
+        let (ring, left) = (self.topology.ring(), membership::next_members(self.topology.ring().members(), &staged).len());
+        if left < ring.n().min(ring.members().len()) {
+            return Err(CommandError::TooFewMembers { members: left, n: ring.n() });
+        }
+        self.staged = staged;
+        self.staged_at = self.epoch + 1;
+        Ok(true)
+    }
+
+    fn check_newcomer(&self, Enrolled { known, .. }: &Enrolled) -> Result<(), CommandError> {
+        let node = &known.member.id;
+        if self.members.contains_key(node) {
+            return Err(CommandError::IsAMember { node: node.clone() });
+        }
+        if known.member.weight == 0 {
+            return Err(CommandError::NoWeight);
+        }
+        let staged = self.staged.iter().filter_map(StagedChange::newcomer);
+        if self.members.values().chain(staged).any(|other| other.known.address == known.address) {
+            return Err(CommandError::AddressTaken { address: known.address.clone() });
+        }
+        Ok(())
+    }
+
+    fn check_can_commit(&self) -> Result<(), CommandError> {
+        if self.topology.transition().is_some() {
+            return Err(CommandError::RingMoves);
+        }
+        if self.staged.is_empty() { Err(CommandError::NothingStaged) } else { Ok(()) }
+    }
+
+    fn commit(&mut self, planned_at: u64, owners: &[u16]) -> Result<bool, CommandError> {
+        self.check_can_commit()?;
+        if planned_at != self.staged_at {
+            return Err(CommandError::PlanIsOld);
+        }
+        let present = self.topology.ring();
+        let members = membership::next_members(present.members(), &self.staged);
+        let refused = |error: &dyn std::fmt::Display| CommandError::NoRing { reason: error.to_string() };
+        let ring = Ring::new(present.epoch() + 1, present.n(), members, owners.to_vec()).map_err(|error| refused(&error))?;
+        let mut topology = Topology::clone(&self.topology);
+        topology.begin(ring, self.levels(), membership::lost(&self.staged)).map_err(|error| refused(&error))?;
+        for newcomer in self.staged.iter().filter_map(StagedChange::newcomer) {
+            self.members.insert(newcomer.known.member.id.clone(), newcomer.clone());
+        }
+        for member in topology.ring().members() {
+            if let Some(known) = self.members.get_mut(&member.id) {
+                known.known.member = member.clone();
+            }
+        }
+        self.staged.clear();
+        self.set_topology(topology);
+        Ok(true)
+    }
+
+    fn arrived(&mut self, node: &NodeId, ring_epoch: u64, partitions: &[PartitionId]) -> bool {
+        self.step_on(ring_epoch, |topology| topology.arrived(node, partitions))
+    }
+
+    fn release(&mut self, ring_epoch: u64, partitions: &[PartitionId]) -> bool {
+        self.step_on(ring_epoch, |topology| topology.release(partitions))
+    }
+
+    /// What was said of a transition that is over changes nothing.
+    fn step_on(&mut self, ring_epoch: u64, step: impl FnOnce(&mut Topology) -> bool) -> bool {
+        if self.topology.ring().epoch() != ring_epoch {
+            return false;
+        }
+        let mut topology = Topology::clone(&self.topology);
+        let changed = step(&mut topology);
+        if changed {
+            self.set_topology(topology);
+        }
+        changed
+    }
+
+    /// Once nothing moves any more, who owns nothing belongs no more to the cluster.
+    fn set_topology(&mut self, topology: Topology) {
+        if topology.transition().is_none() {
+            self.members.retain(|node, _| topology.ring().member(node).is_some());
+        }
+        self.topology = Arc::new(topology);
+    }
+
+    /// The greatest number of replicas that any table has.
+    #[must_use]
+    pub fn widest(&self) -> usize {
+        self.levels().into_iter().max().unwrap_or(1)
+    }
+
+    /// The numbers of replicas that tables have.
+    fn levels(&self) -> Vec<usize> {
+        let default = [usize::from(self.defaults[0])];
+        self.tables.iter().filter_map(|table| table.n).map(usize::from).chain(default).collect()
     }
 
     fn create(&mut self, schema: &TableSchema) -> Result<bool, CommandError> {
         schema.validate()?;
         self.check_quorum(schema)?;
+        let n = usize::from(schema.n.unwrap_or(self.defaults[0]));
+        if self.topology.transition().is_some_and(|moving| !moving.levels().contains(&n)) {
+            // Its replicas would be others than those that partitions move to.
+            return Err(CommandError::RingMoves);
+        }
         match self.place(&schema.name) {
             Ok(_) => Err(CommandError::TableExists { table: schema.name.clone() }),
             Err(_) if self.tables.len() >= TABLES_MAX => Err(CommandError::TooManyTables),
@@ -188,5 +365,20 @@ impl Metadata {
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         rmp_serde::from_slice(bytes).ok()
+    }
+}
+
+/// A shared value is stored as the value.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(value: &Arc<T>, serializer: S) -> Result<S::Ok, S::Error> {
+        value.as_ref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<T>, D::Error> {
+        T::deserialize(deserializer).map(Arc::new)
     }
 }

@@ -9,7 +9,8 @@ use prometheus_client::registry::Registry;
 use crate::dynamo::collection::{Kept, KeptCounts};
 
 /// Every reason for which a tombstone is kept, as it is called in labels.
-const REASONS: [&str; 7] = ["young", "left_to_another", "member_unknown", "hinted", "differs", "settling", "waiting"];
+const REASONS: [&str; 8] =
+    ["young", "left_to_another", "member_unknown", "hinted", "differs", "settling", "waiting", "ring_moves"];
 
 /// Expired values and tombstones.
 #[derive(Clone, Default)]
@@ -55,5 +56,6 @@ fn label(why: &Kept) -> &'static str {
         Kept::Differs(_) => REASONS[4],
         Kept::Settling => REASONS[5],
         Kept::Waiting => REASONS[6],
+        Kept::RingMoves => REASONS[7],
     }
 }

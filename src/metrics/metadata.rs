@@ -11,7 +11,7 @@ pub struct MetadataMetrics {
     leads: Gauge,
     entries: Gauge,
     elections_won: Counter,
-    /// Records of dropped tables that were deleted.
+    /// Records of dropped tables, and of partitions that were handed over, that were deleted.
     pub dropped_records: Counter,
 }
 
@@ -28,7 +28,7 @@ impl MetadataMetrics {
         registry.register("metadata_log_entries", entries, metrics.entries.clone());
         let won = "How often this node was elected to decide the order";
         registry.register("elections", won, metrics.elections_won.clone());
-        let dropped = "Records of dropped tables that were deleted";
+        let dropped = "Records of dropped tables, and of partitions that were handed over, that were deleted";
         registry.register("dropped_records", dropped, metrics.dropped_records.clone());
         metrics
     }

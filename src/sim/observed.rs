@@ -18,7 +18,7 @@ use crate::dynamo::link_matrix::LinkCell;
 use crate::dynamo::swim::DetectionSpeed;
 use crate::messages::admin::{DescribeNodes, NodeRow, ReadMetrics};
 use crate::messages::detection::DescribeLinks;
-use crate::messages::metadata::{ChangeTables, ChangeTablesError, DescribeMetadata, MetadataStatus};
+use crate::messages::metadata::{ChangeTables, ChangeError, DescribeMetadata, MetadataStatus};
 use crate::metadata::TableChange;
 use crate::wire::handshake::Role;
 use crate::wire::operation::BridgeRequest;
@@ -182,7 +182,7 @@ impl ObservedCluster {
     /// # Errors
     ///
     /// `None`: the node did not answer.
-    pub async fn change_tables(&mut self, at: usize, change: TableChange) -> Result<u64, Option<ChangeTablesError>> {
+    pub async fn change_tables(&mut self, at: usize, change: TableChange) -> Result<u64, Option<ChangeError>> {
         let Some(client) = timeout(PATIENCE, self.connect(at, CHANGE_PATIENCE)).await.ok().flatten() else {
             return Err(None);
         };

@@ -21,7 +21,7 @@ use super::swarm::Plan;
 use crate::client::{CallError, Client, ConnectOptions};
 use crate::item::{TableName, TableSchema};
 use crate::messages::client::ListTables;
-use crate::messages::metadata::{ChangeTables, ChangeTablesError, DescribeMetadata};
+use crate::messages::metadata::{ChangeTables, ChangeError, DescribeMetadata};
 use crate::metadata::{Alteration, QuorumChoice, TableChange};
 use crate::wire::handshake::Role;
 use crate::wire::operation::BridgeRequest;
@@ -100,13 +100,13 @@ impl Operator {
         let outcome = self.ask(node, &ChangeTables { change: change.clone() }).await;
         let standing = match &outcome {
             Some(Ok(_)) => after,
-            Some(Err(CallError::Refused(ChangeTablesError::Refused(_) | ChangeTablesError::NoLeader))) => before,
+            Some(Err(CallError::Refused(ChangeError::Refused(_) | ChangeError::NoLeader))) => before,
             // Nothing was sent.
             None => before,
             Some(Err(_)) => Standing::Unknown,
         };
         self.stage.trace.tell(None, format!("operator: {change:?} through n{node}: {outcome:?}"));
-        if let Some(Err(CallError::Refused(ChangeTablesError::Refused(refused)))) = &outcome
+        if let Some(Err(CallError::Refused(ChangeError::Refused(refused)))) = &outcome
             && !self.may_forget
             && before != Standing::Unknown
         {

@@ -8,7 +8,7 @@ use actix::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::messages::{admin, client, detection, garbage, hints, load, metadata, repair, replica};
+use crate::messages::{admin, client, detection, garbage, hints, load, metadata, repair, replica, ring};
 
 /// A message that travels over the bridge.
 pub trait BridgeRequest:
@@ -125,5 +125,15 @@ operations! {
     /// Admin: how the metadata stands.
     DescribeMetadata = 52, metadata::DescribeMetadata => metadata::MetadataStatus, admin::AdminError;
     /// Admin: create, alter, drop tables.
-    ChangeTables = 53, metadata::ChangeTables => u64, metadata::ChangeTablesError;
+    ChangeTables = 53, metadata::ChangeTables => u64, metadata::ChangeError;
+    /// Admin: stage a node that waits to be joined.
+    StageNode = 54, ring::StageNode => crate::dynamo::node_id::NodeId, ring::StageError;
+    /// Admin: stage another change, or forget all.
+    ChangeRing = 55, ring::ChangeRing => u64, metadata::ChangeError;
+    /// Admin: what a commit would do.
+    DescribePlan = 56, ring::DescribePlan => ring::PlanDescription, metadata::ChangeError;
+    /// Admin: commit.
+    CommitPlan = 57, ring::CommitPlan => u64, metadata::ChangeError;
+    /// Admin: what moves.
+    DescribeTasks = 58, ring::DescribeTasks => Vec<ring::TaskRow>, admin::AdminError;
 }

@@ -64,14 +64,14 @@ impl Cluster {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let ports = lease_ports(count * 2);
         let address = |lease: &PortLease| format!("127.0.0.1:{}", lease.port);
-        let seeds: Vec<String> = ports[..count].iter().map(|port| format!("{:?}", address(port))).collect();
-        let seeds = if count == 1 { "[]".to_owned() } else { format!("[{}]", seeds.join(", ")) };
+        let founders: Vec<String> = ports[..count].iter().map(|port| format!("{:?}", address(port))).collect();
+        let founders = if count == 1 { "[]".to_owned() } else { format!("[{}]", founders.join(", ")) };
         let node = |at: usize| {
             let name = format!("n{at}");
             let mut own = BTreeMap::from([
                 ("node.name".to_owned(), name.clone()),
                 ("node.workers".to_owned(), "1".to_owned()),
-                ("cluster.seeds".to_owned(), seeds.clone()),
+                ("cluster.founders".to_owned(), founders.clone()),
             ]);
             own.extend(settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
             Node {

@@ -1,7 +1,7 @@
 //! A TCP proxy in front of every node of a real cluster, which can harm each directed link.
 //!
 //! ```text
-//!   n0 ──dials──▶ proxy of n1 ──▶ n1        seeds and bridge.advertise name the proxies, bridge.listen the nodes
+//!   n0 ──dials──▶ proxy of n1 ──▶ n1        founders and bridge.advertise name the proxies, bridge.listen the nodes
 //!                     │
 //!                     └ the first message of a connection says who dials: bytes from the dialler are on the link n0 ▶ n1,
 //!                       those that come back are on n1 ▶ n0, so a cut of one direction harms both sides' connections
@@ -99,7 +99,7 @@ impl FaultProxy {
         let quoted: Vec<String> = listens.iter().map(|address| format!("{address:?}")).collect();
         let mut fronts = Vec::new();
         for (node, listen) in cluster.nodes.iter_mut().zip(listens) {
-            node.set("cluster.seeds", &format!("[{}]", quoted.join(", ")));
+            node.set("cluster.founders", &format!("[{}]", quoted.join(", ")));
             node.set("bridge.advertise", &listen);
             fronts.push(Front { name: node.name.clone(), listen, node: node.bridge.clone() });
         }

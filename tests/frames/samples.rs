@@ -34,7 +34,7 @@ use slipring::messages::garbage::{
 use slipring::messages::hints::{HintedPartitions, HintsPending};
 use slipring::messages::load::{ClusterLoad, DescribeLoad, LoadTotals, MemberLoad, NodeLoad, PartitionLoad, ReadLoad};
 use slipring::messages::metadata::{
-    ChangeTables, ChangeTablesError, DescribeMetadata, EnrolLog, MetadataStatus, Propose, ProposeError, StepLog,
+    ChangeTables, ChangeError, DescribeMetadata, EnrolLog, MetadataStatus, Propose, ProposeError, StepLog,
 };
 use slipring::messages::repair::{
     BucketSlice, ControlRepair, ControlRepairError, DescribeRepair, DistrustTree, ListBuckets, PeerRepair, ReadLeaves,
@@ -481,14 +481,14 @@ pub fn metadata_operations(records: &mut Records) {
     };
     records.operation(&DescribeMetadata, &status, &[AdminError::Stopping]);
     let errors = [
-        ChangeTablesError::Refused(refused),
-        ChangeTablesError::Refused(CommandError::NoSuchTable { table: schema().name }),
-        ChangeTablesError::Refused(CommandError::BuiltIn { table: TableName::kv() }),
-        ChangeTablesError::Refused(CommandError::Schema { reason: "no".to_owned() }),
-        ChangeTablesError::Refused(CommandError::TooManyTables),
-        ChangeTablesError::Refused(CommandError::NotAMember { node: node("n9") }),
-        ChangeTablesError::NoLeader,
-        ChangeTablesError::Unknown,
+        ChangeError::Refused(refused),
+        ChangeError::Refused(CommandError::NoSuchTable { table: schema().name }),
+        ChangeError::Refused(CommandError::BuiltIn { table: TableName::kv() }),
+        ChangeError::Refused(CommandError::Schema { reason: "no".to_owned() }),
+        ChangeError::Refused(CommandError::TooManyTables),
+        ChangeError::Refused(CommandError::NotAMember { node: node("n9") }),
+        ChangeError::NoLeader,
+        ChangeError::Unknown,
     ];
     records.operation(&ChangeTables { change: TableChange::Create(schema()) }, &41, &errors);
 }

@@ -1,4 +1,4 @@
-//! What a `Node` shard does for the garbage collector: drops the payload of expired values and the records of dropped tables, says what it holds of a
+//! What a `Node` shard does for the garbage collector: drops the payload of expired values and the records that nobody will ask for, says what it holds of a
 //! key, deletes tombstones.
 
 use std::rc::Rc;
@@ -40,8 +40,13 @@ impl Node {
         TableSchema::stored_id(key.table()).is_some_and(|id| self.tables.is_dropped(id))
     }
 
-    /// Puts a record of a dropped table on its way out.
-    fn delete_dropped(&mut self, at: StorageKey, record: Option<&StoredRecord>) {
+    /// Whether nobody will ask this node for the record any more: its table was dropped, or its partition handed over.
+    fn is_left_over(&self, key: &RecordKey) -> bool {
+        self.is_of_dropped_table(key) || self.ring.has_left(key.partition())
+    }
+
+    /// Puts a record that is left over on its way out.
+    fn delete_left_over(&mut self, at: StorageKey, record: Option<&StoredRecord>) {
         match record {
             Some(record) => self.trees.replace(&at, &record.siblings, &Siblings::default()),
             // What the tree counted for it is not known.
@@ -113,15 +118,15 @@ impl Handler<ReapExpired> for Node {
                 continue;
             }
             match StoredRecord::from_bytes(&value) {
-                record if self.is_of_dropped_table(&record_key) => self.delete_dropped(at, record.as_ref()),
+                record if self.is_left_over(&record_key) => self.delete_left_over(at, record.as_ref()),
                 Some(record) => dead.extend(self.reap(&at, record_key, record)),
                 None => {}
             }
         }
         for key in page.corrupt {
             let Ok(record_key) = RecordKey::try_from(key.clone()) else { continue };
-            if self.owns(record_key.partition()) && self.is_of_dropped_table(&record_key) {
-                self.delete_dropped(StorageKey { space: Space::Records, key }, None);
+            if self.owns(record_key.partition()) && self.is_left_over(&record_key) {
+                self.delete_left_over(StorageKey { space: Space::Records, key }, None);
             }
         }
         self.send_off();

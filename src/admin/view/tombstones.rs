@@ -46,6 +46,7 @@ impl From<KeptRow> for KeptView {
             Kept::Differs(node) => ("differs", Some(node)),
             Kept::Settling => ("settling", None),
             Kept::Waiting => ("waiting", None),
+            Kept::RingMoves => ("ring_moves", None),
         };
         let kind = if is_expired { "expired" } else { "deleted" };
         Self { reason, node: node.map(|node| node.to_string()), kind, records, oldest_s }
@@ -68,6 +69,7 @@ impl KeptView {
             "hinted" => format!("{node} keeps a hint of the key"),
             "differs" => format!("{node} holds something else: repair comes first"),
             "settling" => "all agreed once; they are asked again".to_owned(),
+            "ring_moves" => "partitions are moving: none is collected until they have".to_owned(),
             _ => "more than one walk takes: the next one".to_owned(),
         }
     }

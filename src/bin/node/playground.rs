@@ -26,10 +26,10 @@ pub struct Arguments {
 
 /// Starts the nodes, says how to reach them, and stops them all on Ctrl-C or when one ends.
 pub fn run(arguments: &Arguments) -> ExitCode {
-    let seeds: Vec<String> = (0..arguments.nodes).map(bridge).collect();
+    let founders: Vec<String> = (0..arguments.nodes).map(bridge).collect();
     let mut nodes = Vec::new();
     for number in 0..arguments.nodes {
-        match start(number, &arguments.dir, &seeds) {
+        match start(number, &arguments.dir, &founders) {
             Ok(child) => nodes.push(Node { number, child }),
             Err(error) => {
                 eprintln!("slipring-node playground: node {} does not start: {error}", name(number));
@@ -74,19 +74,17 @@ impl Drop for Node {
     }
 }
 
-fn start(number: u16, dir: &Path, seeds: &[String]) -> std::io::Result<Child> {
+fn start(number: u16, dir: &Path, founders: &[String]) -> std::io::Result<Child> {
     let folder = dir.join(name(number));
     std::fs::create_dir_all(dir)?;
     let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.with_extension("log"))?;
-    let seeds: Vec<String> = seeds.iter().map(|seed| format!("{seed:?}")).collect();
-    // A cluster of one founds itself and needs no seeds.
-    let seeds = if seeds.len() == 1 { String::new() } else { seeds.join(", ") };
+    let founders: Vec<String> = founders.iter().map(|founder| format!("{founder:?}")).collect();
     Command::new(std::env::current_exe()?)
         .env("SLIPRING__NODE__NAME", name(number))
         .env("SLIPRING__NODE__DATA_DIR", format!("{:?}", folder.display().to_string()))
         .env("SLIPRING__NODE__WORKERS", "1")
         .env("SLIPRING__CLUSTER__NAME", "playground")
-        .env("SLIPRING__CLUSTER__SEEDS", format!("[{seeds}]"))
+        .env("SLIPRING__CLUSTER__FOUNDERS", format!("[{}]", founders.join(", ")))
         .env("SLIPRING__BRIDGE__LISTEN", bridge(number))
         .env("SLIPRING__HTTP__LISTEN", http(number))
         .stdin(Stdio::null())

@@ -12,7 +12,7 @@ use super::coordination::ask;
 use super::log_recipients::LogRecipients;
 use crate::dynamo::node_id::NodeId;
 use crate::messages::LinkError;
-use crate::messages::metadata::{ChangeTablesError, Propose, ProposeError};
+use crate::messages::metadata::{ChangeError, Propose, ProposeError};
 use crate::messages::together::Together;
 
 /// The longest that an operator waits: an election takes up to four seconds.
@@ -53,7 +53,7 @@ impl Proposer {
 }
 
 /// Asked again until there is an answer: it has a number, and is done once.
-pub(super) async fn change_tables(proposer: Proposer, proposal: Propose) -> Result<u64, ChangeTablesError> {
+pub(super) async fn change_metadata(proposer: Proposer, proposal: Propose) -> Result<u64, ChangeError> {
     let deadline = Instant::now() + PATIENCE;
     let mut may_be_done = false;
     while Instant::now() < deadline {
@@ -71,7 +71,7 @@ pub(super) async fn change_tables(proposer: Proposer, proposal: Propose) -> Resu
         }
         sleep(LOOK_INTERVAL).await;
     }
-    Err(if may_be_done { ChangeTablesError::Unknown } else { ChangeTablesError::NoLeader })
+    Err(if may_be_done { ChangeError::Unknown } else { ChangeError::NoLeader })
 }
 
 /// It is agreed on; whoever asks this node next shall see it, if it can be heard of.

@@ -1,0 +1,100 @@
+//! What a `Node` shard knows of the ring: whom it refuses, what it must still know after a restart, and which records are no longer its own.
+
+use std::sync::Arc;
+
+use actix::Handler;
+use bytes::Bytes;
+
+use super::Node;
+use crate::actors::node_parts::StorageKey;
+use crate::dynamo::node_id::NodeId;
+use crate::dynamo::ring::PartitionId;
+use crate::dynamo::topology::{Phase, Topology};
+use crate::messages::metadata::MetadataChanged;
+use crate::messages::replica::StaleEpoch;
+use crate::storage::{ReadError, ScanRange, Space, Storage};
+
+/// Where the newest epoch that a shard has gone by is kept.
+const EPOCH_KEY_PREFIX: &[u8] = b"ring_epoch/";
+
+/// The ring, as a shard knows it.
+pub(super) struct KnownRing {
+    /// This node.
+    local: NodeId,
+    /// `None` until it has been told.
+    topology: Option<Arc<Topology>>,
+    /// The greatest number of replicas that any table has.
+    widest: usize,
+    /// The newest epoch that this node went by, as its disk says: whatever is older is refused even where an older ring is all that is known.
+    remembered: u64,
+    /// What is on its way to the disk: the ticket and the epoch.
+    on_its_way: Option<(u64, u64)>,
+}
+
+impl KnownRing {
+    /// What the last life left: the newest epoch that any shard went by.
+    pub(super) fn load(local: NodeId, storage: &dyn Storage) -> Result<Self, ReadError> {
+        let page = storage.scan(Space::Meta, ScanRange::prefix(EPOCH_KEY_PREFIX), usize::MAX)?;
+        let epoch = |value: &Bytes| <[u8; 8]>::try_from(value.as_ref()).ok().map(u64::from_be_bytes);
+        let remembered = page.entries.iter().filter_map(|(_, value)| epoch(value)).max().unwrap_or(0);
+        Ok(Self { local, topology: None, widest: 1, remembered, on_its_way: None })
+    }
+
+    fn epoch(&self) -> u64 {
+        self.topology.as_ref().map_or(0, |topology| topology.epoch())
+    }
+
+    /// The epoch that this shard goes by once all that is on its way is on the disk.
+    pub(super) fn lasting_epoch(&self) -> u64 {
+        self.on_its_way.map_or(self.remembered, |(_, epoch)| epoch).min(self.epoch())
+    }
+
+    /// Whoever speaks of the partition and assumes this epoch knows too little.
+    pub(super) fn refuses(&self, partition: PartitionId, epoch: u64) -> Option<StaleEpoch> {
+        let known = self.topology.as_ref().map_or(0, |topology| topology.fence(partition));
+        let needed = if self.epoch() < self.remembered { self.remembered } else { known };
+        (epoch < needed).then_some(StaleEpoch { epoch: needed })
+    }
+
+    /// Whether the partition has been handed over to others for good.
+    pub(super) fn has_left(&self, partition: PartitionId) -> bool {
+        let Some(topology) = self.topology.as_ref().filter(|known| known.epoch() >= self.remembered) else { return false };
+        topology.phase(partition) == Phase::Settled && !topology.holds(&self.local, partition, self.widest)
+    }
+}
+
+impl Node {
+    /// Puts the epoch that this shard goes by on its way to the disk, unless it is there.
+    pub(super) fn remember_epoch(&mut self) {
+        let epoch = self.ring.epoch();
+        if epoch <= self.ring.remembered || self.ring.on_its_way.is_some() {
+            return;
+        }
+        let key = Bytes::from([EPOCH_KEY_PREFIX, self.shard.to_string().as_bytes()].concat());
+        self.gathered.put(Space::Meta, key.clone(), Bytes::copy_from_slice(&epoch.to_be_bytes()));
+        let ticket = self.pending.add(StorageKey { space: Space::Meta, key }, None);
+        self.ring.on_its_way = Some((ticket, epoch));
+    }
+
+    /// The disk has taken, or refused, all up to this ticket.
+    pub(super) fn epoch_settled(&mut self, last: u64, refused: bool) {
+        let Some((_, epoch)) = self.ring.on_its_way.take_if(|(ticket, _)| *ticket <= last) else { return };
+        if !refused {
+            self.ring.remembered = self.ring.remembered.max(epoch);
+            // There may be a newer one by now. Where there was no room it is tried again with the next change, or the next write that is taken.
+            self.remember_epoch();
+        }
+    }
+}
+
+impl Handler<MetadataChanged> for Node {
+    type Result = ();
+
+    fn handle(&mut self, MetadataChanged(metadata): MetadataChanged, _: &mut Self::Context) {
+        self.tables = metadata.live_tables();
+        self.ring.widest = metadata.widest();
+        self.ring.topology = Some(Arc::clone(metadata.topology()));
+        self.remember_epoch();
+        self.send_off();
+    }
+}

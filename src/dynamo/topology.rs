@@ -1,0 +1,329 @@
+//! Who owns what while the ring moves: two rings, and for each partition how far it has come from one to the other.
+//!
+//! ```text
+//!              writes go to      reads go to     goes on when
+//!  Copying     old and new       old             every new replica holds what the old ones held when they began to refuse whoever does not know of it
+//!  Switched    old and new       new             so many old replicas refuse reads of before that no read quorum of them is left
+//!  Settled     new               new
+//! ```
+//!
+//! Every step counts the *epoch* up and raises the *fence* of the partition to it: a replica refuses whoever assumes an older epoch than the fence of
+//! the partition that he speaks of. So a write that only old replicas took was taken before the copying ended, and a read that only old ones answer
+//! cannot miss a write that only new ones took. A partition whose replicas stay the same is settled at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::node_id::NodeId;
+use super::ring::{PartitionId, Ring};
+
+/// How far a partition has come from the old ring to the new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Phase {
+    /// New replicas fetch what they lack. The old ones answer reads.
+    Copying,
+    /// New replicas hold everything and answer reads. Old ones still take writes, for whoever reads there.
+    Switched,
+    /// The old ring means nothing any more.
+    Settled,
+}
+
+/// Which ring says who replicates a partition.
+#[derive(Clone, Copy, Debug)]
+pub struct Rings<'a> {
+    /// Its primaries answer reads, and a write needs W of them.
+    pub reading: &'a Arc<Ring>,
+    /// While the partition moves: a write needs W of this one's primaries, too.
+    pub writing_too: Option<&'a Arc<Ring>>,
+}
+
+/// The ring, or two of them while one gives way to the other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "TopologyRecord", from = "TopologyRecord")]
+pub struct Topology {
+    epoch: u64,
+    /// The newest ring.
+    ring: Arc<Ring>,
+    /// The epoch of each partition's latest step.
+    fences: Vec<u64>,
+    transition: Option<Transition>,
+}
+
+/// From one ring to the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transition {
+    from: Arc<Ring>,
+    /// Of each partition.
+    phases: Vec<Phase>,
+    /// The numbers of replicas that tables have.
+    levels: Vec<usize>,
+    /// Old replicas that are lost: nobody waits for what they held.
+    lost: BTreeSet<NodeId>,
+    /// Which new replicas hold all of their partition, where not all of them do.
+    arrived: BTreeMap<PartitionId, BTreeSet<NodeId>>,
+}
+
+/// The ring cannot move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MoveError {
+    /// One change at a time.
+    #[error("the ring is moving already")]
+    Moving,
+    /// The number of partitions is fixed.
+    #[error("the ring has {present} partitions and keeps them, not {asked}")]
+    Partitions {
+        /// What it has.
+        present: u32,
+        /// What was asked for.
+        asked: u32,
+    },
+}
+
+impl Topology {
+    /// Nothing moves.
+    pub fn settled(ring: Ring) -> Self {
+        let epoch = ring.epoch();
+        Self { epoch, fences: vec![epoch; ring.partitions() as usize], ring: Arc::new(ring), transition: None }
+    }
+
+    /// Counts the steps of all partitions, from 1.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The newest ring: who owns what once nothing moves any more.
+    pub fn ring(&self) -> &Arc<Ring> {
+        &self.ring
+    }
+
+    /// The ring before, while the ring moves.
+    pub fn transition(&self) -> Option<&Transition> {
+        self.transition.as_ref()
+    }
+
+    /// The least epoch that whoever speaks of this partition must assume.
+    pub fn fence(&self, partition: PartitionId) -> u64 {
+        self.fences.get(self.slot(partition)).copied().unwrap_or(self.epoch)
+    }
+
+    /// How far a partition has come.
+    pub fn phase(&self, partition: PartitionId) -> Phase {
+        let slot = self.slot(partition);
+        self.transition.as_ref().and_then(|moving| moving.phases.get(slot)).copied().unwrap_or(Phase::Settled)
+    }
+
+    /// Which ring, or rings, a request about this partition goes by.
+    pub fn rings(&self, partition: PartitionId) -> Rings<'_> {
+        let Some(Transition { from, .. }) = &self.transition else { return Rings { reading: &self.ring, writing_too: None } };
+        match self.phase(partition) {
+            Phase::Copying => Rings { reading: from, writing_too: Some(&self.ring) },
+            Phase::Switched => Rings { reading: &self.ring, writing_too: Some(from) },
+            Phase::Settled => Rings { reading: &self.ring, writing_too: None },
+        }
+    }
+
+    /// Whoever must hold a partition of which there are `n` replicas: those that answer reads first, each node once.
+    pub fn holders(&self, partition: PartitionId, n: usize) -> Vec<&NodeId> {
+        let Rings { reading, writing_too } = self.rings(partition);
+        let mut holders: Vec<&NodeId> = reading.primaries(partition, n).collect();
+        let others = writing_too.into_iter().flat_map(|ring| ring.primaries(partition, n));
+        for node in others {
+            if !holders.contains(&node) {
+                holders.push(node);
+            }
+        }
+        holders
+    }
+
+    /// Whether the node must hold the partition, of which there are `n` replicas.
+    pub fn holds(&self, node: &NodeId, partition: PartitionId, n: usize) -> bool {
+        let Rings { reading, writing_too } = self.rings(partition);
+        let among = |ring: &Ring| ring.primaries(partition, n).any(|holder| holder == node);
+        among(reading) || writing_too.is_some_and(|ring| among(ring))
+    }
+
+    /// Everybody who owns anything in either ring.
+    pub fn nodes(&self) -> BTreeSet<&NodeId> {
+        let from = self.transition.iter().flat_map(|moving| moving.from.members());
+        self.ring.members().iter().chain(from).map(|member| &member.id).collect()
+    }
+
+    /// The new replicas of a partition that is being copied, which do not hold all of it yet.
+    pub fn awaited(&self, partition: PartitionId) -> BTreeSet<&NodeId> {
+        let Some(moving) = self.transition.as_ref().filter(|_| self.phase(partition) == Phase::Copying) else { return BTreeSet::new() };
+        let arrived = moving.arrived.get(&partition);
+        let newcomers = newcomers(&moving.from, &self.ring, &moving.levels, partition);
+        newcomers.into_iter().filter(|node| !arrived.is_some_and(|arrived| arrived.contains(*node))).collect()
+    }
+
+    /// Moves toward another ring. `levels` are the numbers of replicas that tables have, `lost` the nodes whose copies nobody waits for.
+    ///
+    /// # Errors
+    ///
+    /// See [`MoveError`]; nothing has changed then.
+    pub fn begin(&mut self, to: Ring, mut levels: Vec<usize>, lost: BTreeSet<NodeId>) -> Result<(), MoveError> {
+        if self.transition.is_some() {
+            return Err(MoveError::Moving);
+        }
+        if to.partitions() != self.ring.partitions() {
+            return Err(MoveError::Partitions { present: self.ring.partitions(), asked: to.partitions() });
+        }
+        levels.sort_unstable();
+        levels.dedup();
+        self.epoch += 1;
+        let (from, to) = (Arc::clone(&self.ring), to.at_epoch(self.epoch));
+        let mut phases = Vec::with_capacity(self.fences.len());
+        for (partition, fence) in to.partition_ids().zip(&mut self.fences) {
+            let changes = |&n: &usize| !from.primaries(partition, n).eq(to.primaries(partition, n));
+            let stays = levels.iter().all(|n| same_nodes(&from, &to, partition, *n));
+            phases.push(if stays { Phase::Settled } else { Phase::Copying });
+            if levels.iter().any(changes) {
+                *fence = self.epoch;
+            }
+        }
+        self.ring = Arc::new(to);
+        self.transition = Some(Transition { from, phases, levels, lost, arrived: BTreeMap::new() });
+        self.pass_over_nobody();
+        self.end();
+        Ok(())
+    }
+
+    /// The node holds all of these partitions. Returns whether that is news.
+    pub fn arrived(&mut self, node: &NodeId, partitions: &[PartitionId]) -> bool {
+        let news: Vec<PartitionId> = partitions.iter().copied().filter(|partition| self.awaited(*partition).contains(node)).collect();
+        let Some(moving) = self.transition.as_mut().filter(|_| !news.is_empty()) else { return false };
+        for partition in news {
+            moving.arrived.entry(partition).or_default().insert(node.clone());
+        }
+        self.epoch += 1;
+        self.pass_over_nobody();
+        true
+    }
+
+    /// Enough old replicas of these partitions refuse old reads. Returns whether that is news.
+    pub fn release(&mut self, partitions: &[PartitionId]) -> bool {
+        let switched = |partition: &PartitionId| self.phase(*partition) == Phase::Switched;
+        let news: Vec<usize> = partitions.iter().filter(|partition| switched(partition)).map(|partition| self.slot(*partition)).collect();
+        let Some(moving) = self.transition.as_mut().filter(|_| !news.is_empty()) else { return false };
+        self.epoch += 1;
+        for slot in news {
+            moving.phases[slot] = Phase::Settled;
+            self.fences[slot] = self.epoch;
+        }
+        self.end();
+        true
+    }
+
+    /// Partitions that wait for nobody are switched.
+    fn pass_over_nobody(&mut self) {
+        let copying = self.ring.partition_ids().filter(|partition| self.phase(*partition) == Phase::Copying);
+        let complete: Vec<PartitionId> = copying.filter(|partition| self.awaited(*partition).is_empty()).collect();
+        for partition in complete {
+            let slot = self.slot(partition);
+            if let Some(moving) = &mut self.transition {
+                moving.phases[slot] = Phase::Switched;
+                moving.arrived.remove(&partition);
+                self.fences[slot] = self.epoch;
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        if self.transition.as_ref().is_some_and(|moving| moving.phases.iter().all(|phase| *phase == Phase::Settled)) {
+            self.transition = None;
+            self.ring = Arc::new(Ring::clone(&self.ring).at_epoch(self.epoch));
+        }
+    }
+
+    fn slot(&self, partition: PartitionId) -> usize {
+        partition.0 as usize & (self.fences.len() - 1)
+    }
+}
+
+impl Transition {
+    /// The ring that gives way.
+    pub fn from(&self) -> &Arc<Ring> {
+        &self.from
+    }
+
+    /// The numbers of replicas that tables have, in order.
+    pub fn levels(&self) -> &[usize] {
+        &self.levels
+    }
+
+    /// The nodes whose copies nobody waits for.
+    pub fn lost(&self) -> &BTreeSet<NodeId> {
+        &self.lost
+    }
+
+    /// How many partitions are in this phase.
+    pub fn count(&self, phase: Phase) -> usize {
+        self.phases.iter().filter(|known| **known == phase).count()
+    }
+}
+
+fn same_nodes(one: &Ring, other: &Ring, partition: PartitionId, n: usize) -> bool {
+    let nodes = |ring: &Ring| ring.primaries(partition, n).cloned().collect::<BTreeSet<NodeId>>();
+    nodes(one) == nodes(other)
+}
+
+/// Who replicates the partition in the later ring and did not in the earlier one, for any table.
+fn newcomers<'a>(from: &Ring, to: &'a Ring, levels: &[usize], partition: PartitionId) -> BTreeSet<&'a NodeId> {
+    let is_new = |node: &&NodeId, n: usize| !from.primaries(partition, n).any(|old| old == *node);
+    levels.iter().flat_map(|n| to.primaries(partition, *n).filter(|node| is_new(node, *n))).collect()
+}
+
+/// As it is stored and sent.
+#[derive(Clone, Serialize, Deserialize)]
+struct TopologyRecord {
+    epoch: u64,
+    ring: Ring,
+    fences: Vec<u64>,
+    transition: Option<TransitionRecord>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct TransitionRecord {
+    from: Ring,
+    phases: Vec<Phase>,
+    levels: Vec<usize>,
+    lost: BTreeSet<NodeId>,
+    arrived: BTreeMap<PartitionId, BTreeSet<NodeId>>,
+}
+
+impl From<Topology> for TopologyRecord {
+    fn from(topology: Topology) -> Self {
+        let Topology { epoch, ring, fences, transition } = topology;
+        let record = |Transition { from, phases, levels, lost, arrived }| TransitionRecord {
+            from: Ring::clone(&from),
+            phases,
+            levels,
+            lost,
+            arrived,
+        };
+        Self { epoch, ring: Ring::clone(&ring), fences, transition: transition.map(record) }
+    }
+}
+
+impl From<TopologyRecord> for Topology {
+    fn from(TopologyRecord { epoch, ring, mut fences, transition }: TopologyRecord) -> Self {
+        let partitions = ring.partitions() as usize;
+        // What is damaged refuses too much rather than too little.
+        fences.resize(partitions, epoch);
+        let fits = |record: &TransitionRecord| record.from.partitions() as usize == partitions && record.phases.len() == partitions;
+        let moving = |TransitionRecord { from, phases, levels, lost, arrived }| Transition {
+            from: Arc::new(from),
+            phases,
+            levels,
+            lost,
+            arrived,
+        };
+        Self { epoch, ring: Arc::new(ring), fences, transition: transition.filter(fits).map(moving) }
+    }
+}
+
+#[cfg(test)]
+#[path = "topology_tests.rs"]
+mod tests;

@@ -1,0 +1,258 @@
+//! The promise of moving partitions, on a model of replicas: whatever order nodes learn of steps in, a read sees every write that was acknowledged
+//! before it began.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::Transfers;
+use crate::dynamo::claim::claim;
+use crate::dynamo::node_id::NodeId;
+use crate::dynamo::preference_list::replicas_of;
+use crate::dynamo::quorum::{Quorum, Verdict, WriteTally};
+use crate::dynamo::ring::{Member, PartitionId};
+use crate::dynamo::topology::{Phase, Topology};
+
+const PARTITIONS: u32 = 8;
+
+fn node(number: u8) -> NodeId {
+    NodeId::new(&format!("n{number}")).expect("a name")
+}
+
+fn members(numbers: &BTreeSet<u8>) -> Vec<Member> {
+    numbers.iter().map(|number| Member { id: node(*number), zone: None, weight: 1 }).collect()
+}
+
+/// One step of the world. Numbers are taken modulo what there is.
+#[derive(Clone, Debug)]
+enum Step {
+    /// A node learns of a newer ring.
+    Learn { node: u8, how_far: u8 },
+    /// A coordinator that knows one of the rings writes; some replicas do not hear of it.
+    Write { knows: u8, partition: u8, deaf: u8 },
+    /// A coordinator reads; some replicas do not answer.
+    Read { knows: u8, partition: u8, deaf: u8 },
+    /// Two replicas are brought to the same.
+    Compare { one: u8, other: u8, partition: u8 },
+    /// A node says what it knows.
+    Say { node: u8 },
+    /// Members change, if nothing moves.
+    Change { members: u8 },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let byte = any::<u8>;
+    prop_oneof![
+        3 => (byte(), byte()).prop_map(|(node, how_far)| Step::Learn { node, how_far }),
+        4 => (byte(), byte(), byte()).prop_map(|(knows, partition, deaf)| Step::Write { knows, partition, deaf }),
+        4 => (byte(), byte(), byte()).prop_map(|(knows, partition, deaf)| Step::Read { knows, partition, deaf }),
+        8 => (byte(), byte(), byte()).prop_map(|(one, other, partition)| Step::Compare { one, other, partition }),
+        4 => byte().prop_map(|node| Step::Say { node }),
+        1 => byte().prop_map(|members| Step::Change { members }),
+    ]
+}
+
+#[derive(Default)]
+struct Node {
+    knows: usize,
+    holds: BTreeMap<PartitionId, BTreeSet<u32>>,
+    transfers: Transfers,
+}
+
+struct World {
+    quorum: Quorum,
+    /// All rings so far; the last is the newest.
+    rings: Vec<Topology>,
+    nodes: BTreeMap<NodeId, Node>,
+    acknowledged: BTreeMap<PartitionId, BTreeSet<u32>>,
+    written: u32,
+    moved: usize,
+}
+
+impl World {
+    fn new(quorum: Quorum, first: &BTreeSet<u8>) -> Self {
+        let ring = claim(None, &members(first), PARTITIONS, quorum.n()).expect("a ring");
+        let nodes = (0..6).map(|number| (node(number), Node::default())).collect();
+        let rings = vec![Topology::settled(ring)];
+        Self { quorum, rings, nodes, acknowledged: BTreeMap::new(), written: 0, moved: 0 }
+    }
+
+    fn newest(&self) -> &Topology {
+        self.rings.last().expect("there is one")
+    }
+
+    /// Whether the replica takes what is said under this epoch.
+    fn takes(&self, replica: &NodeId, partition: PartitionId, epoch: u64) -> bool {
+        epoch >= self.rings[self.nodes[replica].knows].fence(partition)
+    }
+
+    fn quorums(&self) -> BTreeSet<[usize; 3]> {
+        [[self.quorum.n(), self.quorum.r(), self.quorum.w()]].into()
+    }
+
+    fn write(&mut self, knows: usize, partition: PartitionId, deaf: u8) {
+        let ring = self.rings[knows].clone();
+        let (list, quorum) = replicas_of(&ring, partition, self.quorum, false, |_| true);
+        let mut tally = WriteTally::<()>::of_list(quorum.w(), false, &list);
+        self.written += 1;
+        for (at, replica) in list.replicas().iter().enumerate() {
+            let hears = deaf & (1 << (at % 8)) == 0 && self.takes(&replica.node, partition, ring.epoch());
+            if hears && let Some(node) = self.nodes.get_mut(&replica.node) {
+                node.holds.entry(partition).or_default().insert(self.written);
+            }
+            tally.record(at, if hears { Ok(()) } else { Err(()) });
+        }
+        if tally.verdict() == Verdict::Reached {
+            self.acknowledged.entry(partition).or_default().insert(self.written);
+        }
+    }
+
+    /// What an answered read misses.
+    fn read(&self, knows: usize, partition: PartitionId, deaf: u8) -> BTreeSet<u32> {
+        let ring = &self.rings[knows];
+        let (list, quorum) = replicas_of(ring, partition, self.quorum, false, |_| true);
+        let answers = list.reading().iter().enumerate().filter(|(at, replica)| {
+            deaf & (1 << (at % 8)) == 0 && self.takes(&replica.node, partition, ring.epoch())
+        });
+        let answers: Vec<&NodeId> = answers.map(|(_, replica)| &replica.node).take(quorum.r()).collect();
+        if answers.len() < quorum.r() {
+            return BTreeSet::new();
+        }
+        let held = |node: &&NodeId| self.nodes[*node].holds.get(&partition).cloned().unwrap_or_default();
+        let seen: BTreeSet<u32> = answers.iter().flat_map(held).collect();
+        self.acknowledged.get(&partition).map(|all| all - &seen).unwrap_or_default()
+    }
+
+    fn compare(&mut self, one: &NodeId, other: &NodeId, partition: PartitionId) {
+        let topology = &self.rings[self.nodes[one].knows];
+        let holders = topology.holders(partition, self.quorum.n());
+        if one == other || !holders.contains(&one) || !holders.contains(&other) {
+            return;
+        }
+        let epoch = |node: &NodeId| self.rings[self.nodes[node].knows].epoch();
+        let (ours, theirs) = (epoch(one), epoch(other));
+        let held = |node: &NodeId| self.nodes[node].holds.get(&partition).cloned().unwrap_or_default();
+        let both = &held(one) | &held(other);
+        for node in [one, other] {
+            if let Some(node) = self.nodes.get_mut(node) {
+                node.holds.insert(partition, both.clone());
+            }
+        }
+        let Some(Node { transfers, .. }) = self.nodes.get_mut(one) else { return };
+        transfers.compared(other, partition, ours.min(theirs));
+        transfers.adopted(other, partition, theirs);
+        transfers.adopted(one, partition, ours);
+    }
+
+    fn say(&mut self, who: &NodeId) {
+        let known = &self.rings[self.nodes[who].knows];
+        let quorums = self.quorums();
+        let transfers = &self.nodes[who].transfers;
+        let complete = transfers.complete(known, who, &quorums, |_| false);
+        let free = transfers.releasable(known, who, &quorums, |_| false);
+        let mut next = self.newest().clone();
+        if next.ring().epoch() == known.ring().epoch() && (next.arrived(who, &complete) | next.release(&free)) {
+            self.rings.push(next);
+        }
+    }
+
+    fn change(&mut self, chosen: u8) {
+        let mut next = self.newest().clone();
+        if next.transition().is_some() {
+            return;
+        }
+        let numbers: BTreeSet<u8> = (0..6).filter(|number| chosen & (1 << number) != 0).collect();
+        if numbers.len() < self.quorum.n() {
+            return;
+        }
+        let ring = claim(Some(next.ring()), &members(&numbers), PARTITIONS, self.quorum.n()).expect("a ring");
+        next.begin(ring, vec![self.quorum.n()], BTreeSet::new()).expect("nothing moves");
+        self.moved += 1;
+        self.rings.push(next);
+    }
+
+    fn run(&mut self, step: &Step) -> Result<(), TestCaseError> {
+        let chosen = |number: u8| node(number % 6);
+        let partition = |number: u8| PartitionId(u32::from(number) % PARTITIONS);
+        let rings = self.rings.len();
+        // Rings that are long gone are rarely known by anybody.
+        let known = |number: u8| rings - 1 - usize::from(number) % rings.min(4);
+        match step {
+            Step::Learn { node, how_far } => {
+                let (target, ahead) = (chosen(*node), usize::from(*how_far % 4) + 1);
+                let Some(node) = self.nodes.get_mut(&target) else { return Ok(()) };
+                node.knows = (node.knows + ahead).min(rings - 1);
+                node.transfers.follow(&self.rings[node.knows]);
+            }
+            Step::Write { knows, partition: at, deaf } => self.write(known(*knows), partition(*at), *deaf),
+            Step::Read { knows, partition: at, deaf } => {
+                let missed = self.read(known(*knows), partition(*at), *deaf);
+                prop_assert!(missed.is_empty(), "a read misses {missed:?}");
+            }
+            Step::Compare { one, other, partition: at } => {
+                self.compare(&chosen(*one), &chosen(*other), partition(*at));
+            }
+            Step::Say { node } => self.say(&chosen(*node)),
+            Step::Change { members } => self.change(*members),
+        }
+        Ok(())
+    }
+
+    /// Everybody learns of everything and compares: then nothing moves any more.
+    fn come_to_rest(&mut self) {
+        for _ in 0..4 {
+            let newest = self.rings.len() - 1;
+            for number in 0..6 {
+                if let Some(node) = self.nodes.get_mut(&node(number)) {
+                    node.knows = newest;
+                    node.transfers.follow(&self.rings[newest]);
+                }
+            }
+            for at in (0..PARTITIONS).map(PartitionId) {
+                for (one, other) in (0..6).flat_map(|one| (0..6).map(move |other| (node(one), node(other)))) {
+                    self.compare(&one, &other, at);
+                }
+            }
+            (0..6).for_each(|number| self.say(&node(number)));
+        }
+    }
+}
+
+fn quorum() -> impl Strategy<Value = Quorum> {
+    prop_oneof![Just([3, 2, 2]), Just([3, 1, 3]), Just([3, 3, 1]), Just([2, 2, 1]), Just([1, 1, 1])]
+        .prop_map(|[n, r, w]| Quorum::new(n, r, w).expect("a quorum"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn no_read_misses_an_acknowledged_write(quorum in quorum(), steps in prop::collection::vec(step(), 0..400)) {
+        let mut world = World::new(quorum, &(0..4).collect());
+        for step in &steps {
+            world.run(step)?;
+        }
+        world.come_to_rest();
+        prop_assert!(world.newest().transition().is_none(), "{:?}", world.newest().transition());
+        for at in world.newest().ring().partition_ids() {
+            prop_assert_eq!(world.newest().phase(at), Phase::Settled);
+            let missed = world.read(world.rings.len() - 1, at, 0);
+            prop_assert!(missed.is_empty(), "in the end a read misses {:?}", missed);
+        }
+    }
+}
+
+/// The random histories reach all phases, or they would prove little.
+#[test]
+fn a_whole_move_takes_its_steps_in_order() {
+    let mut world = World::new(Quorum::new(3, 2, 2).expect("a quorum"), &(0..4).collect());
+    for at in 0..PARTITIONS {
+        world.write(0, PartitionId(at), 0);
+    }
+    world.change(0b01_1111);
+    assert!(world.newest().transition().is_some_and(|moving| moving.count(Phase::Copying) > 0));
+    world.come_to_rest();
+    assert_eq!(world.newest().transition(), None);
+    assert!(world.rings.iter().any(|ring| ring.transition().is_some_and(|moving| moving.count(Phase::Switched) > 0)));
+    assert_eq!(world.moved, 1);
+}
