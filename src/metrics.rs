@@ -367,6 +367,11 @@ impl Metrics {
         self.peers.get_or_create(&PeerLabel { peer: peer.to_string() }).set(i64::from(up));
     }
 
+    /// A member is one no more.
+    pub fn forget_peer(&self, peer: &NodeId) {
+        self.peers.remove(&PeerLabel { peer: peer.to_string() });
+    }
+
     /// A replica that was behind has, or has not, been brought up to date.
     pub fn read_repair(&self, repaired: bool) {
         self.read_repairs.get_or_create(&ResultLabel { result: if repaired { "ok" } else { "failed" } }).inc();

@@ -130,7 +130,8 @@ async fn settle_roots(range: &Range<'_>, at_ms: u64, roots: (Roots, Roots), hint
 async fn hinted_partitions(workshop: &Workshop, peer: &NodeId) -> BTreeSet<PartitionId> {
     let keepers: Vec<_> = {
         let view = workshop.view.borrow();
-        let reachable = workshop.hint_keepers.iter().filter(|(node, _)| view.reachable.contains(*node));
+        let keepers = workshop.hint_keepers.borrow();
+        let reachable = keepers.iter().filter(|(node, _)| view.reachable.contains(*node));
         reachable.map(|(_, keeper)| keeper.clone()).collect()
     };
     let targets = vec![workshop.view.borrow().local.clone(), peer.clone()];
@@ -185,7 +186,7 @@ async fn audit_slices(workshop: &Workshop, partition: PartitionId) {
 /// Whatever the tree says now, the peers have not been compared with it.
 fn mark_all_dirty(workshop: &Workshop, partition: PartitionId) {
     let now_ms = workshop.now_ms();
-    for peer in workshop.peers.keys() {
+    for peer in workshop.peers.borrow().keys() {
         workshop.schedule.borrow_mut().mark_dirty(peer, partition, now_ms);
     }
 }

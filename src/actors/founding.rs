@@ -129,7 +129,7 @@ pub fn check_founded(local: &LocalIdentity, founded: &FoundedCluster) -> Result<
         let (found, configured) = (founded.identity.name.clone(), local.cluster_name.clone());
         return Err(FoundingError::OtherName { found, configured });
     }
-    if !founded.members.contains(&local.member) && !knows(founded, &local.member) {
+    if !founded.members.contains(&local.member) && !knows(&founded.members, &local.member) {
         let (name, address) = (local.member.member.id.to_string(), local.member.address.clone());
         return Err(FoundingError::NotAMember { name, address });
     }
@@ -145,9 +145,9 @@ pub fn check_founded(local: &LocalIdentity, founded: &FoundedCluster) -> Result<
     Ok(())
 }
 
-/// Whether the cluster has a member with this name at this address.
-pub fn knows(founded: &FoundedCluster, member: &MemberAddress) -> bool {
-    founded.members.iter().any(|known| known.member.id == member.member.id && known.address == member.address)
+/// Whether one of these members has this name and this address.
+pub fn knows(members: &[MemberAddress], member: &MemberAddress) -> bool {
+    members.iter().any(|known| known.member.id == member.member.id && known.address == member.address)
 }
 
 fn decide(
@@ -243,21 +243,31 @@ async fn ask_seed(
     dial(stream.as_mut(), &hello, secret).await
 }
 
-/// Decides on a dialler's `Hello`. `connected` are the data directories of the peers that are connected now.
+/// The cluster that a node belongs to, and who belongs to it now.
+#[derive(Clone, Copy, Debug)]
+pub struct Membership<'a> {
+    /// As it was founded.
+    pub founded: &'a FoundedCluster,
+    /// The members now.
+    pub members: &'a [MemberAddress],
+}
+
+/// Decides on a dialler's `Hello`. `membership`: none while the cluster is being founded. `connected` are the data directories of the peers that are connected now.
 pub fn admit(
     local: &LocalIdentity,
-    founded: Option<&FoundedCluster>,
+    membership: Option<Membership<'_>>,
     connected: &BTreeMap<NodeId, u64>,
     hello: &Hello,
     nonce: [u8; 16],
 ) -> Result<Welcome, Refusal> {
+    let founded = membership.map(|membership| membership.founded);
     check_cluster(local, founded.map(|founded| founded.identity.uuid), hello)?;
     match &hello.role {
         Role::Client | Role::Admin if founded.is_none() => {
             return Err(Refusal::Founding { waiting_for: "not all members have met yet".to_owned() });
         }
         Role::Client | Role::Admin => {}
-        Role::Peer { member, directory } => check_peer(local, founded, connected, member, *directory)?,
+        Role::Peer { member, directory } => check_peer(local, membership, connected, member, *directory)?,
     }
     let (member, founded) = (local.member.clone(), founded.cloned());
     Ok(Welcome { member, directory: local.directory, founded, nonce, proof: None })
@@ -277,14 +287,14 @@ fn check_cluster(local: &LocalIdentity, uuid: Option<Uuid>, hello: &Hello) -> Re
 
 fn check_peer(
     local: &LocalIdentity,
-    founded: Option<&FoundedCluster>,
+    membership: Option<Membership<'_>>,
     connected: &BTreeMap<NodeId, u64>,
     member: &MemberAddress,
     directory: u64,
 ) -> Result<(), Refusal> {
     let node = member.member.id.clone();
-    let is_member = match founded {
-        Some(founded) => knows(founded, member),
+    let is_member = match membership {
+        Some(Membership { members, .. }) => knows(members, member),
         None => local.seeds.contains(&member.address),
     };
     if !is_member {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
-use super::{Decision, FoundingError, LocalIdentity, Met, admit, check_founded, decide, found};
+use super::{Decision, FoundingError, LocalIdentity, Membership, Met, admit, check_founded, decide, found};
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::ring::Member;
 use crate::messages::cluster::{FoundedCluster, MemberAddress};
@@ -104,7 +104,8 @@ fn only_members_of_this_very_cluster_come_in() {
     let come = |hello: &Hello, connected: &[(&str, u64)]| {
         let connected: BTreeMap<NodeId, u64> =
             connected.iter().map(|(name, directory)| (NodeId::new(name).unwrap(), *directory)).collect();
-        admit(&here, Some(&ours), &connected, hello, [9; 16]).map(|_| ())
+        let membership = Membership { founded: &ours, members: &ours.members };
+        admit(&here, Some(membership), &connected, hello, [9; 16]).map(|_| ())
     };
     assert_eq!(come(&hello(&ours, "b", 7), &[]), Ok(()));
     assert_eq!(come(&hello(&ours, "b", 7), &[("b", 7)]), Ok(()), "a second link of the same node");
@@ -115,6 +116,17 @@ fn only_members_of_this_very_cluster_come_in() {
     assert!(matches!(come(&hello(&theirs, "b", 7), &[]), Err(Refusal::OtherCluster { .. })));
     let other_name = Hello { cluster_name: Some("other".to_owned()), ..hello(&ours, "b", 7) };
     assert!(matches!(come(&other_name, &[]), Err(Refusal::OtherName { .. })));
+}
+
+#[test]
+fn who_is_a_member_now_comes_in_whoever_founded_the_cluster() {
+    let (ours, here) = (founded(&["a", "b", "c"], 1), local("a", &["a", "b", "c"]));
+    let members = [member("a"), member("b"), member("d")];
+    let membership = Membership { founded: &ours, members: &members };
+    let come =
+        |name: &str| admit(&here, Some(membership), &BTreeMap::new(), &hello(&ours, name, 7), [9; 16]).map(|_| ());
+    assert_eq!((come("b"), come("d")), (Ok(()), Ok(())));
+    assert!(matches!(come("c"), Err(Refusal::NotAMember { .. })));
 }
 
 #[test]

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::change_tables::{Leader, Proposer, change_tables};
+use super::links::LinksChanged;
 use super::log_on_disk::{LoadedLog, LogOnDisk, LogWritten, by_number};
 use super::log_recipients::LogRecipients;
 use crate::consensus::{
@@ -509,5 +510,14 @@ impl Handler<ViewChanged> for MetadataLog {
             }
         }
         self.view = view;
+    }
+}
+
+impl Handler<LinksChanged<LogRecipients>> for MetadataLog {
+    type Result = ();
+
+    fn handle(&mut self, LinksChanged(peers): LinksChanged<LogRecipients>, _: &mut Self::Context) {
+        self.away.retain(|node, _| peers.contains_key(node));
+        self.peers = Rc::new(peers);
     }
 }

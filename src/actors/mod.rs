@@ -21,6 +21,7 @@ pub mod hand_over;
 mod hint_ledger;
 pub mod hinted_handoff;
 mod link;
+pub mod links;
 pub mod load_monitor;
 pub mod log_on_disk;
 pub mod log_recipients;

@@ -50,6 +50,8 @@ pub struct FoundedCluster {
 pub struct View {
     /// This node.
     pub local: NodeId,
+    /// Everybody who belongs to the cluster, by name: whether or not he owns partitions.
+    pub members: Arc<Vec<MemberAddress>>,
     /// Who owns what.
     pub ring: Arc<Ring>,
     /// The cluster's N, R and W, for tables that do not say otherwise.
@@ -63,6 +65,11 @@ pub struct View {
 }
 
 impl View {
+    /// Whether this node belongs to the cluster.
+    pub fn is_member(&self, node: &NodeId) -> bool {
+        self.members.binary_search_by(|known| known.member.id.cmp(node)).is_ok()
+    }
+
     /// The table with this name.
     pub fn table(&self, name: &str) -> Option<&TableSchema> {
         let at = self.tables.binary_search_by(|table| table.name.as_str().cmp(name)).ok()?;

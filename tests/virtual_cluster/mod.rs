@@ -36,7 +36,7 @@ use slipring::dynamo::tree_recovery::{Standing, recover};
 use slipring::dynamo::version::ReplicaId;
 use slipring::item::{AttributeValue, Item, TableSchema};
 use slipring::messages::client::{Delete, Get, GetError, GetReply, Put, PutError, PutReply, Where, WhereReply};
-use slipring::messages::cluster::{View, ViewChanged};
+use slipring::messages::cluster::{MemberAddress, View, ViewChanged};
 use slipring::messages::hints::{HintSurvey, SurveyHints};
 use slipring::messages::load::{Enlist, ReadLoad};
 use slipring::messages::repair::{ControlRepair, MarkDirty, RepairAction};
@@ -120,6 +120,7 @@ impl VirtualCluster {
         let ring: Ring = claim(None, &members, 64, quorum.0.into()).expect("a ring");
         let view = View {
             local: names[0].clone(),
+            members: Arc::new(members.iter().map(address_of).collect()),
             ring: Arc::new(ring),
             quorum: Quorum::new(quorum.0, quorum.1, quorum.2).expect("a quorum"),
             sloppy,
@@ -536,6 +537,10 @@ impl VirtualCluster {
         let place = Where { trace: TraceId::default(), table: "kv".to_owned(), key };
         self.coordinators[at].send(place).await.expect("the coordinator lives").expect("where answers")
     }
+}
+
+fn address_of(member: &Member) -> MemberAddress {
+    MemberAddress { member: member.clone(), address: format!("{}:7400", member.id) }
 }
 
 /// The values of all siblings, sorted.
