@@ -6,8 +6,8 @@ mod detection;
 mod garbage;
 mod load;
 mod metadata;
-mod ring;
 mod repair;
+mod ring;
 mod routing;
 
 use std::collections::BTreeMap;
@@ -35,8 +35,8 @@ pub use detection::DetectionMetrics;
 pub use garbage::GarbageMetrics;
 pub use load::LoadMetrics;
 pub use metadata::MetadataMetrics;
-pub use ring::RingMetrics;
 pub use repair::RepairMetrics;
+pub use ring::RingMetrics;
 pub use routing::{PeerRouting, RoutingMetrics};
 
 /// The operations that have their own request metrics.
@@ -375,6 +375,11 @@ impl Metrics {
     /// A member can, or cannot, be reached.
     pub fn peer_up(&self, peer: &NodeId, up: bool) {
         self.peers.get_or_create(&PeerLabel { peer: peer.to_string() }).set(i64::from(up));
+    }
+
+    /// A member is one no more.
+    pub fn forget_peer(&self, peer: &NodeId) {
+        self.peers.remove(&PeerLabel { peer: peer.to_string() });
     }
 
     /// A replica that was behind has, or has not, been brought up to date.

@@ -171,6 +171,7 @@ async fn fill_hints(cluster: &VirtualCluster, at: usize, target: usize) {
     siblings.write(&VersionVector::new(), Mint { dot: Dot { replica, time }, since: time }, change);
     let (together, answer) = Together::alone(WriteReplica {
         trace: TraceId::default(),
+        epoch: 1,
         key: cluster.record_key("big"),
         slot: Slot::HintFor(cluster.names[target].clone()),
         siblings,

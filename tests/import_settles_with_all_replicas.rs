@@ -48,6 +48,7 @@ fn welcome() -> Welcome {
         partitions: 1,
         owners: vec![0],
         log_ids: [(member.member.id.clone(), 1)].into(),
+        joined: None,
     };
     Welcome { member, directory: 1, founded: Some(founded), nonce: [0; 16], proof: None }
 }

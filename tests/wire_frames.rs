@@ -55,6 +55,11 @@ const NUMBERS: &[(&str, u16)] = &[
     ("ReadLoad", 51),
     ("DescribeMetadata", 52),
     ("ChangeTables", 53),
+    ("StageNode", 54),
+    ("ChangeRing", 55),
+    ("DescribePlan", 56),
+    ("CommitPlan", 57),
+    ("DescribeTasks", 58),
 ];
 
 const FRAME_MAX_BYTES: usize = 1 << 20;
@@ -163,6 +168,7 @@ fn record_operations() -> Records {
     samples::garbage_operations(&mut records);
     samples::metadata_operations(&mut records);
     samples::load_operations(&mut records);
+    samples::ring_operations(&mut records);
     records
 }
 

@@ -5,7 +5,7 @@
 //! comparisons begin anew; ranges that were marked dirty are still marked on the disk.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,9 +17,10 @@ use tokio::time::{Instant, sleep};
 use tracing::info;
 
 use super::exchange_range::compare_due;
+use super::links::LinksChanged;
 use super::node::WallClock;
 use super::repair_marks::{MarksWritten, RepairMarks, Written, was_paused};
-use super::repair_recipients::RepairRecipients;
+use super::repair_recipients::{RepairPeer, RepairRecipients};
 use crate::dynamo::exchange::Schedule;
 use crate::dynamo::latency::Served;
 use crate::dynamo::node_id::NodeId;
@@ -33,6 +34,7 @@ use crate::messages::repair::{
     AuditPartition, ControlRepair, ControlRepairError, DescribeRepair, MarkDirty, MarkDirtyError, PeerRepair,
     RepairAction, RepairRun, RepairStatus,
 };
+use crate::messages::ring::RangeCompared;
 use crate::messages::together::Together;
 use crate::metrics::Metrics;
 use crate::storage::{Committer, ReadError, Storage};
@@ -67,6 +69,8 @@ pub struct AntiEntropyParts {
     pub peers: BTreeMap<NodeId, RepairRecipients>,
     /// Every member: where it keeps hints.
     pub hint_keepers: BTreeMap<NodeId, Recipient<Together<HintedPartitions>>>,
+    /// Hears of comparisons while partitions move.
+    pub transfer: Recipient<RangeCompared>,
     /// `anti_entropy.enabled`.
     pub enabled: bool,
     /// `anti_entropy.interval_s`.
@@ -95,10 +99,13 @@ pub(super) struct Workshop {
     pub(super) view: RefCell<Arc<View>>,
     pub(super) shards: Vec<RepairRecipients>,
     pub(super) auditors: Vec<Recipient<AuditPartition>>,
-    pub(super) peers: BTreeMap<NodeId, RepairRecipients>,
-    pub(super) hint_keepers: BTreeMap<NodeId, Recipient<Together<HintedPartitions>>>,
+    pub(super) peers: RefCell<BTreeMap<NodeId, RepairRecipients>>,
+    pub(super) hint_keepers: RefCell<BTreeMap<NodeId, Recipient<Together<HintedPartitions>>>>,
+    /// The peers whose comparisons are under way: each has one task.
+    compared: RefCell<BTreeSet<NodeId>>,
     pub(super) schedule: RefCell<Schedule>,
     pub(super) marks: RefCell<RepairMarks>,
+    pub(super) transfer: Recipient<RangeCompared>,
     pub(super) metrics: Metrics,
     /// One audit at a time: a shard checks one partition at a time.
     pub(super) auditing: tokio::sync::Mutex<()>,
@@ -135,10 +142,12 @@ impl AntiEntropy {
             view: RefCell::new(parts.view),
             shards: parts.shards,
             auditors: parts.auditors,
-            peers: parts.peers,
-            hint_keepers: parts.hint_keepers,
+            peers: RefCell::new(parts.peers),
+            hint_keepers: RefCell::new(parts.hint_keepers),
+            compared: RefCell::default(),
             schedule: RefCell::new(schedule),
             marks: RefCell::new(marks),
+            transfer: parts.transfer,
             metrics: parts.metrics,
             auditing: tokio::sync::Mutex::new(()),
             repairing: RefCell::default(),
@@ -203,20 +212,35 @@ impl Workshop {
         }
     }
 
+    /// Whatever is known of the range, it is compared again in a moment.
+    pub(super) fn look_again(&self, peer: &NodeId, partition: PartitionId) {
+        self.schedule.borrow_mut().look_again(peer, partition, self.now_ms());
+    }
+
     pub(super) fn failed(&self, peer: &NodeId, partition: PartitionId) {
         self.schedule.borrow_mut().failed(peer, partition, self.now_ms(), self.jitter());
     }
 
-    /// Compares with one peer, as long as the actor lives.
-    async fn compare_with(self: Rc<Self>, peer: NodeId) {
-        let Some(recipients) = self.peers.get(&peer) else { return };
-        while !self.stopped.get() {
-            sleep(LOOK_INTERVAL.mul_f64(0.5 + self.jitter())).await;
-            let reachable = self.view.borrow().reachable.contains(&peer);
-            if self.works() && reachable {
-                compare_due(&self, &peer, recipients).await;
+    /// Begins to compare with every peer that is new.
+    fn compare_with_all(self: &Rc<Self>) {
+        for peer in self.peers.borrow().keys() {
+            if self.compared.borrow_mut().insert(peer.clone()) {
+                actix::spawn(Rc::clone(self).compare_with(peer.clone()));
             }
         }
+    }
+
+    /// Compares with one peer, as long as there is a link to it and the actor lives.
+    async fn compare_with(self: Rc<Self>, peer: NodeId) {
+        while !self.stopped.get() {
+            sleep(LOOK_INTERVAL.mul_f64(0.5 + self.jitter())).await;
+            let Some(recipients) = self.peers.borrow().get(&peer).cloned() else { break };
+            let reachable = self.view.borrow().reachable.contains(&peer);
+            if self.works() && reachable {
+                compare_due(&self, &peer, &recipients).await;
+            }
+        }
+        self.compared.borrow_mut().remove(&peer);
     }
 
     /// Reads through all records once in every interval, partition by partition.
@@ -330,9 +354,7 @@ impl Actor for AntiEntropy {
         if !self.0.enabled {
             return;
         }
-        for peer in self.0.peers.keys() {
-            actix::spawn(Rc::clone(&self.0).compare_with(peer.clone()));
-        }
+        self.0.compare_with_all();
         actix::spawn(Rc::clone(&self.0).audit_for_ever());
         let seen = RefCell::new(VecDeque::from([self.0.metrics.served()]));
         ctx.run_interval(KEEP_INTERVAL, move |actor, _| actor.0.keep(&seen));
@@ -354,6 +376,22 @@ impl Handler<ViewChanged> for AntiEntropy {
         }
         for returned in view.reachable.iter().filter(|node| !before.reachable.contains(*node)) {
             schedule.expect_all(returned, now_ms + RETURN_DELAY_MS);
+        }
+    }
+}
+
+/// One that left and came back between two looks is compared with by the same task as before.
+impl Handler<LinksChanged<RepairPeer>> for AntiEntropy {
+    type Result = ();
+
+    fn handle(&mut self, LinksChanged(peers): LinksChanged<RepairPeer>, _: &mut Self::Context) {
+        let local = self.0.view.borrow().local.clone();
+        let mut hint_keepers = self.0.hint_keepers.borrow_mut();
+        hint_keepers.retain(|node, _| *node == local);
+        hint_keepers.extend(peers.iter().map(|(node, peer)| (node.clone(), peer.hints.clone())));
+        self.0.peers.replace(peers.into_iter().map(|(node, peer)| (node, peer.replica)).collect());
+        if self.0.enabled {
+            self.0.compare_with_all();
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The composition root: starts every actor of a node and tells each whom it may speak to. The only file that names them all.
 //!
 //! ```text
-//!  worker 0..W (the HTTP threads)     Node shard, ReplicationCoordinator, Peer per member, BridgeListener, BridgeSession per connection
-//!  control thread                     RingManager, FailureDetector, MetadataLog, HintedHandoff, AntiEntropy, GarbageCollector, LoadMonitor, AdminSession
+//!  worker 0..W (the HTTP threads)     Node shard, ReplicationCoordinator, Links, Peer per member, BridgeListener, BridgeSession per connection
+//!  control thread                     RingManager, FailureDetector, Links, MetadataLog, Planner, HintedHandoff, AntiEntropy, PartitionTransfer, GarbageCollector, LoadMonitor,
+//!                                    AdminSession
 //!  commit thread                      GroupCommit
 //! ```
 //!
@@ -28,27 +29,27 @@ use super::founding::LocalIdentity;
 use super::garbage_collector::{GarbageCollector, GarbageParts, GarbageRecipients};
 use super::hand_over::HintShard;
 use super::hinted_handoff::{HandoffParts, HintedHandoff};
+use super::links::{FollowLinks, Links, LinksParts};
 use super::load_monitor::{CpuClock, LoadMonitor, LoadParts};
-use super::log_on_disk::LogWritten;
+use super::log_on_disk::{LogWritten, stored_metadata};
 use super::log_recipients::LogRecipients;
 use super::metadata_log::{MetadataLog, MetadataLogParts};
 use super::node::{Committed, Node, NodeLimits, NodeParts, WallClock};
-use super::peer::{Peer, PeerParts};
+use super::partition_transfer::{PartitionTransfer, TransferParts};
+use super::planner::{Planner, PlannerParts};
 use super::repair_marks::MarksWritten;
-use super::repair_recipients::RepairRecipients;
+use super::repair_recipients::{RepairPeer, RepairRecipients};
 use super::replication_coordinator::{CoordinatorParts, ReplicationCoordinator};
 use super::ring_manager::RingManager;
 use crate::config::{Config, Durability};
 use crate::dynamo::collection::settling_time;
 use crate::dynamo::handoff_rate::RateBounds;
 use crate::dynamo::hint::HintBounds;
-use crate::dynamo::node_id::NodeId;
 use crate::dynamo::quorum::{Quorum, QuorumError};
-use crate::dynamo::ring::{Ring, RingError};
+use crate::dynamo::ring::RingError;
 use crate::dynamo::swim::{DetectionSpeed, Life};
 use crate::dynamo::version::ReplicaId;
-use crate::item::TableSchema;
-use crate::messages::cluster::{FoundedCluster, MemberAddress, PeerDown, PeerUp, Subscribe, View};
+use crate::messages::cluster::{FoundedCluster, PeerDown, PeerUp, Subscribe, View};
 use crate::messages::detection::LinkMeasured;
 use crate::messages::load::Enlist;
 use crate::messages::metadata::FollowMetadata;
@@ -100,27 +101,30 @@ pub enum ViewError {
     /// N, R and W contradict each other.
     #[error(transparent)]
     Quorum(#[from] QuorumError),
+    /// What is known of the cluster cannot be read.
+    #[error("the storage cannot be read: {0}")]
+    Storage(#[from] ReadError),
 }
 
 impl Blueprint {
     /// The first view: nobody but this node can be reached.
     pub fn first_view(&self) -> Result<View, ViewError> {
-        let members = self.founded.members.iter().map(|known| known.member.clone()).collect();
         let replication = &self.config.replication;
         let number = |count: usize| u8::try_from(count).unwrap_or(u8::MAX);
         let local = self.local.member.member.id.clone();
+        let quorum = Quorum::new(number(replication.n), number(replication.r), number(replication.w))?;
+        let begins_with = self.founded.metadata(quorum)?;
+        let metadata = stored_metadata(self.storage.as_ref())?.filter(|stored| stored.epoch() > begins_with.epoch());
+        let metadata = metadata.unwrap_or(begins_with);
         Ok(View {
-            ring: Arc::new(Ring::new(1, replication.n, members, self.founded.owners.clone())?),
-            quorum: Quorum::new(number(replication.n), number(replication.r), number(replication.w))?,
+            members: Arc::new(metadata.addresses()),
+            topology: Arc::clone(metadata.topology()),
+            quorum,
             sloppy: replication.sloppy,
             reachable: [local.clone()].into(),
             local,
-            tables: Arc::new(vec![TableSchema::kv()]),
+            tables: Arc::new(metadata.tables().to_vec()),
         })
-    }
-
-    fn peers(&self) -> impl Iterator<Item = &MemberAddress> {
-        self.founded.members.iter().filter(|known| known.member.id != self.local.member.member.id)
     }
 
     fn hint_bounds(&self) -> HintBounds {
@@ -151,6 +155,7 @@ pub fn start_shard(blueprint: &Blueprint, shard: usize) -> Result<Shard, ReadErr
     let committed: Recipient<Committed> = context.address().recipient();
     let limits = &blueprint.config.limits;
     let node = Node::open(NodeParts {
+        local: blueprint.local.member.member.id.clone(),
         shard,
         shards: blueprint.workers,
         replica: blueprint.replica,
@@ -183,6 +188,8 @@ pub struct Control {
     garbage: Addr<GarbageCollector>,
     log: Addr<MetadataLog>,
     load: Addr<LoadMonitor>,
+    transfer: Addr<PartitionTransfer>,
+    planner: Addr<Planner>,
 }
 
 /// Starts the control actors on the current thread. Hints and repair travel over links of their own.
@@ -194,21 +201,38 @@ pub fn start_control(
     rng: &mut StdRng,
 ) -> Result<Control, ReadError> {
     let metrics = blueprint.metrics.clone();
-    let ring = RingManager::new(Arc::clone(view), blueprint.founded.clone(), metrics.clone()).start();
-    let (detector, peers) = start_detector(blueprint, &ring, connector, rng);
-    let log = start_metadata_log(blueprint, view, &peers, rng.random())?;
+    let ring = RingManager::new(Arc::clone(view), metrics.clone()).start();
+    let detector = start_detector(blueprint, view, &ring, rng.random());
+    // Before any `Links`: a link to a new member that is ready before the detector has heard of the member would count as none.
+    ring.do_send(Subscribe(detector.clone().recipient()));
+    // The number behind the last worker's stands for the control thread.
+    let links = start_links(blueprint, view, blueprint.workers, &detector, connector, rng.random());
+    links.do_send(FollowLinks::new(detector.clone().recipient(), |peer| peer.clone().recipient()));
+    let log = start_metadata_log(blueprint, view, rng.random())?;
+    links.do_send(FollowLinks::new(log.clone().recipient(), LogRecipients::of));
     ring.do_send(Subscribe(log.clone().recipient()));
     log.do_send(FollowMetadata(ring.clone().recipient()));
     shards.iter().for_each(|shard| log.do_send(FollowMetadata(shard.clone().recipient())));
+    let planner = start_planner(blueprint, &log, connector, rng.random());
+    log.do_send(FollowMetadata(planner.clone().recipient()));
+    let parts = TransferParts { view: Arc::clone(view), log: log.clone().recipient(), metrics: metrics.clone() };
+    let transfer = PartitionTransfer::new(parts).start();
+    ring.do_send(Subscribe(transfer.clone().recipient()));
     let handoff_context = Context::<HintedHandoff>::new();
-    let repair = start_anti_entropy(blueprint, view, shards, &peers, &handoff_context.address(), rng.random())?;
+    let handoff_address = handoff_context.address();
+    let repair = start_anti_entropy(blueprint, view, shards, &handoff_address, &transfer, rng.random())?;
+    links.do_send(FollowLinks::new(repair.clone().recipient(), RepairPeer::of));
     ring.do_send(Subscribe(repair.clone().recipient()));
-    let garbage = start_garbage_collector(blueprint, view, shards, &peers);
+    let garbage = start_garbage_collector(blueprint, view, shards);
+    links.do_send(FollowLinks::new(garbage.clone().recipient(), GarbageRecipients::of));
     ring.do_send(Subscribe(garbage.clone().recipient()));
-    let load = start_load_monitor(blueprint, view, shards, &peers);
+    let load = start_load_monitor(blueprint, view, shards);
+    links.do_send(FollowLinks::new(load.clone().recipient(), |peer| peer.clone().recipient()));
     ring.do_send(Subscribe(load.clone().recipient()));
-    let handoff = handoff_context.run(handoff(blueprint, view, shards, peers, &repair));
+    let handoff = handoff_context.run(handoff(blueprint, view, shards, &repair));
+    links.do_send(FollowLinks::new(handoff.clone().recipient(), |peer| peer.clone().recipient()));
     ring.do_send(Subscribe(handoff.clone().recipient()));
+    ring.do_send(Subscribe(links.recipient()));
     let admin = AdminSession::new(AdminParts {
         view: ring.clone().recipient(),
         hints: handoff.clone().recipient(),
@@ -224,16 +248,10 @@ pub fn start_control(
         },
         metrics,
     });
-    Ok(Control { ring, detector, handoff, admin: admin.start(), repair, garbage, load, log })
+    Ok(Control { ring, detector, handoff, admin: admin.start(), repair, garbage, load, log, transfer, planner })
 }
 
-fn handoff(
-    blueprint: &Blueprint,
-    view: &Arc<View>,
-    shards: &[Shard],
-    peers: BTreeMap<NodeId, Addr<Peer>>,
-    repair: &Addr<AntiEntropy>,
-) -> HintedHandoff {
+fn handoff(blueprint: &Blueprint, view: &Arc<View>, shards: &[Shard], repair: &Addr<AntiEntropy>) -> HintedHandoff {
     let hint_shard = |shard: &Shard| HintShard {
         next: shard.clone().recipient(),
         settle: shard.clone().recipient(),
@@ -245,7 +263,7 @@ fn handoff(
     let config = &blueprint.config.hinted_handoff;
     let parts = HandoffParts {
         shards: shards.iter().map(hint_shard).collect(),
-        peers: peers.into_iter().map(|(node, peer)| (node, peer.recipient())).collect(),
+        peers: BTreeMap::new(),
         view: Arc::clone(view),
         wall: Arc::clone(&blueprint.wall),
         bounds: blueprint.hint_bounds(),
@@ -257,18 +275,13 @@ fn handoff(
     HintedHandoff::new(parts)
 }
 
-fn start_garbage_collector(
-    blueprint: &Blueprint,
-    view: &Arc<View>,
-    shards: &[Shard],
-    peers: &BTreeMap<NodeId, Addr<Peer>>,
-) -> Addr<GarbageCollector> {
+fn start_garbage_collector(blueprint: &Blueprint, view: &Arc<View>, shards: &[Shard]) -> Addr<GarbageCollector> {
     let config = &blueprint.config.garbage;
     let parts = GarbageParts {
         view: Arc::clone(view),
         walkers: shards.iter().map(|shard| shard.clone().recipient()).collect(),
         shards: shards.iter().map(GarbageRecipients::of).collect(),
-        peers: peers.iter().map(|(node, peer)| (node.clone(), GarbageRecipients::of(peer))).collect(),
+        peers: BTreeMap::new(),
         walk_interval: Duration::from_secs(config.walk_interval_s),
         tombstones_min_age: Duration::from_secs(config.tombstones_min_age_s),
         settling_time: settling_time(blueprint.request_timeout()),
@@ -278,60 +291,59 @@ fn start_garbage_collector(
     GarbageCollector::new(parts).start()
 }
 
-fn start_load_monitor(
-    blueprint: &Blueprint,
-    view: &Arc<View>,
-    shards: &[Shard],
-    peers: &BTreeMap<NodeId, Addr<Peer>>,
-) -> Addr<LoadMonitor> {
+fn start_load_monitor(blueprint: &Blueprint, view: &Arc<View>, shards: &[Shard]) -> Addr<LoadMonitor> {
     let parts = LoadParts {
         view: Arc::clone(view),
         shards: shards.iter().map(|shard| shard.clone().recipient()).collect(),
-        peers: peers.iter().map(|(node, peer)| (node.clone(), peer.clone().recipient())).collect(),
+        peers: BTreeMap::new(),
         cpu: Arc::clone(&blueprint.cpu),
         metrics: blueprint.metrics.clone(),
     };
     LoadMonitor::new(parts).start()
 }
 
-/// Starts the detector and its links: they report to it, and carry what it says.
-fn start_detector(
-    blueprint: &Blueprint,
-    ring: &Addr<RingManager>,
-    connector: &Rc<dyn Connector>,
-    rng: &mut StdRng,
-) -> (Addr<FailureDetector>, BTreeMap<NodeId, Addr<Peer>>) {
-    // The number behind the last worker's stands for the control thread.
-    let control_thread = blueprint.workers;
-    let context = Context::<FailureDetector>::new();
-    let peers = start_peers(blueprint, control_thread, &context.address(), connector, rng);
-    let node = blueprint.local.member.member.id.clone();
+/// Starts the detector. The links report to it, and carry what it says.
+fn start_detector(blueprint: &Blueprint, view: &View, ring: &Addr<RingManager>, seed: u64) -> Addr<FailureDetector> {
     let detector = FailureDetector::new(DetectorParts {
-        own: Life { node, generation: blueprint.replica.epoch },
-        members: blueprint.founded.members.iter().map(|known| known.member.id.clone()).collect(),
+        own: Life { node: view.local.clone(), generation: blueprint.replica.epoch },
+        members: view.members.iter().map(|known| known.member.id.clone()).collect(),
         speed: blueprint.detection_speed(),
-        peers: peers.iter().map(|(node, peer)| (node.clone(), peer.clone().recipient())).collect(),
-        control_thread,
+        peers: BTreeMap::new(),
+        control_thread: blueprint.workers,
         standing: ring.clone().recipient(),
-        seed: rng.random(),
+        seed,
         metrics: blueprint.metrics.clone(),
     });
-    (context.run(detector), peers)
+    detector.start()
 }
 
-fn start_metadata_log(
+fn start_planner(
     blueprint: &Blueprint,
-    view: &Arc<View>,
-    peers: &BTreeMap<NodeId, Addr<Peer>>,
+    log: &Addr<MetadataLog>,
+    connector: &Rc<dyn Connector>,
     seed: u64,
-) -> Result<Addr<MetadataLog>, ReadError> {
+) -> Addr<Planner> {
+    let parts = PlannerParts {
+        local: blueprint.local.clone(),
+        cluster: blueprint.founded.identity.clone(),
+        secret: blueprint.secret.clone(),
+        connector: Rc::clone(connector),
+        log: log.clone().recipient(),
+        storage: Arc::clone(&blueprint.storage),
+        bytes_per_s: blueprint.config.anti_entropy.bytes_per_s,
+        seed,
+    };
+    Planner::new(parts).start()
+}
+
+fn start_metadata_log(blueprint: &Blueprint, view: &Arc<View>, seed: u64) -> Result<Addr<MetadataLog>, ReadError> {
     let context = Context::<MetadataLog>::new();
     let written: Recipient<LogWritten> = context.address().recipient();
     let log = MetadataLog::open(MetadataLogParts {
         view: Arc::clone(view),
         founded: blueprint.founded.clone(),
         directory: blueprint.local.directory,
-        peers: peers.iter().map(|(node, peer)| (node.clone(), LogRecipients::of(peer))).collect(),
+        peers: BTreeMap::new(),
         storage: Arc::clone(&blueprint.storage),
         committer: blueprint.commit.committer(Box::new(move |outcome| written.do_send(LogWritten(outcome)))),
         storage_failed: blueprint.storage_failed.clone(),
@@ -345,21 +357,20 @@ fn start_anti_entropy(
     blueprint: &Blueprint,
     view: &Arc<View>,
     shards: &[Shard],
-    peers: &BTreeMap<NodeId, Addr<Peer>>,
     handoff: &Addr<HintedHandoff>,
+    transfer: &Addr<PartitionTransfer>,
     seed: u64,
 ) -> Result<Addr<AntiEntropy>, ReadError> {
     let context = Context::<AntiEntropy>::new();
     let written: Recipient<MarksWritten> = context.address().recipient();
     let settings = &blueprint.config.anti_entropy;
-    let other_keepers = peers.iter().map(|(node, peer)| (node.clone(), peer.clone().recipient()));
-    let own = (view.local.clone(), handoff.clone().recipient());
     let repair = AntiEntropy::open(AntiEntropyParts {
         view: Arc::clone(view),
         shards: shards.iter().map(RepairRecipients::of).collect(),
         auditors: shards.iter().map(|shard| shard.clone().recipient()).collect(),
-        peers: peers.iter().map(|(node, peer)| (node.clone(), RepairRecipients::of(peer))).collect(),
-        hint_keepers: other_keepers.chain([own]).collect(),
+        peers: BTreeMap::new(),
+        hint_keepers: [(view.local.clone(), handoff.clone().recipient())].into(),
+        transfer: transfer.clone().recipient(),
         enabled: settings.enabled,
         interval_s: settings.interval_s,
         audit_interval_s: settings.audit_interval_s,
@@ -395,17 +406,13 @@ pub fn start_worker(
     rng: &mut StdRng,
 ) {
     let Foundation { blueprint, view, shards, control } = foundation;
-    let peers = start_peers(blueprint, worker, &control.detector, connector, rng);
+    let links = start_links(blueprint, view, worker, &control.detector, connector, rng.random());
     let repairs = shards.iter().map(RepairRecipients::of).collect();
     let garbage = shards.iter().map(GarbageRecipients::of).collect();
     let shards: Vec<ReplicaRecipients> = shards.iter().map(ReplicaRecipients::of).collect();
     let coordinator = ReplicationCoordinator::new(CoordinatorParts {
         view: Arc::clone(view),
-        replicas: Replicas {
-            local: view.local.clone(),
-            shards: shards.clone(),
-            peers: peers.iter().map(|(node, peer)| (node.clone(), ReplicaRecipients::of(peer))).collect(),
-        },
+        replicas: Replicas { local: view.local.clone(), shards: shards.clone(), peers: BTreeMap::new() },
         wall: Arc::clone(&blueprint.wall),
         request_timeout: blueprint.request_timeout(),
         inflight_max: blueprint.config.limits.inflight_requests,
@@ -414,12 +421,15 @@ pub fn start_worker(
         metrics: blueprint.metrics.clone(),
     })
     .start();
+    links.do_send(FollowLinks::new(coordinator.clone().recipient(), ReplicaRecipients::of));
     control.ring.do_send(Subscribe(coordinator.clone().recipient()));
+    control.ring.do_send(Subscribe(links.recipient()));
     control.load.do_send(Enlist(coordinator.clone().recipient()));
     let recipients = session_recipients(&coordinator, control, shards, repairs, garbage);
     let parts = ListenerParts {
         local: blueprint.local.clone(),
         founded: blueprint.founded.clone(),
+        view: Arc::clone(view),
         secret: blueprint.secret.clone(),
         recipients,
         frame_max_bytes: blueprint.config.bridge.frame_max_bytes,
@@ -429,7 +439,9 @@ pub fn start_worker(
         nonces: Nonces::drawn_from(rng),
         metrics: blueprint.metrics.clone(),
     };
-    BridgeListener::new(parts, acceptor).start();
+    let listener = BridgeListener::new(parts, acceptor).start();
+    control.ring.do_send(Subscribe(listener.clone().recipient()));
+    control.log.do_send(FollowMetadata(listener.recipient()));
 }
 
 fn session_recipients(
@@ -455,6 +467,11 @@ fn session_recipients(
         log: LogRecipients::of(&control.log),
         metadata: control.log.clone().recipient(),
         change_tables: control.log.clone().recipient(),
+        stage_node: control.planner.clone().recipient(),
+        change_ring: control.log.clone().recipient(),
+        plan: control.planner.clone().recipient(),
+        commit_plan: control.planner.clone().recipient(),
+        tasks: control.transfer.clone().recipient(),
         tombstones: control.garbage.clone().recipient(),
         repair_status: control.repair.clone().recipient(),
         repair_control: control.repair.clone().recipient(),
@@ -468,34 +485,33 @@ fn session_recipients(
     }
 }
 
-fn start_peers(
+/// Starts the links of a thread. They follow the view once they are subscribed to it.
+fn start_links(
     blueprint: &Blueprint,
+    view: &View,
     worker: usize,
     detector: &Addr<FailureDetector>,
     connector: &Rc<dyn Connector>,
-    rng: &mut StdRng,
-) -> BTreeMap<NodeId, Addr<Peer>> {
-    let mut start = |peer: &MemberAddress| {
-        Peer::new(PeerParts {
-            peer: peer.clone(),
-            local: blueprint.local.member.clone(),
-            directory: blueprint.local.directory,
-            cluster: blueprint.founded.identity.clone(),
-            secret: blueprint.secret.clone(),
-            worker,
-            frame_max_bytes: blueprint.config.bridge.frame_max_bytes,
-            inflight_max: blueprint.config.limits.peer_inflight,
-            request_timeout: blueprint.request_timeout(),
-            connector: Rc::clone(connector),
-            seed: rng.random(),
-            up: detector.clone().recipient::<PeerUp>(),
-            down: detector.clone().recipient::<PeerDown>(),
-            measured: detector.clone().recipient::<LinkMeasured>(),
-            metrics: blueprint.metrics.clone(),
-        })
-        .start()
-    };
-    blueprint.peers().map(|peer| (peer.member.id.clone(), start(peer))).collect()
+    seed: u64,
+) -> Addr<Links> {
+    let links = Links::new(LinksParts {
+        members: view.members.to_vec(),
+        local: blueprint.local.member.clone(),
+        directory: blueprint.local.directory,
+        cluster: blueprint.founded.identity.clone(),
+        secret: blueprint.secret.clone(),
+        worker,
+        frame_max_bytes: blueprint.config.bridge.frame_max_bytes,
+        inflight_max: blueprint.config.limits.peer_inflight,
+        request_timeout: blueprint.request_timeout(),
+        connector: Rc::clone(connector),
+        seed,
+        up: detector.clone().recipient::<PeerUp>(),
+        down: detector.clone().recipient::<PeerDown>(),
+        measured: detector.clone().recipient::<LinkMeasured>(),
+        metrics: blueprint.metrics.clone(),
+    });
+    links.start()
 }
 
 /// A registry of connected peers with nobody in it.

@@ -1,7 +1,7 @@
 //! Receives connections: counts them, shakes hands, and starts a `BridgeSession` for each that is admitted.
 //!
-//! Every worker has one; the operating system deals the connections out. It decides only who may come in (`founding::admit`). While
-//! the cluster is being founded, [`answer_while_founding`] stands in for it and admits nobody for long.
+//! Every worker has one; the operating system deals the connections out. It decides only who may come in (`founding::admit`): `RingManager` tells it who belongs to
+//! the cluster, and whoever does no more is sent away. While the cluster is being founded, [`answer_while_founding`] stands in for it and admits nobody for long.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -10,19 +10,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actix::{Actor, Context};
+use actix::{Actor, Context, Handler};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::io::AsyncWriteExt as _;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, warn};
 
 use super::bridge_session::{BridgeSession, ConnectionEnded, SessionRecipients};
-use super::founding::{LocalIdentity, admit};
+use super::founding::{LocalIdentity, Membership, admit, knows};
 use super::link::FramesArrived;
 use crate::dynamo::collection::UNDER_WAY_MAX;
 use crate::dynamo::node_id::NodeId;
-use crate::messages::cluster::FoundedCluster;
+use crate::messages::cluster::{FoundedCluster, MemberAddress, View, ViewChanged};
+use crate::messages::metadata::MetadataChanged;
+use crate::metadata::Metadata;
 use crate::metrics::Metrics;
 use crate::wire::handshake::{HandshakeError, Hello, Refusal, Role, Secret, accept};
 use crate::wire::outbox::{Outbox, ReadStopped, read_batches};
@@ -63,6 +66,8 @@ pub struct ListenerParts {
     pub local: LocalIdentity,
     /// Its cluster.
     pub founded: FoundedCluster,
+    /// The cluster as it is at the start.
+    pub view: Arc<View>,
     /// The cluster's secret.
     pub secret: Option<Secret>,
     /// Where a connection's operations go.
@@ -91,14 +96,17 @@ impl BridgeListener {
     /// `acceptor` is this worker's handle of the listening socket.
     pub fn new(parts: ListenerParts, acceptor: Box<dyn Acceptor>) -> Self {
         let recipients = Rc::new(parts.recipients.clone());
-        Self { door: Rc::new(Door { parts, recipients }), acceptor: Some(acceptor) }
+        let members = RefCell::new(Arc::clone(&parts.view.members));
+        let door = Door { parts, recipients, members, metadata: RefCell::default(), guests: RefCell::default() };
+        Self { door: Rc::new(door), acceptor: Some(acceptor) }
     }
 }
 
 impl Actor for BridgeListener {
     type Context = Context<Self>;
 
-    fn started(&mut self, _: &mut Self::Context) {
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(0);
         let Some(acceptor) = self.acceptor.take() else { return };
         let door = Rc::clone(&self.door);
         actix::spawn(async move {
@@ -118,12 +126,49 @@ impl Actor for BridgeListener {
     }
 }
 
+impl Handler<ViewChanged> for BridgeListener {
+    type Result = ();
+
+    fn handle(&mut self, ViewChanged(view): ViewChanged, _: &mut Self::Context) {
+        self.door.follow(&view.members);
+    }
+}
+
+impl Handler<MetadataChanged> for BridgeListener {
+    type Result = ();
+
+    fn handle(&mut self, MetadataChanged(metadata): MetadataChanged, _: &mut Self::Context) {
+        self.door.metadata.replace(Some(metadata));
+    }
+}
+
 struct Door {
     parts: ListenerParts,
     recipients: Rc<SessionRecipients>,
+    /// Who belongs to the cluster now.
+    members: RefCell<Arc<Vec<MemberAddress>>>,
+    /// What a node is told that is about to belong to it.
+    metadata: RefCell<Option<Arc<Metadata>>>,
+    /// The peers whose connections are open here.
+    guests: RefCell<Vec<Rc<Guest>>>,
+}
+
+/// A peer whose connection is open.
+struct Guest {
+    member: MemberAddress,
+    /// It belongs to the cluster no more.
+    sent_away: Notify,
 }
 
 impl Door {
+    /// Others belong to the cluster: connections of whoever does not are closed.
+    fn follow(&self, members: &Arc<Vec<MemberAddress>>) {
+        self.members.replace(Arc::clone(members));
+        let guests = self.guests.borrow();
+        let gone = guests.iter().filter(|guest| !knows(members, &guest.member));
+        gone.for_each(|guest| guest.sent_away.notify_one());
+    }
+
     async fn receive(&self, mut stream: Box<dyn ByteStream>, from: String) {
         let counted = Counted::enter(&self.parts);
         let shaken = timeout(
@@ -149,13 +194,15 @@ impl Door {
         }
         let connected = parts.connected.lock().unwrap_or_else(PoisonError::into_inner);
         let directories = connected.iter().map(|(node, (directory, _))| (node.clone(), *directory)).collect();
-        admit(&parts.local, Some(&parts.founded), &directories, hello, parts.nonces.next())
+        let (members, metadata) = (self.members.borrow(), self.metadata.borrow());
+        let membership = Membership { founded: &parts.founded, members: &members, metadata: metadata.as_deref() };
+        admit(&parts.local, Some(membership), &directories, hello, parts.nonces.next())
     }
 
     async fn serve(&self, stream: Box<dyn ByteStream>, from: String, hello: Hello) {
-        let _registered = match &hello.role {
+        let guest = match &hello.role {
             Role::Peer { member, directory } if hello.cluster_uuid.is_some() => {
-                Some(Registered::enter(&self.parts.connected, &member.member.id, *directory))
+                Some(Registered::enter(self, member, *directory))
             }
             // A node that is still looking for its cluster: it has its answer.
             Role::Peer { .. } => return,
@@ -166,7 +213,6 @@ impl Door {
             Role::Client | Role::Admin => from,
         };
         let outbox = Outbox::new(self.parts.frame_max_bytes);
-        let is_peer = matches!(hello.role, Role::Peer { .. });
         let refused = self.parts.metrics.refused_connections.clone();
         let recipients = Rc::clone(&self.recipients);
         let session = BridgeSession::new(who.clone(), hello.role, outbox.clone(), recipients, refused.clone()).start();
@@ -178,6 +224,7 @@ impl Door {
         });
         tokio::select! {
             biased;
+            () = sent_away(guest.as_ref()) => warn!(from = who, "a peer is no member any more: the connection is closed"),
             why = reading => match why {
                 ReadStopped::Frame(misbehaviour) => {
                     refused.inc();
@@ -186,7 +233,7 @@ impl Door {
                 why => debug!(from = who, %why, "a connection has ended"),
             },
             _ = outbox.write_to(writer) => {}
-            () = silence(&heard), if is_peer => warn!(from = who, "a peer has fallen silent: the connection is closed"),
+            () = silence(&heard), if guest.is_some() => warn!(from = who, "a peer has fallen silent: the connection is closed"),
         }
         outbox.close();
         session.do_send(ConnectionEnded);
@@ -197,6 +244,14 @@ impl Door {
 async fn silence(heard: &Cell<Instant>) {
     while heard.get().elapsed() < PEER_SILENCE {
         sleep_until(heard.get() + PEER_SILENCE).await;
+    }
+}
+
+/// Returns when the guest is no member any more; for others, never.
+async fn sent_away(guest: Option<&Registered<'_>>) {
+    match guest {
+        Some(registered) => registered.guest.sent_away.notified().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -257,27 +312,35 @@ impl Drop for Counted<'_> {
 }
 
 /// One of a peer's connections.
-struct Registered {
-    connected: ConnectedPeers,
-    node: NodeId,
+struct Registered<'a> {
+    door: &'a Door,
+    guest: Rc<Guest>,
 }
 
-impl Registered {
-    fn enter(connected: &ConnectedPeers, node: &NodeId, directory: u64) -> Self {
-        let mut peers = connected.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = peers.entry(node.clone()).or_insert((directory, 0));
+impl<'a> Registered<'a> {
+    fn enter(door: &'a Door, member: &MemberAddress, directory: u64) -> Self {
+        let guest = Rc::new(Guest { member: member.clone(), sent_away: Notify::new() });
+        door.guests.borrow_mut().push(Rc::clone(&guest));
+        // It may have ceased to be a member while hands were shaken.
+        if !knows(&door.members.borrow(), member) {
+            guest.sent_away.notify_one();
+        }
+        let mut peers = door.parts.connected.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = peers.entry(member.member.id.clone()).or_insert((directory, 0));
         *entry = (directory, entry.1 + 1);
-        Self { connected: Arc::clone(connected), node: node.clone() }
+        Self { door, guest }
     }
 }
 
-impl Drop for Registered {
+impl Drop for Registered<'_> {
     fn drop(&mut self) {
-        let mut peers = self.connected.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, count)) = peers.get_mut(&self.node) {
+        self.door.guests.borrow_mut().retain(|guest| !Rc::ptr_eq(guest, &self.guest));
+        let node = &self.guest.member.member.id;
+        let mut peers = self.door.parts.connected.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, count)) = peers.get_mut(node) {
             *count -= 1;
             if *count == 0 {
-                peers.remove(&self.node);
+                peers.remove(node);
             }
         }
     }

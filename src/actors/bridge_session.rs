@@ -28,6 +28,7 @@ use crate::messages::load::{DescribeLoad, ReadLoad};
 use crate::messages::metadata::{ChangeTables, DescribeMetadata, EnrolLog, Propose, StepLog};
 use crate::messages::repair::{ControlRepair, DescribeRepair, DistrustTree, ListBuckets, ReadLeaves, ReadRoot};
 use crate::messages::replica::{CompareReplica, CoordinateWrite, ReadReplica, ScanReplica, WriteReplica};
+use crate::messages::ring::{ChangeRing, CommitPlan, DescribePlan, DescribeTasks, StageNode};
 use crate::messages::together::{Answers, Together};
 use crate::wire::frame::{Frame, FrameKind, PayloadError};
 use crate::wire::handshake::Role;

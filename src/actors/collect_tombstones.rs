@@ -139,7 +139,8 @@ async fn delete_everywhere(yard: &Yard, bundle: Bundle) -> u64 {
 fn everybody(yard: &Yard, partition: PartitionId) -> impl Iterator<Item = (NodeId, GarbageRecipients)> {
     let local = yard.view.borrow().local.clone();
     let shard = yard.shards[partition.0 as usize % yard.shards.len()].clone();
-    let peers: Vec<_> = yard.peers.iter().map(|(peer, recipients)| (peer.clone(), recipients.clone())).collect();
+    let peers = yard.peers.borrow();
+    let peers: Vec<_> = peers.iter().map(|(peer, recipients)| (peer.clone(), recipients.clone())).collect();
     std::iter::once((local, shard)).chain(peers)
 }
 

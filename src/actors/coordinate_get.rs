@@ -101,7 +101,8 @@ async fn read_once(cx: Rc<Coordination>, read: KeyRead) -> Result<Siblings, Read
 
 /// The newest ring that any of these failures tells of.
 pub(super) fn newest<'a>(failures: impl Iterator<Item = &'a ReadReplicaError>) -> Option<StaleEpoch> {
-    let stale = failures.filter_map(|error| if let ReadReplicaError::Stale(stale) = error { Some(*stale) } else { None });
+    let stale =
+        failures.filter_map(|error| if let ReadReplicaError::Stale(stale) = error { Some(*stale) } else { None });
     stale.max_by_key(|stale| stale.epoch)
 }
 
@@ -132,8 +133,7 @@ fn ask_replica(
     replica: &Replica,
 ) -> LocalBoxFuture<'static, (usize, Result<Siblings, ReadReplicaError>)> {
     let replicas = cx.replicas.of(&replica.node, read.key.partition()).cloned();
-    let message =
-        ReadReplica { trace: read.trace, epoch: cx.epoch(), key: read.key.clone(), slot: slot(replica) };
+    let message = ReadReplica { trace: read.trace, epoch: cx.epoch(), key: read.key.clone(), slot: slot(replica) };
     let (asked_at, cx) = (Instant::now(), Rc::clone(cx));
     let asked = cx.ask_peer(&replica.node, 1);
     Box::pin(async move {

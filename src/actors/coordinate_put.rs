@@ -159,7 +159,8 @@ async fn replicate(cx: Rc<Coordination>, list: PreferenceList, minted: Vec<Minte
 
 /// The newest ring that any replica has told of.
 fn newest(tally: &Tally) -> Option<StaleEpoch> {
-    let stale = |error: &WriteReplicaError| if let WriteReplicaError::Stale(stale) = error { Some(*stale) } else { None };
+    let stale =
+        |error: &WriteReplicaError| if let WriteReplicaError::Stale(stale) = error { Some(*stale) } else { None };
     tally.failures().filter_map(|(_, error)| stale(error)).max_by_key(|stale| stale.epoch)
 }
 

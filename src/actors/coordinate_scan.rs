@@ -27,9 +27,8 @@ const REPLY_MAX_BYTES: usize = 4 * 1024 * 1024;
 type Tally = ReadTally<ScanSlice, ReadReplicaError>;
 
 pub(super) async fn coordinate_scan(mut cx: Rc<Coordination>, scan: Scan) -> Result<ScanReply, GetError> {
-    let table = cx.table(&scan.table).ok_or_else(|| GetError::NoSuchTable { table: scan.table.clone() })?;
-    let quorum = cx.quorum(table, None, None)?;
-    let stored = table.storage_name();
+    let found = cx.table(&scan.table).ok_or_else(|| GetError::NoSuchTable { table: scan.table.clone() })?;
+    let (quorum, stored) = (cx.quorum(found, None, None)?, found.storage_name().into_owned());
     let now_ms = (cx.wall)();
     let mut reply = ScanReply { items: Vec::new(), next: None };
     let mut bytes = 0;

@@ -23,9 +23,7 @@ use crate::dynamo::ring::PartitionId;
 use crate::item::TableSchema;
 use crate::messages::LinkError;
 use crate::messages::cluster::View;
-use crate::messages::replica::{
-    CompareReplica, CoordinateWrite, ReadReplica, ScanReplica, StaleEpoch, WriteReplica,
-};
+use crate::messages::replica::{CompareReplica, CoordinateWrite, ReadReplica, ScanReplica, StaleEpoch, WriteReplica};
 use crate::messages::together::Together;
 use crate::metrics::Metrics;
 

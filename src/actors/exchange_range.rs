@@ -20,12 +20,14 @@ use crate::dynamo::node_id::NodeId;
 use crate::dynamo::record_key::RecordKey;
 use crate::dynamo::ring::PartitionId;
 use crate::dynamo::siblings::Siblings;
+use crate::dynamo::topology::Phase;
 use crate::messages::TraceId;
 use crate::messages::hints::HintedPartitions;
 use crate::messages::repair::{
     AuditPartition, BucketSlice, DistrustTree, ListBuckets, ReadLeaves, ReadRoot, RepairError, RootState,
 };
 use crate::messages::replica::{ReadReplica, ReadReplicaError, Slot, WriteReplica, WriteReplicaError};
+use crate::messages::ring::RangeCompared;
 
 /// How many partitions' roots are asked for at once.
 const ROOTS: usize = 64;
@@ -94,6 +96,7 @@ type Roots = Result<RootState, RepairError>;
 
 async fn settle_roots(range: &Range<'_>, at_ms: u64, roots: (Roots, Roots), hinted: &BTreeSet<PartitionId>) {
     let &Range { workshop, peer, partition, .. } = range;
+    let epochs = roots.0.as_ref().ok().zip(roots.1.as_ref().ok()).map(|(ours, theirs)| [ours.epoch, theirs.epoch]);
     if workshop.repairing.borrow().values().any(|busy| *busy == partition) {
         // With another peer: what that one brings need not come twice. It stays due.
         return;
@@ -105,6 +108,7 @@ async fn settle_roots(range: &Range<'_>, at_ms: u64, roots: (Roots, Roots), hint
         }
         (Ok(ours), Ok(theirs)) if theirs.trusted && ours.root == theirs.root => {
             workshop.verified(peer, partition, at_ms);
+            range.report(epochs, Ok(()));
         }
         (Ok(_), Ok(_)) if hinted.contains(&partition) && waits_for_hints(workshop, peer, partition) => {}
         (Ok(_), Ok(theirs))
@@ -114,15 +118,23 @@ async fn settle_roots(range: &Range<'_>, at_ms: u64, roots: (Roots, Roots), hint
             let outcome = range.exchange(at_ms).await;
             workshop.repairing.borrow_mut().remove(peer);
             match outcome {
-                Ok(()) => workshop.verified(peer, partition, at_ms),
+                Ok(()) => {
+                    workshop.verified(peer, partition, at_ms);
+                    range.report(epochs, Ok(()));
+                }
                 Err(error) => {
                     debug!(%peer, %partition, %error, "a comparison was broken off");
                     workshop.failed(peer, partition);
+                    range.report(epochs, Err(error.to_string()));
                 }
             }
         }
         // The peer moves the records, or has to check its tree first, or did not answer.
-        _ => workshop.failed(peer, partition),
+        (ours, theirs) => {
+            workshop.failed(peer, partition);
+            let why = ours.and(theirs).map_or_else(|error| error.to_string(), |_| "the copies differ yet".to_owned());
+            range.report(epochs, Err(why));
+        }
     }
 }
 
@@ -130,7 +142,8 @@ async fn settle_roots(range: &Range<'_>, at_ms: u64, roots: (Roots, Roots), hint
 async fn hinted_partitions(workshop: &Workshop, peer: &NodeId) -> BTreeSet<PartitionId> {
     let keepers: Vec<_> = {
         let view = workshop.view.borrow();
-        let reachable = workshop.hint_keepers.iter().filter(|(node, _)| view.reachable.contains(*node));
+        let keepers = workshop.hint_keepers.borrow();
+        let reachable = keepers.iter().filter(|(node, _)| view.reachable.contains(*node));
         reachable.map(|(_, keeper)| keeper.clone()).collect()
     };
     let targets = vec![workshop.view.borrow().local.clone(), peer.clone()];
@@ -185,7 +198,7 @@ async fn audit_slices(workshop: &Workshop, partition: PartitionId) {
 /// Whatever the tree says now, the peers have not been compared with it.
 fn mark_all_dirty(workshop: &Workshop, partition: PartitionId) {
     let now_ms = workshop.now_ms();
-    for peer in workshop.peers.keys() {
+    for peer in workshop.peers.borrow().keys() {
         workshop.schedule.borrow_mut().mark_dirty(peer, partition, now_ms);
     }
 }
@@ -201,6 +214,20 @@ struct Range<'a> {
 }
 
 impl Range<'_> {
+    /// Tells of a comparison where it matters, because the partition moves: it is looked at again until both sides go by the partition's latest step.
+    fn report(&self, epochs: Option<[u64; 2]>, outcome: Result<(), String>) {
+        let view = std::sync::Arc::clone(&self.workshop.view.borrow());
+        if view.topology.phase(self.partition) == Phase::Settled {
+            return;
+        }
+        let [local_epoch, peer_epoch] = epochs.unwrap_or_default();
+        if local_epoch.min(peer_epoch) < view.topology.fence(self.partition) {
+            self.workshop.look_again(self.peer, self.partition);
+        }
+        let (peer, partition) = (self.peer.clone(), self.partition);
+        self.workshop.transfer.do_send(RangeCompared { peer, partition, local_epoch, peer_epoch, outcome });
+    }
+
     /// Ends with `Ok` when both sides hold all that either held at `at_ms`.
     async fn exchange(&self, at_ms: u64) -> Result<(), BrokenOff> {
         let first = self.read_leaves().await?;

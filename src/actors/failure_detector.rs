@@ -1,7 +1,7 @@
 //! Finds out who is up, together with the detectors of all other nodes.
 //!
-//! `Peer`s tell it about their links and carry its rumours; `BridgeSession`s bring those of others. `RingManager` hears how each peer
-//! stands, and admins see the matrix of links. It decides nothing itself: `swim` says what the cluster agrees on, `standing` what that
+//! `Peer`s tell it about their links and carry its rumours; `BridgeSession`s bring those of others. `RingManager` tells it who belongs to the cluster and
+//! hears how each peer stands, and admins see the matrix of links. It decides nothing itself: `swim` says what the cluster agrees on, `standing` what that
 //! means here. If it dies, so does the process; what it knew is learnt again within a probe or two.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +14,7 @@ use rand::rngs::StdRng;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use super::links::LinksChanged;
 use crate::dynamo::link_matrix::{LinkMatrix, LinkRow, ROW_INTERVAL};
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::own_time::{OwnTime, TICK};
@@ -21,7 +22,7 @@ use crate::dynamo::standing::Standings;
 use crate::dynamo::swim::{DetectionSpeed, Effects, Life, PeerState, Swim, Transition};
 use crate::messages::LinkError;
 use crate::messages::admin::AdminError;
-use crate::messages::cluster::{PeerDown, PeerUp};
+use crate::messages::cluster::{PeerDown, PeerUp, ViewChanged};
 use crate::messages::detection::{DescribeLinks, Gossip, GossipAnswered, LinkMeasured, Rumours, StandingChanged};
 use crate::messages::together::{Answers, Together};
 use crate::metrics::Metrics;
@@ -32,7 +33,7 @@ use crate::wire::operation::Operation;
 pub struct DetectorParts {
     /// This process: its node, and a generation that has risen since the last one.
     pub own: Life,
-    /// Everybody who belongs to the cluster.
+    /// Everybody who belongs to the cluster at the start.
     pub members: BTreeSet<NodeId>,
     /// How fast failures are found.
     pub speed: DetectionSpeed,
@@ -51,7 +52,6 @@ pub struct DetectorParts {
 /// The detector of failures.
 pub struct FailureDetector {
     parts: DetectorParts,
-    members: Vec<NodeId>,
     began: Instant,
     time: OwnTime,
     swim: Swim,
@@ -69,7 +69,6 @@ impl FailureDetector {
         let peers = parts.members.iter().filter(|node| **node != parts.own.node).cloned();
         let rng = StdRng::seed_from_u64(parts.seed);
         Self {
-            members: parts.members.iter().cloned().collect(),
             began: Instant::now(),
             time: OwnTime::starting_at(Duration::ZERO, parts.speed.probe_timeout),
             swim: Swim::new(parts.own.clone(), parts.members.clone(), parts.speed, rng),
@@ -79,6 +78,29 @@ impl FailureDetector {
             row_due: Duration::ZERO,
             stalls: 0,
             parts,
+        }
+    }
+
+    /// Others belong to the cluster.
+    fn follow(&mut self, members: BTreeSet<NodeId>, own: &Addr<Self>) {
+        let before = std::mem::replace(&mut self.parts.members, members);
+        let members = &self.parts.members;
+        for gone in before.difference(members) {
+            self.parts.metrics.detection.forget_peer(gone, PeerState::ALL.map(PeerState::label));
+        }
+        self.introduce(members.difference(&before));
+        let peers = members.iter().filter(|node| **node != self.parts.own.node).cloned().collect();
+        self.standings.follow(&peers);
+        self.matrix.follow(members);
+        let effects = self.swim.follow(members.clone());
+        self.carry_out(effects, None, own);
+    }
+
+    /// Nobody has been heard of yet.
+    fn introduce<'a>(&self, members: impl Iterator<Item = &'a NodeId>) {
+        let all = PeerState::ALL.map(PeerState::label);
+        for node in members.filter(|node| **node != self.parts.own.node) {
+            self.parts.metrics.detection.peer_state(node, PeerState::Down.label(), all);
         }
     }
 
@@ -187,13 +209,13 @@ impl FailureDetector {
     }
 
     fn hear(&mut self, rumours: Rumours, asking: bool, own: &Addr<Self>) -> Vec<Bytes> {
-        if let Some(row) = rumours.row {
+        if let Some(row) = rumours.row.filter(|_| self.parts.members.contains(&rumours.from)) {
             let now = self.now();
-            if self.members.contains(&row.from) && row.from != self.parts.own.node {
+            if self.parts.members.contains(&row.from) && row.from != self.parts.own.node {
                 self.matrix.take(row, now);
             }
         }
-        let effects = self.swim.receive(&rumours.datagrams, rumours.known);
+        let effects = self.swim.receive(&rumours.from, &rumours.datagrams, rumours.known);
         self.carry_out(effects, asking.then_some(&rumours.from), own)
     }
 }
@@ -203,14 +225,27 @@ impl Actor for FailureDetector {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(0);
-        for node in self.members.iter().filter(|node| **node != self.parts.own.node) {
-            self.parts.metrics.detection.peer_state(
-                node,
-                PeerState::Down.label(),
-                PeerState::ALL.map(PeerState::label),
-            );
-        }
+        self.introduce(self.parts.members.iter());
         ctx.run_interval(TICK, |detector, ctx| detector.tick(&ctx.address()));
+    }
+}
+
+impl Handler<ViewChanged> for FailureDetector {
+    type Result = ();
+
+    fn handle(&mut self, ViewChanged(view): ViewChanged, ctx: &mut Self::Context) {
+        let members: BTreeSet<NodeId> = view.members.iter().map(|known| known.member.id.clone()).collect();
+        if members != self.parts.members {
+            self.follow(members, &ctx.address());
+        }
+    }
+}
+
+impl Handler<LinksChanged<Recipient<Together<Gossip>>>> for FailureDetector {
+    type Result = ();
+
+    fn handle(&mut self, LinksChanged(peers): LinksChanged<Recipient<Together<Gossip>>>, _: &mut Self::Context) {
+        self.parts.peers = peers;
     }
 }
 
@@ -241,7 +276,7 @@ impl Handler<LinkMeasured> for FailureDetector {
 
     /// One link stands for all: they share the way.
     fn handle(&mut self, LinkMeasured { node, worker, quality }: LinkMeasured, _: &mut Self::Context) {
-        if worker == self.parts.control_thread {
+        if worker == self.parts.control_thread && self.parts.members.contains(&node) {
             self.parts.metrics.detection.link_measured(&node, quality);
             self.standings.measured(&node, quality);
         }
@@ -274,6 +309,6 @@ impl Handler<DescribeLinks> for FailureDetector {
     fn handle(&mut self, _: DescribeLinks, _: &mut Self::Context) -> Self::Result {
         let now = self.now();
         self.describe_links(now);
-        Ok(self.matrix.cells(&self.members, now))
+        Ok(self.matrix.cells(&self.parts.members, now))
     }
 }

@@ -3,17 +3,21 @@
 //! ```text
 //!  CLUSTER file there?  ── yes ──▶ that is the cluster; the configuration must agree with it
 //!          │ no
-//!  no seeds? ── yes ──▶ found a cluster of one
+//!  seeds? ── yes ──▶ ask them until one belongs to a cluster that counts me as a member: an operator joins me to it
 //!          │ no
-//!  ask every seed: does one belong to a cluster that counts me as a member? ── yes ──▶ join it
+//!  founders besides me? ── no ──▶ found a cluster of one
+//!          │ yes
+//!  ask them all: does one belong to a cluster that counts me as a member? ── yes ──▶ join it
 //!          │ no, and all have answered
 //!  is mine the least address? ── yes ──▶ found the cluster        otherwise ──▶ ask again
 //! ```
 //!
+//! A node with seeds never founds anything.
+//!
 //! A founder waits until it has met all the others and none of them has a cluster, so a founder that lost its disk joins its old
 //! cluster instead of founding a second one. The decision is `decide`; the rest carries it out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -28,6 +32,7 @@ use crate::dynamo::claim::{ClaimError, claim};
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::ring::Member;
 use crate::messages::cluster::{ClusterIdentity, FoundedCluster, MemberAddress};
+use crate::metadata::Metadata;
 use crate::wire::handshake::{HandshakeError, Hello, Refusal, Role, Secret, Welcome, dial};
 use crate::wire::transport::Connector;
 
@@ -50,19 +55,9 @@ pub enum FoundingError {
         /// In the configuration.
         configured: String,
     },
-    /// The members cannot be changed by editing the seeds.
-    #[error(
-        "the cluster was founded with the members {found:?}, cluster.seeds says {configured:?}: members are fixed once the cluster is founded"
-    )]
-    OtherMembers {
-        /// In the data directory.
-        found: Vec<String>,
-        /// In the configuration.
-        configured: Vec<String>,
-    },
     /// This node is known under another name or address.
     #[error(
-        "the cluster knows no member `{name}` at {address}: node.name and bridge.advertise are fixed once the cluster is founded"
+        "the cluster knows no member `{name}` at {address}: node.name and bridge.advertise are fixed once a node belongs to a cluster"
     )]
     NotAMember {
         /// The configured name.
@@ -100,8 +95,10 @@ pub struct LocalIdentity {
     pub directory: u64,
     /// The configured name of the cluster.
     pub cluster_name: String,
-    /// The bridge addresses of all members; empty: this node alone.
+    /// The bridge addresses of members of the cluster to be joined to; empty: this node founds one.
     pub seeds: Vec<String>,
+    /// The bridge addresses of all founders; empty: this node alone.
+    pub founders: Vec<String>,
     /// Q, for a cluster that is founded.
     pub partitions: u32,
     /// N, for a cluster that is founded.
@@ -129,14 +126,9 @@ pub fn check_founded(local: &LocalIdentity, founded: &FoundedCluster) -> Result<
         let (found, configured) = (founded.identity.name.clone(), local.cluster_name.clone());
         return Err(FoundingError::OtherName { found, configured });
     }
-    if !founded.members.contains(&local.member) && !knows(founded, &local.member) {
+    if !knows(&founded.present(), &local.member) {
         let (name, address) = (local.member.member.id.to_string(), local.member.address.clone());
         return Err(FoundingError::NotAMember { name, address });
-    }
-    let found: BTreeSet<&String> = founded.members.iter().map(|known| &known.address).collect();
-    if found != local.seeds.iter().collect() && !(local.seeds.is_empty() && found.len() == 1) {
-        let found = found.into_iter().cloned().collect();
-        return Err(FoundingError::OtherMembers { found, configured: local.seeds.clone() });
     }
     if founded.partitions != local.partitions {
         let (found, configured) = (founded.partitions, local.partitions);
@@ -145,9 +137,9 @@ pub fn check_founded(local: &LocalIdentity, founded: &FoundedCluster) -> Result<
     Ok(())
 }
 
-/// Whether the cluster has a member with this name at this address.
-pub fn knows(founded: &FoundedCluster, member: &MemberAddress) -> bool {
-    founded.members.iter().any(|known| known.member.id == member.member.id && known.address == member.address)
+/// Whether one of these members has this name and this address.
+pub fn knows(members: &[MemberAddress], member: &MemberAddress) -> bool {
+    members.iter().any(|known| known.member.id == member.member.id && known.address == member.address)
 }
 
 fn decide(
@@ -158,6 +150,13 @@ fn decide(
     if let Some(founded) = welcomes.iter().filter_map(|welcome| welcome.founded.as_ref()).next() {
         check_founded(local, founded)?;
         return Ok(Decision::Join(founded.clone()));
+    }
+    if !local.seeds.is_empty() {
+        let address = &local.member.address;
+        return Ok(Decision::Wait(format!(
+            "waiting to be joined: `cluster join {address}` at a member does it{}",
+            said_by(answers)
+        )));
     }
     let missing: Vec<String> = answers
         .iter()
@@ -180,6 +179,13 @@ fn decide(
     }
 }
 
+/// What the seeds say, where none lets this node in: that it is no member is what it waits to change.
+fn said_by(answers: &BTreeMap<String, Result<Welcome, String>>) -> String {
+    let said =
+        |(seed, answer): (&String, &Result<Welcome, String>)| answer.as_ref().err().map(|why| format!("{seed}: {why}"));
+    format!(" ({})", answers.iter().filter_map(said).collect::<Vec<_>>().join("; "))
+}
+
 /// Makes a cluster of these members.
 fn found(local: &LocalIdentity, members: Vec<Met>, rng: &mut StdRng) -> Result<FoundedCluster, FoundingError> {
     let log_ids = members.iter().map(|met| (met.known.member.id.clone(), met.directory)).collect();
@@ -192,7 +198,7 @@ fn found(local: &LocalIdentity, members: Vec<Met>, rng: &mut StdRng) -> Result<F
     let uuid = uuid::Builder::from_random_bytes(rng.random()).into_uuid();
     let identity = ClusterIdentity { uuid, name: local.cluster_name.clone() };
     info!(cluster = identity.name, %uuid, members = members.len(), "this node founds the cluster");
-    Ok(FoundedCluster { identity, members, partitions: local.partitions, owners, log_ids })
+    Ok(FoundedCluster { identity, members, partitions: local.partitions, owners, log_ids, joined: None })
 }
 
 /// Asks until there is a cluster to belong to. `waiting` hears what it waits for.
@@ -206,9 +212,10 @@ pub async fn found_or_join(
     let mut said = String::new();
     loop {
         let mut answers = BTreeMap::new();
-        for seed in local.seeds.iter().filter(|seed| **seed != local.member.address) {
+        let others = if local.seeds.is_empty() { &local.founders } else { &local.seeds };
+        for seed in others.iter().filter(|seed| **seed != local.member.address) {
             let nonce = rng.random();
-            let answer = timeout(ANSWER_TIMEOUT, ask_seed(local, seed, connector.as_ref(), secret, nonce)).await;
+            let answer = timeout(ANSWER_TIMEOUT, ask_node(local, seed, connector.as_ref(), secret, nonce)).await;
             let answer = answer.map_err(|_| "no answer".to_owned());
             answers.insert(seed.clone(), answer.and_then(|answer| answer.map_err(|error| error.to_string())));
         }
@@ -220,7 +227,7 @@ pub async fn found_or_join(
             Decision::Found(members) => return found(local, members, &mut rng),
             Decision::Wait(why) => {
                 if why != said {
-                    warn!("the cluster is being founded: {why}");
+                    warn!("this node belongs to no cluster yet: {why}");
                     said.clone_from(&why);
                 }
                 waiting(&why);
@@ -230,36 +237,56 @@ pub async fn found_or_join(
     }
 }
 
-async fn ask_seed(
+/// Asks the node at this address who it is and which cluster it belongs to.
+pub(super) async fn ask_node(
     local: &LocalIdentity,
-    seed: &str,
+    address: &str,
     connector: &dyn Connector,
     secret: Option<&Secret>,
     nonce: [u8; 16],
 ) -> Result<Welcome, HandshakeError> {
     let role = Role::Peer { member: local.member.clone(), directory: local.directory };
     let hello = Hello { cluster_name: Some(local.cluster_name.clone()), cluster_uuid: None, role, nonce };
-    let mut stream = connector.connect(seed).await?;
+    let mut stream = connector.connect(address).await?;
     dial(stream.as_mut(), &hello, secret).await
 }
 
-/// Decides on a dialler's `Hello`. `connected` are the data directories of the peers that are connected now.
+/// The cluster that a node belongs to, and who belongs to it now.
+#[derive(Clone, Copy, Debug)]
+pub struct Membership<'a> {
+    /// As it was founded.
+    pub founded: &'a FoundedCluster,
+    /// The members now.
+    pub members: &'a [MemberAddress],
+    /// All that is agreed on, for a node that is about to belong to it.
+    pub metadata: Option<&'a Metadata>,
+}
+
+/// Decides on a dialler's `Hello`. `membership`: none while the cluster is being founded. `connected` are the data directories of the peers that are connected now.
 pub fn admit(
     local: &LocalIdentity,
-    founded: Option<&FoundedCluster>,
+    membership: Option<Membership<'_>>,
     connected: &BTreeMap<NodeId, u64>,
     hello: &Hello,
     nonce: [u8; 16],
 ) -> Result<Welcome, Refusal> {
+    let founded = membership.map(|membership| membership.founded);
     check_cluster(local, founded.map(|founded| founded.identity.uuid), hello)?;
     match &hello.role {
         Role::Client | Role::Admin if founded.is_none() => {
-            return Err(Refusal::Founding { waiting_for: "not all members have met yet".to_owned() });
+            let waits = if local.seeds.is_empty() { "not all founders have met yet" } else { "it waits to be joined" };
+            return Err(Refusal::Founding { waiting_for: waits.to_owned() });
         }
         Role::Client | Role::Admin => {}
-        Role::Peer { member, directory } => check_peer(local, founded, connected, member, *directory)?,
+        Role::Peer { member, directory } => check_peer(local, membership, connected, member, *directory)?,
     }
-    let (member, founded) = (local.member.clone(), founded.cloned());
+    let is_looking = matches!(hello.role, Role::Peer { .. }) && hello.cluster_uuid.is_none();
+    let founded = membership.map(|membership| FoundedCluster {
+        members: membership.members.to_vec(),
+        joined: membership.metadata.filter(|_| is_looking).cloned().map(Box::new),
+        ..membership.founded.clone()
+    });
+    let member = local.member.clone();
     Ok(Welcome { member, directory: local.directory, founded, nonce, proof: None })
 }
 
@@ -277,15 +304,16 @@ fn check_cluster(local: &LocalIdentity, uuid: Option<Uuid>, hello: &Hello) -> Re
 
 fn check_peer(
     local: &LocalIdentity,
-    founded: Option<&FoundedCluster>,
+    membership: Option<Membership<'_>>,
     connected: &BTreeMap<NodeId, u64>,
     member: &MemberAddress,
     directory: u64,
 ) -> Result<(), Refusal> {
     let node = member.member.id.clone();
-    let is_member = match founded {
-        Some(founded) => knows(founded, member),
-        None => local.seeds.contains(&member.address),
+    let is_member = match membership {
+        Some(Membership { members, .. }) => knows(members, member),
+        // Whoever knows the cluster's name and secret may ask a node that waits who it is.
+        None => !local.seeds.is_empty() || local.founders.contains(&member.address),
     };
     if !is_member {
         return Err(Refusal::NotAMember { node, address: member.address.clone() });

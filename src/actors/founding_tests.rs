@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
-use super::{Decision, FoundingError, LocalIdentity, Met, admit, check_founded, decide, found};
+use super::{Decision, FoundingError, LocalIdentity, Membership, Met, admit, check_founded, decide, found};
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::ring::Member;
 use crate::messages::cluster::{FoundedCluster, MemberAddress};
@@ -16,12 +16,13 @@ fn member(name: &str) -> MemberAddress {
     MemberAddress { member, address: format!("host-{name}:7400") }
 }
 
-fn local(name: &str, seeds: &[&str]) -> LocalIdentity {
+fn local(name: &str, founders: &[&str]) -> LocalIdentity {
     LocalIdentity {
         member: member(name),
         directory: 1,
         cluster_name: "slipring".to_owned(),
-        seeds: seeds.iter().map(|seed| member(seed).address).collect(),
+        seeds: Vec::new(),
+        founders: founders.iter().map(|founder| member(founder).address).collect(),
         partitions: 16,
         n: 3,
     }
@@ -85,7 +86,7 @@ fn a_configuration_that_contradicts_the_data_directory_is_refused() {
     assert_eq!(check_founded(&local("a", &["a", "b", "c"]), &known), Ok(()));
     let renamed = LocalIdentity { cluster_name: "other".to_owned(), ..local("a", &["a", "b", "c"]) };
     assert!(matches!(check_founded(&renamed, &known), Err(FoundingError::OtherName { .. })));
-    assert!(matches!(check_founded(&local("a", &["a", "b"]), &known), Err(FoundingError::OtherMembers { .. })));
+    assert_eq!(check_founded(&local("a", &["a", "b"]), &known), Ok(()), "who founded it does not matter any more");
     assert!(matches!(check_founded(&local("d", &["a", "b", "c"]), &known), Err(FoundingError::NotAMember { .. })));
     let resized = LocalIdentity { partitions: 32, ..local("a", &["a", "b", "c"]) };
     assert!(matches!(check_founded(&resized, &known), Err(FoundingError::OtherPartitions { .. })));
@@ -104,7 +105,8 @@ fn only_members_of_this_very_cluster_come_in() {
     let come = |hello: &Hello, connected: &[(&str, u64)]| {
         let connected: BTreeMap<NodeId, u64> =
             connected.iter().map(|(name, directory)| (NodeId::new(name).unwrap(), *directory)).collect();
-        admit(&here, Some(&ours), &connected, hello, [9; 16]).map(|_| ())
+        let membership = Membership { founded: &ours, members: &ours.members, metadata: None };
+        admit(&here, Some(membership), &connected, hello, [9; 16]).map(|_| ())
     };
     assert_eq!(come(&hello(&ours, "b", 7), &[]), Ok(()));
     assert_eq!(come(&hello(&ours, "b", 7), &[("b", 7)]), Ok(()), "a second link of the same node");
@@ -118,9 +120,62 @@ fn only_members_of_this_very_cluster_come_in() {
 }
 
 #[test]
+fn who_is_a_member_now_comes_in_whoever_founded_the_cluster() {
+    let (ours, here) = (founded(&["a", "b", "c"], 1), local("a", &["a", "b", "c"]));
+    let members = [member("a"), member("b"), member("d")];
+    let membership = Membership { founded: &ours, members: &members, metadata: None };
+    let come =
+        |name: &str| admit(&here, Some(membership), &BTreeMap::new(), &hello(&ours, name, 7), [9; 16]).map(|_| ());
+    assert_eq!((come("b"), come("d")), (Ok(()), Ok(())));
+    assert!(matches!(come("c"), Err(Refusal::NotAMember { .. })));
+}
+
+#[test]
 fn clients_wait_until_there_is_a_cluster() {
     let here = local("a", &["a", "b"]);
     let client = Hello { cluster_name: None, cluster_uuid: None, role: Role::Client, nonce: [0; 16] };
     let refused = admit(&here, None, &BTreeMap::new(), &client, [0; 16]);
     assert!(matches!(refused, Err(Refusal::Founding { .. })));
+}
+
+#[test]
+fn a_node_with_seeds_waits_to_be_joined_and_never_founds() {
+    let waiting = LocalIdentity { seeds: vec![member("a").address], ..local("d", &[]) };
+    let decided = |answers: &[(String, Result<Welcome, String>)]| decide(&waiting, &answers.iter().cloned().collect());
+    for answers in [vec![], vec![absent("a")], vec![welcome("a", None)]] {
+        assert!(matches!(decided(&answers), Ok(Decision::Wait(why)) if why.contains("cluster join host-d:7400")));
+    }
+    let ours = founded(&["a", "b", "c"], 1);
+    let quorum = crate::dynamo::quorum::Quorum::new(3, 2, 2).unwrap();
+    let mut metadata = ours.metadata(quorum).unwrap();
+    let newcomer = crate::metadata::Enrolled { known: member("d"), log_id: 4 };
+    let stage = crate::metadata::RingChange::Stage(crate::metadata::StagedChange::Join(newcomer));
+    metadata.apply(1, &crate::metadata::Command::ChangeRing(stage)).unwrap();
+    let (_, commit) = metadata.plan().unwrap();
+    metadata.apply(2, &crate::metadata::Command::ChangeRing(commit)).unwrap();
+    let joined = FoundedCluster { joined: Some(Box::new(metadata)), ..ours };
+    assert_eq!(decided(&[welcome("a", Some(joined.clone()))]), Ok(Decision::Join(joined)));
+}
+
+#[test]
+fn a_node_that_waits_says_who_it_is_to_any_member_and_to_no_client() {
+    let waiting = LocalIdentity { seeds: vec![member("a").address], ..local("d", &[]) };
+    let ours = founded(&["a", "b", "c"], 1);
+    let welcome = admit(&waiting, None, &BTreeMap::new(), &hello(&ours, "b", 7), [0; 16]).unwrap();
+    assert_eq!((welcome.member, welcome.founded), (member("d"), None));
+    let client = Hello { cluster_name: None, cluster_uuid: None, role: Role::Client, nonce: [0; 16] };
+    assert!(matches!(admit(&waiting, None, &BTreeMap::new(), &client, [0; 16]), Err(Refusal::Founding { .. })));
+}
+
+#[test]
+fn only_a_node_that_is_about_to_belong_to_the_cluster_is_told_all_that_is_agreed_on() {
+    let (ours, here) = (founded(&["a", "b", "c"], 1), local("a", &["a", "b", "c"]));
+    let metadata = ours.metadata(crate::dynamo::quorum::Quorum::new(3, 2, 2).unwrap()).unwrap();
+    let membership = Membership { founded: &ours, members: &ours.members, metadata: Some(&metadata) };
+    let told = |hello: &Hello| {
+        let welcome = admit(&here, Some(membership), &BTreeMap::new(), hello, [0; 16]).unwrap();
+        welcome.founded.unwrap().joined.is_some()
+    };
+    assert!(told(&Hello { cluster_uuid: None, ..hello(&ours, "b", 7) }));
+    assert!(!told(&hello(&ours, "b", 7)));
 }

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::debug;
 
 use super::collect_tombstones::collect;
+use super::links::LinksChanged;
 use super::node::WallClock;
 use crate::dynamo::collection::{Kept, KeptCounts};
 use crate::dynamo::node_id::NodeId;
@@ -87,7 +88,7 @@ pub struct GarbageCollector(Rc<Yard>);
 pub(super) struct Yard {
     pub(super) view: RefCell<Arc<View>>,
     pub(super) shards: Vec<GarbageRecipients>,
-    pub(super) peers: BTreeMap<NodeId, GarbageRecipients>,
+    pub(super) peers: RefCell<BTreeMap<NodeId, GarbageRecipients>>,
     pub(super) settling_time: Duration,
     pub(super) metrics: Metrics,
     /// Counts how often members have changed, or one of them was no longer reachable.
@@ -117,7 +118,7 @@ impl GarbageCollector {
         Self(Rc::new(Yard {
             view: RefCell::new(parts.view),
             shards: parts.shards,
-            peers: parts.peers,
+            peers: RefCell::new(parts.peers),
             settling_time: parts.settling_time,
             metrics: parts.metrics,
             disturbances: Cell::new(0),
@@ -236,14 +237,22 @@ impl Handler<ViewChanged> for GarbageCollector {
 
     fn handle(&mut self, ViewChanged(view): ViewChanged, _: &mut Self::Context) {
         let before = self.0.view.replace(Arc::clone(&view));
-        let is_same_ring = before.topology.epoch() == view.topology.epoch();
+        let is_same_cluster = before.topology.epoch() == view.topology.epoch() && before.members == view.members;
         let is_dropped = |table: &TableSchema| !view.tables.iter().any(|known| known.id == table.id);
         if before.tables.iter().any(is_dropped) {
             self.0.dropped.iter().for_each(Notify::notify_one);
         }
-        if !is_same_ring || !before.reachable.is_subset(&view.reachable) {
+        if !is_same_cluster || !before.reachable.is_subset(&view.reachable) {
             self.0.disturbances.set(self.0.disturbances.get() + 1);
         }
+    }
+}
+
+impl Handler<LinksChanged<GarbageRecipients>> for GarbageCollector {
+    type Result = ();
+
+    fn handle(&mut self, LinksChanged(peers): LinksChanged<GarbageRecipients>, _: &mut Self::Context) {
+        self.0.peers.replace(peers);
     }
 }
 

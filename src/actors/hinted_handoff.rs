@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::hand_over::{Handover, HintShard, Pacing};
+use super::links::LinksChanged;
 use super::node::WallClock;
 use crate::dynamo::handoff_rate::{HandoffRate, Pace, RateBounds};
 use crate::dynamo::hint::HintBounds;
@@ -304,6 +305,15 @@ impl Handler<ViewChanged> for HintedHandoff {
         self.view = view;
         self.targets.values_mut().for_each(|target| target.retry_at = None);
         self.survey(ctx);
+    }
+}
+
+/// A hand-over under way keeps the links that it began with; over one that has ended it does not complete, and what is left is looked at anew.
+impl Handler<LinksChanged<Recipient<Together<WriteReplica>>>> for HintedHandoff {
+    type Result = ();
+
+    fn handle(&mut self, LinksChanged(peers): LinksChanged<Recipient<Together<WriteReplica>>>, _: &mut Self::Context) {
+        self.peers = Rc::new(peers);
     }
 }
 

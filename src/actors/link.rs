@@ -5,7 +5,7 @@
 //! ```
 //!
 //! It knows nothing of what the frames mean. A link on which nothing arrives for [`SILENCE`] is given up, so that a peer that
-//! hangs is noticed as well as one that dies.
+//! hangs is noticed as well as one that dies. It ends when its owner aborts the task.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -74,16 +74,14 @@ pub(super) struct Link {
     pub(super) down: Recipient<LinkDown>,
     pub(super) frames: Recipient<FramesArrived>,
     pub(super) pinged: Recipient<LinkPinged>,
-    /// Set when the owner stops.
-    pub(super) stopped: Rc<Cell<bool>>,
 }
 
 impl Link {
-    /// Runs until the owner stops.
+    /// Never ends by itself.
     pub(super) async fn keep_alive(mut self, connector: Rc<dyn Connector>) {
         let mut backoff = BACKOFF_MIN;
         let mut last_refusal = String::new();
-        while !self.stopped.get() {
+        loop {
             match timeout(DIAL_TIMEOUT, self.connect(connector.as_ref())).await {
                 Ok(Ok(stream)) => {
                     backoff = BACKOFF_MIN;

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep};
 use tracing::info;
 
 use super::coordination::ask;
+use super::links::LinksChanged;
 use crate::dynamo::decay::Decay;
 use crate::dynamo::load::{Balance, LoadCount, LoadMeter, LoadRates, balance, most_loaded_first};
 use crate::dynamo::node_id::NodeId;
@@ -80,7 +81,7 @@ struct Watch {
     view: RefCell<Arc<View>>,
     shards: Vec<Recipient<TakeCounts>>,
     coordinators: RefCell<Vec<Recipient<RankKeys>>>,
-    peers: BTreeMap<NodeId, Recipient<Together<ReadLoad>>>,
+    peers: RefCell<BTreeMap<NodeId, Recipient<Together<ReadLoad>>>>,
     cpu: CpuClock,
     metrics: Metrics,
     started: Instant,
@@ -96,7 +97,7 @@ impl LoadMonitor {
             view: RefCell::new(parts.view),
             shards: parts.shards,
             coordinators: RefCell::default(),
-            peers: parts.peers,
+            peers: RefCell::new(parts.peers),
             cpu: parts.cpu,
             metrics: parts.metrics,
             started: Instant::now(),
@@ -165,12 +166,13 @@ impl Watch {
         let view = Arc::clone(&self.view.borrow());
         let ask_one = |node: NodeId| {
             let is_reachable = view.reachable.contains(&node);
-            let (peer, is_local) = (self.peers.get(&node).filter(|_| is_reachable), node == view.local);
+            let peer = self.peers.borrow().get(&node).filter(|_| is_reachable).cloned();
+            let is_local = node == view.local;
             async move {
                 if is_local {
                     return Some(self.own(asked).await);
                 }
-                let told: Result<NodeLoad, LinkError> = ask(peer, asked.clone()).await;
+                let told: Result<NodeLoad, LinkError> = ask(peer.as_ref(), asked.clone()).await;
                 told.ok()
             }
         };
@@ -268,6 +270,14 @@ impl Handler<ViewChanged> for LoadMonitor {
 
     fn handle(&mut self, ViewChanged(view): ViewChanged, _: &mut Self::Context) {
         self.0.view.replace(view);
+    }
+}
+
+impl Handler<LinksChanged<Recipient<Together<ReadLoad>>>> for LoadMonitor {
+    type Result = ();
+
+    fn handle(&mut self, LinksChanged(peers): LinksChanged<Recipient<Together<ReadLoad>>>, _: &mut Self::Context) {
+        self.0.peers.replace(peers);
     }
 }
 

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use crate::consensus::{Change, Electorate, Entry, LogGroup, Snapshot, Stored};
 use crate::dynamo::node_id::NodeId;
 use crate::messages::cluster::FoundedCluster;
-use crate::metadata::Enrolled;
+use crate::metadata::{Enrolled, Metadata};
 use crate::storage::{Batch, CommitOutcome, Committer, ReadError, ScanRange, Space, Storage};
 
 const ID_KEY: &[u8] = b"log/id";
@@ -65,7 +65,8 @@ impl LogOnDisk {
         let (found, is_damaged) = read_log(storage)?;
         let own_id = read::<u64>(storage, ID_KEY)?;
         let id = own_id.unwrap_or(directory);
-        let begins_with_all = own_id.is_none() && founded.joined.is_none() && founded.log_ids.get(node) == Some(&directory);
+        let begins_with_all =
+            own_id.is_none() && founded.joined.is_none() && founded.log_ids.get(node) == Some(&directory);
         disk.entries = found.extent;
         let loaded = match found.stored {
             Some(stored) if !is_damaged => LoadedLog { id, stored, is_new: false },
@@ -164,6 +165,12 @@ impl LogOnDisk {
         self.write_next();
         then
     }
+}
+
+/// The metadata as the last snapshot has them: what is known before the log has been read.
+pub fn stored_metadata(storage: &dyn Storage) -> Result<Option<Metadata>, ReadError> {
+    let snapshot: Option<Snapshot> = read(storage, SNAPSHOT_KEY)?;
+    Ok(snapshot.and_then(|snapshot| Metadata::from_bytes(&snapshot.state)))
 }
 
 /// Those who take part from the beginning: all members, the first of them by name as voters.

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::change_metadata::{Leader, Proposer, change_metadata};
+use super::links::LinksChanged;
 use super::log_on_disk::{LoadedLog, LogOnDisk, LogWritten, by_number};
 use super::log_recipients::LogRecipients;
 use crate::consensus::{
@@ -27,8 +28,8 @@ use crate::messages::LinkError;
 use crate::messages::admin::AdminError;
 use crate::messages::cluster::{FoundedCluster, View, ViewChanged};
 use crate::messages::metadata::{
-    ChangeTables, ChangeError, DescribeMetadata, EnrolLog, FollowMetadata, MetadataChanged, MetadataStatus,
-    Propose, ProposeError, StepLog,
+    ChangeError, ChangeTables, DescribeMetadata, EnrolLog, FollowMetadata, MetadataChanged, MetadataStatus, Propose,
+    ProposeError, StepLog,
 };
 use crate::messages::ring::ChangeRing;
 use crate::messages::storage::StorageFailed;
@@ -526,5 +527,14 @@ impl Handler<ViewChanged> for MetadataLog {
             }
         }
         self.view = view;
+    }
+}
+
+impl Handler<LinksChanged<LogRecipients>> for MetadataLog {
+    type Result = ();
+
+    fn handle(&mut self, LinksChanged(peers): LinksChanged<LogRecipients>, _: &mut Self::Context) {
+        self.away.retain(|node, _| peers.contains_key(node));
+        self.peers = Rc::new(peers);
     }
 }

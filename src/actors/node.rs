@@ -383,12 +383,7 @@ impl Node {
     }
 
     /// A copy for whoever knows the ring well enough.
-    fn read(
-        &mut self,
-        key: &RecordKey,
-        slot: &Slot,
-        epoch: u64,
-    ) -> Result<Option<Rc<StoredRecord>>, ReadReplicaError> {
+    fn read(&mut self, key: &RecordKey, slot: &Slot, epoch: u64) -> Result<Option<Rc<StoredRecord>>, ReadReplicaError> {
         match self.ring.refuses(key.partition(), epoch) {
             Some(stale) => Err(stale.into()),
             None => self.committed(&StorageKey::of(key, slot)),

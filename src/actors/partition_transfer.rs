@@ -116,7 +116,8 @@ impl PartitionTransfer {
         let now = Instant::now();
         self.progress.retain(|node, _| awaited.contains_key(node));
         for (node, (total, awaited)) in &awaited {
-            let fresh = || Progress { total: *total, awaited: *awaited, seen: VecDeque::new(), moved: now, is_stalled: false };
+            let fresh =
+                || Progress { total: *total, awaited: *awaited, seen: VecDeque::new(), moved: now, is_stalled: false };
             let progress = self.progress.entry(node.clone()).or_insert_with(fresh);
             progress.observe(*total, *awaited, now);
             if !progress.is_stalled && now - progress.moved >= STALLED_AFTER {
@@ -177,7 +178,8 @@ fn quorums(view: &View) -> BTreeSet<[usize; 3]> {
     let or = |own: Option<u8>, default: usize| own.map_or(default, usize::from);
     let numbers = |quorum: Quorum| [quorum.n(), quorum.r(), quorum.w()];
     let default = numbers(view.quorum);
-    let of_table = |table: &crate::item::TableSchema| [or(table.n, default[0]), or(table.r, default[1]), or(table.w, default[2])];
+    let of_table =
+        |table: &crate::item::TableSchema| [or(table.n, default[0]), or(table.r, default[1]), or(table.w, default[2])];
     view.tables.iter().map(of_table).chain([default]).collect()
 }
 

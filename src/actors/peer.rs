@@ -1,16 +1,17 @@
 //! Another node, seen from one worker: takes the replica messages of a `Node` and carries them over the bridge.
 //!
 //! The coordinator and hinted handoff speak to it. It decides nothing: a message is encoded, its sender parked, and the reply with
-//! the same number handed back. If it dies, so does the process; if the connection breaks, every parked sender learns so at once.
+//! the same number handed back. If it dies, so does the process; if the connection breaks, every parked sender learns so at once. `Links` ends it when the
+//! other node leaves the cluster: then it refuses everything, until nobody knows it any more.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Context, Handler, Recipient};
+use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -81,14 +82,19 @@ pub struct Peer {
     waiting: BTreeMap<u64, Waiting>,
     /// Whether a look for overdue requests is due. An idle link has none.
     looks: bool,
-    stopped: Rc<Cell<bool>>,
+    /// Keeps the connection alive. `None`: it does not yet, or has ended for good.
+    link: Option<JoinHandle<()>>,
 }
+
+/// The other node is no member any more, or no longer at this address: the connection ends, and nothing more is sent or reported.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct EndLink;
 
 impl Peer {
     /// A link that dials once the actor starts.
     pub fn new(parts: PeerParts) -> Self {
-        let stopped = Rc::new(Cell::new(false));
-        Self { parts, outbox: None, next_id: 0, waiting: BTreeMap::new(), looks: false, stopped }
+        Self { parts, outbox: None, next_id: 0, waiting: BTreeMap::new(), looks: false, link: None }
     }
 
     /// Encodes one request; its answer is given when the reply comes, or will not come any more.
@@ -122,6 +128,18 @@ impl Peer {
         for failed in std::mem::take(&mut self.waiting).into_values() {
             self.fail(&failed, error.clone());
         }
+    }
+
+    /// The connection, a dial or the wait for the next one ends here and now. What was reported as up is reported as down, and nothing after that.
+    fn end(&mut self, why: &LinkError) {
+        if let Some(link) = self.link.take() {
+            link.abort();
+        }
+        if let Some(outbox) = self.outbox.take() {
+            outbox.close();
+            self.parts.down.do_send(PeerDown { node: self.parts.peer.member.id.clone(), worker: self.parts.worker });
+        }
+        self.fail_all(why);
     }
 
     /// One look at a time, as long as anybody waits.
@@ -165,17 +183,12 @@ impl Actor for Peer {
             down: ctx.address().recipient(),
             frames: ctx.address().recipient(),
             pinged: ctx.address().recipient(),
-            stopped: Rc::clone(&self.stopped),
         };
-        actix::spawn(link.keep_alive(Rc::clone(&parts.connector)));
+        self.link = Some(actix::spawn(link.keep_alive(Rc::clone(&parts.connector))));
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
-        self.stopped.set(true);
-        if let Some(outbox) = self.outbox.take() {
-            outbox.close();
-        }
-        self.fail_all(&LinkError::Stopped);
+        self.end(&LinkError::Stopped);
     }
 }
 
@@ -207,6 +220,9 @@ impl Handler<LinkUp> for Peer {
     type Result = ();
 
     fn handle(&mut self, LinkUp(outbox): LinkUp, _: &mut Self::Context) {
+        if self.link.is_none() {
+            return;
+        }
         self.outbox = Some(outbox);
         self.parts.up.do_send(PeerUp { node: self.parts.peer.member.id.clone(), worker: self.parts.worker });
     }
@@ -216,6 +232,9 @@ impl Handler<LinkDown> for Peer {
     type Result = ();
 
     fn handle(&mut self, _: LinkDown, _: &mut Self::Context) {
+        if self.link.is_none() {
+            return;
+        }
         self.outbox = None;
         self.parts.down.do_send(PeerDown { node: self.parts.peer.member.id.clone(), worker: self.parts.worker });
         self.fail_all(&LinkError::ConnectionLost);
@@ -226,8 +245,20 @@ impl Handler<LinkPinged> for Peer {
     type Result = ();
 
     fn handle(&mut self, LinkPinged(quality): LinkPinged, _: &mut Self::Context) {
+        if self.link.is_none() {
+            return;
+        }
         let node = self.parts.peer.member.id.clone();
         self.parts.measured.do_send(LinkMeasured { node, worker: self.parts.worker, quality });
+    }
+}
+
+/// The actor stays for those who still know it: their messages are refused, for a message that is dropped with a mailbox has no answer at all.
+impl Handler<EndLink> for Peer {
+    type Result = ();
+
+    fn handle(&mut self, _: EndLink, _: &mut Self::Context) {
+        self.end(&LinkError::ConnectionLost);
     }
 }
 

@@ -3,6 +3,7 @@
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Recipient};
 
+use crate::messages::hints::HintedPartitions;
 use crate::messages::repair::{DistrustTree, ListBuckets, ReadLeaves, ReadRoot};
 use crate::messages::replica::{ReadReplica, WriteReplica};
 use crate::messages::together::Together;
@@ -50,5 +51,38 @@ impl RepairRecipients {
             read: address.clone().recipient(),
             write: address.clone().recipient(),
         }
+    }
+}
+
+/// Another member, as anti-entropy speaks to it.
+#[derive(Clone)]
+pub struct RepairPeer {
+    /// Its replicas.
+    pub replica: RepairRecipients,
+    /// Where it keeps hints.
+    pub hints: Recipient<Together<HintedPartitions>>,
+}
+
+impl RepairPeer {
+    /// The recipients of a link.
+    pub fn of<A>(address: &Addr<A>) -> Self
+    where
+        A: Actor
+            + Handler<Together<ReadRoot>>
+            + Handler<Together<ReadLeaves>>
+            + Handler<Together<ListBuckets>>
+            + Handler<Together<DistrustTree>>
+            + Handler<Together<ReadReplica>>
+            + Handler<Together<WriteReplica>>
+            + Handler<Together<HintedPartitions>>,
+        A::Context: ToEnvelope<A, Together<ReadRoot>>
+            + ToEnvelope<A, Together<ReadLeaves>>
+            + ToEnvelope<A, Together<ListBuckets>>
+            + ToEnvelope<A, Together<DistrustTree>>
+            + ToEnvelope<A, Together<ReadReplica>>
+            + ToEnvelope<A, Together<WriteReplica>>
+            + ToEnvelope<A, Together<HintedPartitions>>,
+    {
+        Self { replica: RepairRecipients::of(address), hints: address.clone().recipient() }
     }
 }

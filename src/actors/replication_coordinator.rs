@@ -18,7 +18,8 @@ use super::coordinate_gets::{GetAnswers, PlacedRead, ReadGroup, coordinate_gets}
 use super::coordinate_put::{KeyWrite, PlacedWrite, PutAnswers, WriteGroup, coordinate_put, coordinate_puts};
 use super::coordinate_scan::coordinate_scan;
 use super::coordinate_where::coordinate_where;
-use super::coordination::{Coordination, Permit, Replicas, grouped};
+use super::coordination::{Coordination, Permit, ReplicaRecipients, Replicas, grouped};
+use super::links::LinksChanged;
 use super::load_monitor::{KEYS_MAX, LOAD_DECAY};
 use super::node::WallClock;
 use super::read_routing::ReadRouting;
@@ -386,5 +387,14 @@ impl Handler<ViewChanged> for ReplicationCoordinator {
         self.routing.view_changed(&view);
         self.views.send_replace(Arc::clone(&view));
         self.view = view;
+    }
+}
+
+/// Requests under way keep the links that they began with; one that has ended refuses what is sent.
+impl Handler<LinksChanged<ReplicaRecipients>> for ReplicationCoordinator {
+    type Result = ();
+
+    fn handle(&mut self, LinksChanged(peers): LinksChanged<ReplicaRecipients>, _: &mut Self::Context) {
+        self.replicas = Rc::new(Replicas { peers, ..Replicas::clone(&self.replicas) });
     }
 }

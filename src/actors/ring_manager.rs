@@ -1,20 +1,19 @@
 //! Owns this node's picture of the cluster: who belongs to it, who owns what, who can be reached.
 //!
-//! `FailureDetector` tells it how each peer stands, `MetadataLog` which tables there are; coordinators and hinted handoff receive each new view from it. It decides nothing
+//! `FailureDetector` tells it how each peer stands, `MetadataLog` who belongs to the cluster, who owns what and which tables there are; coordinators and hinted handoff receive each new view from it. It decides nothing
 //! about requests, nor about who is up. The picture is rebuilt whenever the process starts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use actix::{Actor, Context, Handler, Recipient};
 use tracing::info;
 
 use crate::dynamo::node_id::NodeId;
-use crate::dynamo::ring::{Member, Ring};
 use crate::dynamo::standing::Standing;
 use crate::dynamo::swim::PeerState;
 use crate::messages::admin::{AdminError, DescribeNodes, DescribeRing, NodeRow, RingDescription};
-use crate::messages::cluster::{FoundedCluster, ReadView, Subscribe, View, ViewChanged};
+use crate::messages::cluster::{MemberAddress, ReadView, Subscribe, View, ViewChanged};
 use crate::messages::detection::StandingChanged;
 use crate::messages::metadata::MetadataChanged;
 use crate::metrics::Metrics;
@@ -22,7 +21,6 @@ use crate::metrics::Metrics;
 /// The manager of the ring.
 pub struct RingManager {
     view: Arc<View>,
-    founded: FoundedCluster,
     /// How each peer stands; one that is missing has not been heard of yet.
     standings: BTreeMap<NodeId, Standing>,
     subscribers: Vec<Recipient<ViewChanged>>,
@@ -31,11 +29,21 @@ pub struct RingManager {
 
 impl RingManager {
     /// A manager whose peers are all unreachable until it is told otherwise.
-    pub fn new(view: Arc<View>, founded: FoundedCluster, metrics: Metrics) -> Self {
-        Self { view, founded, standings: BTreeMap::new(), subscribers: Vec::new(), metrics }
+    pub fn new(view: Arc<View>, metrics: Metrics) -> Self {
+        Self { view, standings: BTreeMap::new(), subscribers: Vec::new(), metrics }
     }
 
-    fn publish(&mut self, view: View) {
+    /// Whoever is no member in it is forgotten.
+    fn publish(&mut self, mut view: View) {
+        let members: BTreeSet<&NodeId> = view.members.iter().map(|known| &known.member.id).collect();
+        self.standings.retain(|node, _| members.contains(node));
+        view.reachable.retain(|node| members.contains(node) || *node == view.local);
+        for MemberAddress { member, .. } in self.view.members.iter().filter(|old| !members.contains(&old.member.id)) {
+            self.metrics.forget_peer(&member.id);
+        }
+        for MemberAddress { member, .. } in view.members.iter().filter(|known| !self.view.is_member(&known.member.id)) {
+            self.metrics.peer_up(&member.id, view.reachable.contains(&member.id));
+        }
         self.view = Arc::new(view);
         for subscriber in &self.subscribers {
             subscriber.do_send(ViewChanged(Arc::clone(&self.view)));
@@ -55,9 +63,8 @@ impl RingManager {
         self.metrics.peer_up(node, reachable);
     }
 
-    fn row(&self, at: usize) -> NodeRow {
-        let known = &self.founded.members[at];
-        let ring = &self.view.ring();
+    fn row(&self, known: &MemberAddress) -> NodeRow {
+        let ring = self.view.ring();
         let partitions = ring.owned_by(&known.member.id).count();
         let this_node = known.member.id == self.view.local;
         let standing = self.standings.get(&known.member.id).copied().unwrap_or(Standing::UNKNOWN);
@@ -81,7 +88,7 @@ impl Actor for RingManager {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(0);
-        for known in &self.founded.members {
+        for known in self.view.members.iter() {
             self.metrics.peer_up(&known.member.id, self.view.reachable.contains(&known.member.id));
         }
     }
@@ -100,6 +107,10 @@ impl Handler<StandingChanged> for RingManager {
     type Result = ();
 
     fn handle(&mut self, StandingChanged { node, standing }: StandingChanged, _: &mut Self::Context) {
+        // What was said of a member that has left meanwhile is out of date.
+        if !self.view.is_member(&node) {
+            return;
+        }
         self.standings.insert(node.clone(), standing);
         if standing.reachable != self.view.reachable.contains(&node) {
             self.turn(&node, standing.reachable);
@@ -111,10 +122,22 @@ impl Handler<MetadataChanged> for RingManager {
     type Result = ();
 
     fn handle(&mut self, MetadataChanged(metadata): MetadataChanged, _: &mut Self::Context) {
-        if metadata.tables() != self.view.tables.as_slice() {
-            info!(epoch = metadata.epoch(), tables = metadata.tables().len(), "the tables have changed");
-            self.publish(View { tables: Arc::new(metadata.tables().to_vec()), ..View::clone(&self.view) });
+        let members = metadata.addresses();
+        let (same_tables, same_members) =
+            (metadata.tables() == self.view.tables.as_slice(), members == *self.view.members);
+        let topology = metadata.topology();
+        self.metrics.ring.knows(topology.epoch());
+        if same_tables && same_members && topology.epoch() == self.view.topology.epoch() {
+            return;
         }
+        if !same_tables {
+            info!(epoch = metadata.epoch(), tables = metadata.tables().len(), "the tables have changed");
+        }
+        if !same_members {
+            info!(epoch = metadata.epoch(), members = members.len(), "the members have changed");
+        }
+        let (tables, members) = (Arc::new(metadata.tables().to_vec()), Arc::new(members));
+        self.publish(View { tables, members, topology: Arc::clone(topology), ..View::clone(&self.view) });
     }
 }
 
@@ -130,7 +153,7 @@ impl Handler<DescribeNodes> for RingManager {
     type Result = Result<Vec<NodeRow>, AdminError>;
 
     fn handle(&mut self, _: DescribeNodes, _: &mut Self::Context) -> Self::Result {
-        Ok((0..self.founded.members.len()).map(|at| self.row(at)).collect())
+        Ok(self.view.members.iter().map(|known| self.row(known)).collect())
     }
 }
 
@@ -138,16 +161,8 @@ impl Handler<DescribeRing> for RingManager {
     type Result = Result<RingDescription, AdminError>;
 
     fn handle(&mut self, _: DescribeRing, _: &mut Self::Context) -> Self::Result {
-        let ring = &self.view.ring();
+        let ring = self.view.ring();
         let owners = ring.partition_ids().map(|partition| ring.owner(partition).clone()).collect();
-        Ok(RingDescription { epoch: ring.epoch(), owners, balance: balance(ring) })
+        Ok(RingDescription { epoch: self.view.topology.epoch(), owners, balance: ring.balance() })
     }
-}
-
-/// The mean load over the greatest, where a node's load is its partitions per weight: 1 is perfect.
-fn balance(ring: &Ring) -> f64 {
-    let load = |member: &Member| ring.owned_by(&member.id).count() as f64 / f64::from(member.weight.max(1));
-    let loads: Vec<f64> = ring.members().iter().map(load).collect();
-    let greatest = loads.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
-    loads.iter().sum::<f64>() / loads.len().max(1) as f64 / greatest
 }

@@ -7,7 +7,9 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use crate::item::KeyKind;
 
-use super::help_texts::{CLUSTER_HELP, CREATE_HELP, EXPORT_HELP, IMPORT_HELP, LINE_HELP, PROGRAM_HELP, PUT_HELP, TOP_HELP};
+use super::help_texts::{
+    CLUSTER_HELP, CREATE_HELP, EXPORT_HELP, IMPORT_HELP, LINE_HELP, PROGRAM_HELP, PUT_HELP, TOP_HELP,
+};
 
 /// Look after a Slipring cluster: see its state, read and write items, move tables in and out.
 ///
@@ -431,7 +433,10 @@ impl Command {
         let changes_repair = matches!(self, Self::Repair(command) if *command != RepairCommand::Status);
         let changes_tables = matches!(self, Self::Create(_) | Self::Alter(_) | Self::Drop(_));
         let changes_members = matches!(self, Self::Cluster(command) if *command != ClusterCommand::Plan);
-        changes_repair || changes_tables || changes_members || matches!(self, Self::Put(_) | Self::Delete(_) | Self::Import(_))
+        changes_repair
+            || changes_tables
+            || changes_members
+            || matches!(self, Self::Put(_) | Self::Delete(_) | Self::Import(_))
     }
 
     /// Whether `watch` may repeat it.

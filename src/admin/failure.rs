@@ -15,8 +15,8 @@ use crate::messages::admin::AdminError;
 use crate::messages::client::{FailureReason, GetError, PutError, WriteOutcome};
 use crate::messages::metadata::ChangeError;
 use crate::messages::repair::ControlRepairError;
-use crate::messages::ring::StageError;
 use crate::messages::replica::{CoordinateWriteError, ReadReplicaError, StorageRefusal};
+use crate::messages::ring::StageError;
 use crate::metadata::CommandError;
 use crate::wire::handshake::{HandshakeError, Refusal};
 
@@ -239,7 +239,7 @@ fn put_exit(error: &PutError) -> Exit {
             CoordinateWriteError::TooManySiblings { .. } | CoordinateWriteError::SiblingsTooLarge { .. },
         ) => Exit::Conflict,
         PutError::Refused(CoordinateWriteError::ClockTooFarAhead(_)) => Exit::Usage,
-        PutError::Refused(CoordinateWriteError::HintsFull { .. }) => Exit::Unavailable,
+        PutError::Refused(CoordinateWriteError::HintsFull { .. } | CoordinateWriteError::Stale(_)) => Exit::Unavailable,
         PutError::Refused(CoordinateWriteError::Storage(StorageRefusal::DiskFull { .. })) => Exit::Unavailable,
         PutError::Refused(CoordinateWriteError::Storage(StorageRefusal::Failed { .. })) => Exit::Unknown,
         PutError::Refused(CoordinateWriteError::Link(LinkError::Unreachable)) => Exit::Unavailable,

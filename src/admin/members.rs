@@ -2,6 +2,7 @@
 
 use super::answer::{Answer, Format};
 use super::command::{ClusterCommand, ReplaceArguments};
+use super::exit::Exit;
 use super::failure::Failure;
 use super::session::Session;
 use super::usage::UsageError;
@@ -18,9 +19,7 @@ pub(super) async fn run(session: &Session, command: &ClusterCommand, format: For
         ClusterCommand::Replace(ReplaceArguments { dead, with }) => {
             stage_node(session, with, Some(node(dead)?), format).await
         }
-        ClusterCommand::Leave { node: name } => {
-            stage(session, StagedChange::Leave { node: node(name)? }, format).await
-        }
+        ClusterCommand::Leave { node: name } => stage(session, StagedChange::Leave { node: node(name)? }, format).await,
         ClusterCommand::Weight { node: name, weight } => {
             stage(session, StagedChange::Reweigh { node: node(name)?, weight: *weight }, format).await
         }
@@ -28,7 +27,7 @@ pub(super) async fn run(session: &Session, command: &ClusterCommand, format: For
         ClusterCommand::Commit => commit(session, format).await,
         ClusterCommand::Abort => {
             session.link.send(&ChangeRing { change: RingChange::Abort }).await?;
-            Ok(Answer::silent(super::exit::Exit::Done).note("nothing is staged any more"))
+            Ok(Answer::silent(Exit::Ok).note("nothing is staged any more"))
         }
     }
 }

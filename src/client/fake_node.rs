@@ -114,8 +114,14 @@ impl FakeNode {
     pub fn name_members(&self, members: &[&Self]) {
         let identity = ClusterIdentity { uuid: uuid::Uuid::nil(), name: "fake".to_owned() };
         let members = members.iter().map(|node| node.member()).collect();
-        self.state.borrow_mut().founded =
-            Some(FoundedCluster { identity, members, partitions: 1, owners: vec![0], log_ids: BTreeMap::new() });
+        self.state.borrow_mut().founded = Some(FoundedCluster {
+            identity,
+            members,
+            partitions: 1,
+            owners: vec![0],
+            log_ids: BTreeMap::new(),
+            joined: None,
+        });
     }
 
     fn member(&self) -> MemberAddress {

@@ -27,6 +27,9 @@ const RETRY_MAX_MS: u64 = 60_000;
 /// The longest where this node fetches the partition, and others wait for it.
 const RETRY_AWAITED_MAX_MS: u64 = 2_000;
 
+/// How soon a range is compared again of which a side goes by an older ring, in ms.
+const LOOK_AGAIN_MS: u64 = 300;
+
 /// How soon a range is looked at again that hints are bringing up to date, in ms.
 const HINTS_PAUSE_MS: u64 = 1_000;
 
@@ -53,6 +56,8 @@ pub struct Range {
     /// Since when it has been left to hints, if it is.
     waits_since_ms: Option<u64>,
     mover: Mover,
+    /// The epoch of the partition's latest step.
+    fence: u64,
 }
 
 /// Which side moves the records where two copies differ.
@@ -119,12 +124,14 @@ impl Schedule {
                     failures: 0,
                     waits_since_ms: None,
                     mover: Mover::ByParity,
+                    fence: 0,
                 };
                 let known = old.remove(&place).unwrap_or(fresh);
-                // What was verified before a copy was awaited says nothing of now.
-                let begins = known.mover == Mover::ByParity && mover != Mover::ByParity;
-                let due_ms = if begins { now_ms } else { known.due_ms };
-                self.ranges.insert(place, Range { mover, due_ms, ..known });
+                // What was verified before the partition's latest step says nothing of now.
+                let fence = topology.fence(partition);
+                let stepped = known.fence != fence && topology.phase(partition) != Phase::Settled;
+                let due_ms = if stepped { now_ms } else { known.due_ms };
+                self.ranges.insert(place, Range { mover, due_ms, fence, ..known });
             }
         }
     }
@@ -189,6 +196,13 @@ impl Schedule {
         let wait_ms = (RETRY_MIN_MS << range.failures.min(16)).min(longest_ms);
         range.failures = range.failures.saturating_add(1);
         range.due_ms = now_ms + (wait_ms as f64 * (0.5 + 0.5 * jitter.clamp(0.0, 1.0))) as u64;
+    }
+
+    /// Compare the range again in a moment: a side goes by an older ring yet.
+    pub fn look_again(&mut self, peer: &NodeId, partition: PartitionId, now_ms: u64) {
+        if let Some(range) = self.ranges.get_mut(&(peer.clone(), partition)) {
+            range.due_ms = now_ms + LOOK_AGAIN_MS;
+        }
     }
 
     /// The copies differ, and hints are on their way that say why. Whether to leave it to them and look again a little later.

@@ -8,6 +8,7 @@ use crate::dynamo::merkle::{Digest, LEAVES};
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::record_key::RecordKey;
 use crate::dynamo::ring::{Member, PartitionId, Ring};
+use crate::dynamo::topology::Topology;
 
 fn node(at: usize) -> NodeId {
     NodeId::new(&format!("n{at}")).unwrap()
@@ -94,7 +95,7 @@ proptest! {
         let ring = ring(nodes);
         let schedule = |at| {
             let mut schedule = Schedule::new(1_000);
-            schedule.follow(&ring, &node(at), 0);
+            schedule.follow(&Topology::settled(ring.clone()), &node(at), 3, 0);
             schedule
         };
         let schedules: Vec<Schedule> = (0..nodes).map(schedule).collect();
@@ -112,7 +113,7 @@ proptest! {
     fn no_range_starves(failures in prop::collection::vec(any::<bool>(), 0..60), jitter in 0.0..1.0_f64) {
         let ring = ring(3);
         let mut schedule = Schedule::new(100_000);
-        schedule.follow(&ring, &node(0), 0);
+        schedule.follow(&Topology::settled(ring.clone()), &node(0), 3, 0);
         let peer = node(1);
         let mut outcomes = failures.into_iter();
         for step in 0..4_000_u64 {
@@ -137,7 +138,7 @@ proptest! {
 fn what_is_dirty_comes_first_and_at_once() {
     let ring = ring(3);
     let mut schedule = Schedule::new(100_000);
-    schedule.follow(&ring, &node(0), 0);
+    schedule.follow(&Topology::settled(ring.clone()), &node(0), 3, 0);
     let peer = node(1);
     for partition in schedule.due(&peer, 0, 99) {
         schedule.verified(&peer, partition, 1_000, 0.5);
@@ -158,7 +159,7 @@ fn what_is_dirty_comes_first_and_at_once() {
 #[test]
 fn a_comparison_that_began_before_it_was_wanted_is_not_the_one() {
     let mut schedule = Schedule::new(100_000);
-    schedule.follow(&ring(3), &node(0), 0);
+    schedule.follow(&Topology::settled(ring(3)), &node(0), 3, 0);
     let (peer, partition) = (node(1), PartitionId(7));
     schedule.expect_all(&peer, 5_000);
     assert!(!schedule.verified(&peer, partition, 4_990, 0.5));
@@ -183,7 +184,7 @@ fn a_side_that_does_not_drive_takes_over_after_a_while() {
     let ring = ring(3);
     let (local, peer) = (node(0), node(1));
     let mut schedule = Schedule::new(100_000);
-    schedule.follow(&ring, &local, 0);
+    schedule.follow(&Topology::settled(ring.clone()), &local, 3, 0);
     let partition = PartitionId(1);
     assert!(!schedule.moves(&local, &peer, partition));
     (0..4).for_each(|_| schedule.failed(&peer, partition, 0, 0.5));
@@ -193,7 +194,7 @@ fn a_side_that_does_not_drive_takes_over_after_a_while() {
 #[test]
 fn a_range_is_left_to_hints_but_not_for_ever() {
     let mut schedule = Schedule::new(100_000);
-    schedule.follow(&ring(3), &node(0), 0);
+    schedule.follow(&Topology::settled(ring(3)), &node(0), 3, 0);
     let (peer, partition) = (node(1), PartitionId(3));
     assert!(schedule.waits_for_hints(&peer, partition, 5_000));
     assert!(!schedule.due(&peer, 5_500, 16).contains(&partition), "it is looked at a little later");

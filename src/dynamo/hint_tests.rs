@@ -9,6 +9,7 @@ use crate::dynamo::claim::claim;
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::record_key::RecordKey;
 use crate::dynamo::ring::{Member, PartitionId, Ring};
+use crate::dynamo::topology::Topology;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -76,11 +77,12 @@ proptest! {
     fn a_hint_goes_to_its_target_or_to_all_owners_and_to_nobody_else(count in 1_usize..7, n in 1_usize..4, at in 0_usize..8, partition in 0_u32..16) {
         let (ring, target, partition) = (ring(count, n), node(at), PartitionId(partition));
         let owners: Vec<NodeId> = ring.primaries(partition, n).cloned().collect();
-        match destination(&ring, partition, n, &target) {
+        let topology = Topology::settled(ring);
+        match destination(&topology, partition, n, &target) {
             Destination::Target => prop_assert!(owners.contains(&target)),
             Destination::Owners(found) => prop_assert!(found == owners && !owners.contains(&target)),
         }
-        let others = others(&ring, partition, n, &target);
+        let others = others(&topology, partition, n, &target);
         prop_assert!(!others.contains(&target) && others.iter().all(|other| owners.contains(other)));
         prop_assert!(others.len() + 1 >= owners.len());
     }

@@ -7,7 +7,7 @@
 //!   from c   0.5 ms   0.4 ms     -
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -84,6 +84,11 @@ impl LinkMatrix {
         later
     }
 
+    /// Only these belong to the cluster from now on.
+    pub fn follow(&mut self, members: &BTreeSet<NodeId>) {
+        self.rows.retain(|from, _| members.contains(from));
+    }
+
     /// The row that others have had the least often from here, if any. It counts as passed on.
     pub fn next_to_pass_on(&mut self, now: Duration) -> Option<LinkRow> {
         let patience = self.patience();
@@ -94,7 +99,7 @@ impl LinkMatrix {
     }
 
     /// The matrix over these members, row by row, without the diagonal.
-    pub fn cells(&self, members: &[NodeId], now: Duration) -> Vec<LinkCell> {
+    pub fn cells(&self, members: &BTreeSet<NodeId>, now: Duration) -> Vec<LinkCell> {
         let pairs = members.iter().flat_map(|from| members.iter().map(move |to| (from, to)));
         pairs.filter(|(from, to)| from != to).map(|(from, to)| self.cell(from, to, now)).collect()
     }
@@ -123,7 +128,7 @@ impl LinkMatrix {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use proptest::prelude::*;
 
@@ -159,7 +164,7 @@ mod tests {
             if !heard.is_empty() { let at = order.index(heard.len()); heard.rotate_left(at); }
             let (mut matrix, now) = (LinkMatrix::default(), Duration::from_secs(60));
             for (from, revision) in heard { matrix.take(row(from, revision, ups(from, revision)), now); }
-            let members: Vec<NodeId> = (0..COUNT).map(node).collect();
+            let members: BTreeSet<NodeId> = (0..COUNT).map(node).collect();
             let up = |from: usize, to: usize| latest.get(&from).map(|revision| ups(from, *revision)[to]);
             let cells = matrix.cells(&members, now);
             prop_assert_eq!(cells.len(), COUNT * (COUNT - 1));
@@ -170,6 +175,11 @@ mod tests {
                 let asymmetric = up(from, to).zip(up(to, from)).is_some_and(|(there, back)| there != back);
                 prop_assert_eq!(cell.asymmetric, asymmetric);
             }
+            // Whoever leaves takes his row along, and one that comes back has said nothing yet.
+            let staying: BTreeSet<NodeId> = members.iter().skip(1).cloned().collect();
+            matrix.follow(&staying);
+            prop_assert_eq!(matrix.cells(&staying, now).len(), (COUNT - 1) * (COUNT - 2));
+            prop_assert!(matrix.cells(&members, now).iter().all(|cell| cell.from != node(0) || cell.up.is_none()));
             // Long after: nothing is known.
             let blank = matrix.cells(&members, now + Duration::from_secs(60));
             prop_assert!(blank.iter().all(|cell| cell.up.is_none() && !cell.asymmetric));

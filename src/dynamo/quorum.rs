@@ -139,7 +139,8 @@ impl<E: Clone> WriteTally<E> {
         };
         let places = replicas.iter().map(place).collect();
         let reading = replicas.len();
-        let mut tally = Self { needed: w, also: None, reading, places, verdict: Verdict::Pending, replaced: Vec::new() };
+        let mut tally =
+            Self { needed: w, also: None, reading, places, verdict: Verdict::Pending, replaced: Vec::new() };
         tally.judge();
         tally
     }

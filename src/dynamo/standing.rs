@@ -40,7 +40,20 @@ struct Peer {
     /// Of all links together.
     steadiness: Steadiness,
     quality: LinkQuality,
-    told: Standing,
+    /// What has been said of it last.
+    told: Option<Standing>,
+}
+
+impl Peer {
+    fn unknown(told: Option<Standing>) -> Self {
+        Self {
+            state: PeerState::Down,
+            links: BTreeSet::new(),
+            steadiness: Steadiness::default(),
+            quality: LinkQuality::default(),
+            told,
+        }
+    }
 }
 
 /// All peers of a node.
@@ -52,14 +65,17 @@ pub struct Standings {
 impl Standings {
     /// Nothing is known of anybody; each peer has `links_per_peer` links.
     pub fn new(peers: impl IntoIterator<Item = NodeId>, links_per_peer: usize) -> Self {
-        let unknown = || Peer {
-            state: PeerState::Down,
-            links: BTreeSet::new(),
-            steadiness: Steadiness::default(),
-            quality: LinkQuality::default(),
-            told: Standing::UNKNOWN,
-        };
-        Self { peers: peers.into_iter().map(|node| (node, unknown())).collect(), links_per_peer }
+        let unknown = |node| (node, Peer::unknown(Some(Standing::UNKNOWN)));
+        Self { peers: peers.into_iter().map(unknown).collect(), links_per_peer }
+    }
+
+    /// Only these are peers from now on. Whoever is gone is forgotten; of whoever is new it is said that nothing is known, for what was said of him
+    /// the last time that he was a member may still be believed.
+    pub fn follow(&mut self, peers: &BTreeSet<NodeId>) {
+        self.peers.retain(|node, _| peers.contains(node));
+        for node in peers {
+            self.peers.entry(node.clone()).or_insert_with(|| Peer::unknown(None));
+        }
     }
 
     /// The link of a thread came up, or was lost.
@@ -98,7 +114,7 @@ impl Standings {
         for (node, peer) in &mut self.peers {
             let usable = peer.steadiness.usable(now);
             let standing = Standing { state: peer.state, reachable: usable && peer.state != PeerState::Down };
-            if std::mem::replace(&mut peer.told, standing) != standing {
+            if peer.told.replace(standing) != Some(standing) {
                 changes.push((node.clone(), standing));
             }
         }
@@ -139,6 +155,27 @@ mod tests {
             prop::sample::select(PeerState::ALL.to_vec()).prop_map(Event::State),
             (1..4_000_u64).prop_map(Event::Wait),
         ]
+    }
+
+    #[test]
+    fn whoever_is_gone_is_forgotten_and_one_that_is_new_is_introduced() {
+        let (b, c) = (NodeId::new("b").unwrap(), NodeId::new("c").unwrap());
+        let up = Standing { state: PeerState::Up, reachable: true };
+        let mut standings = Standings::new([b.clone()], 1);
+        assert!(standings.changes(Duration::ZERO).is_empty());
+        let rises = |standings: &mut Standings, node: &NodeId| {
+            standings.link_changed(node, 0, true, Duration::ZERO);
+            standings.state_changed(node, PeerState::Up);
+            standings.changes(Duration::ZERO)
+        };
+        assert_eq!(rises(&mut standings, &b), [(b.clone(), up)]);
+        standings.follow(&[c.clone()].into());
+        assert_eq!(standings.changes(Duration::ZERO), [(c.clone(), Standing::UNKNOWN)]);
+        assert!(rises(&mut standings, &b).is_empty() && !standings.link_is_up(&b, 0), "what concerns a stranger");
+        assert_eq!(rises(&mut standings, &c), [(c.clone(), up)]);
+        standings.follow(&[b.clone(), c.clone()].into());
+        assert_eq!(standings.changes(Duration::ZERO), [(b, Standing::UNKNOWN)], "c stays as it was");
+        assert_eq!(standings.sights().iter().filter(|sight| sight.up).map(|sight| &sight.to).collect::<Vec<_>>(), [&c]);
     }
 
     proptest! {

@@ -7,16 +7,17 @@
 //!            DOWN, for this life ◀── suspicion is over and he has not spoken ◀─────────────────────────────────────────────┘
 //! ```
 //!
-//! The protocol itself is the crate `foca`. This value adds what a fixed cluster needs: rumours about strangers are refused, members
+//! The protocol itself is the crate `foca`. This value adds what a cluster with agreed members needs: it follows who belongs to it, strangers are refused, members
 //! that are not up are announced to again and again (who lost everybody at once would otherwise never probe again), a process whose
 //! generation is behind what others remember of it catches up, a suspect is told so by whoever speaks to him until he has refuted it,
 //! and every change of a member's state is told once.
 
 mod codec;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::{NonZeroU8, NonZeroUsize};
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -136,7 +137,8 @@ pub struct Effects {
 /// The detector.
 pub struct Swim {
     foca: Foca<Life, MemberCodec, StdRng, NoCustomBroadcast>,
-    members: Arc<BTreeSet<NodeId>>,
+    /// Who belongs to the cluster; what reads rumours looks at it too.
+    members: Rc<RefCell<BTreeSet<NodeId>>>,
     now: Duration,
     /// What the protocol wants to be reminded of; the number keeps the order of what is due at the same time.
     timers: BTreeMap<(Duration, u64), Timer<Life>>,
@@ -149,11 +151,12 @@ pub struct Swim {
 impl Swim {
     /// Knows of `members`, and that they are down as far as anybody has said. Its time begins at zero.
     pub fn new(own: Life, members: BTreeSet<NodeId>, speed: DetectionSpeed, rng: StdRng) -> Self {
-        let members = Arc::new(members);
         let peers = members.iter().filter(|node| **node != own.node);
+        let states = peers.map(|node| (node.clone(), PeerState::Down)).collect();
+        let members = Rc::new(RefCell::new(members));
         Self {
-            states: peers.map(|node| (node.clone(), PeerState::Down)).collect(),
-            foca: Foca::new(own, config(speed), rng, MemberCodec { members: Arc::clone(&members) }),
+            states,
+            foca: Foca::new(own, config(speed), rng, MemberCodec::new(Rc::clone(&members))),
             members,
             now: Duration::ZERO,
             timers: BTreeMap::new(),
@@ -161,6 +164,28 @@ impl Swim {
             announce_at: Duration::ZERO,
             appeal_at: Duration::ZERO,
         }
+    }
+
+    /// Only these belong to the cluster from now on. Whoever is new is down until he is heard of; whoever is gone is forgotten, and that is no transition.
+    pub fn follow(&mut self, members: BTreeSet<NodeId>) -> Effects {
+        let mut turn = Turn::default();
+        let own = self.own().node.clone();
+        self.states.retain(|node, _| members.contains(node));
+        for node in members.iter().filter(|node| **node != own) {
+            self.states.entry(node.clone()).or_insert(PeerState::Down);
+        }
+        let known = self.foca.iter_membership_state();
+        let gone: Vec<_> = known.filter(|known| !members.contains(&known.id().node)).cloned().collect();
+        self.members.replace(members);
+        for member in gone {
+            // It is told to nobody: who hears of the change hears of it from whoever decides on members, and else a member that returns would be called down.
+            let down = Member::new(member.id().clone(), member.incarnation(), State::Down);
+            let outcome = self.foca.apply_many(std::iter::once(down), false, &mut turn);
+            turn.note(outcome);
+            let outcome = self.foca.handle_timer(Timer::RemoveDown(member.id().clone()), &mut turn);
+            turn.note(outcome);
+        }
+        self.finish(turn)
     }
 
     /// This process, in its present life.
@@ -213,15 +238,19 @@ impl Swim {
     /// A peer can be spoken to, for the first time or again: it shall know of this process at once.
     pub fn introduce_to(&mut self, node: &NodeId) -> Effects {
         let mut turn = Turn::default();
-        if self.members.contains(node) {
+        if self.states.contains_key(node) {
             self.announce_to(node, &mut turn);
         }
         self.finish(turn)
     }
 
-    /// Takes what a peer has sent, and what it knows of this process.
-    pub fn receive(&mut self, datagrams: &[Bytes], known: KnownLife) -> Effects {
+    /// Takes what a peer has sent, and what it knows of this process. A stranger is not heard.
+    pub fn receive(&mut self, from: &NodeId, datagrams: &[Bytes], known: KnownLife) -> Effects {
         let mut turn = Turn::default();
+        if !self.states.contains_key(from) {
+            turn.effects.refused.push(RumourError::Stranger { node: from.clone() }.to_string());
+            return turn.effects;
+        }
         self.hear_of_itself(known, &mut turn);
         for datagram in datagrams {
             let outcome = self.foca.handle_data(datagram, &mut turn);

@@ -32,12 +32,14 @@ struct World {
     stalled: BTreeSet<usize>,
     downs: Vec<(Duration, usize, usize)>,
     failed_probes: usize,
+    /// Strangers may speak, and are refused.
+    has_strangers: bool,
 }
 
 impl World {
     fn new(count: usize, seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
-        let swims = (0..count).map(|at| Some(swim(at, count, 1 << 32, rng.random()))).collect();
+        let swims: Vec<_> = (0..count).map(|at| Some(swim(at, count, 1 << 32, rng.random()))).collect();
         let mut world = Self {
             swims,
             now: Duration::ZERO,
@@ -50,6 +52,7 @@ impl World {
             stalled: BTreeSet::new(),
             downs: Vec::new(),
             failed_probes: 0,
+            has_strangers: false,
         };
         for from in 0..count {
             (0..count).filter(|to| *to != from).for_each(|to| world.introduce(from, to));
@@ -67,7 +70,7 @@ impl World {
     }
 
     fn carry(&mut self, from: usize, effects: Effects) {
-        assert!(effects.refused.is_empty(), "{:?}", effects.refused);
+        assert!(self.has_strangers || effects.refused.is_empty(), "{:?}", effects.refused);
         self.failed_probes += effects.failed_probes.len();
         let downs = effects.transitions.iter().filter(|change| change.to == PeerState::Down);
         let downs: Vec<_> = downs.map(|change| (self.now, from, self.place(&change.node))).collect();
@@ -95,7 +98,7 @@ impl World {
                 if self.stalled.contains(&to) {
                     self.flying.insert((due + STEP, number), (from, to, datagram, known));
                 } else if let Some(swim) = &mut self.swims[to] {
-                    let effects = swim.receive(&[datagram], known);
+                    let effects = swim.receive(&node(from), &[datagram], known);
                     self.carry(to, effects);
                 }
             }
@@ -116,6 +119,83 @@ impl World {
         let running: Vec<usize> = (0..self.swims.len()).filter(|at| self.swims[*at].is_some()).collect();
         running.iter().all(|at| running.iter().all(|of| at == of || self.state(*at, *of) != PeerState::Down))
     }
+}
+
+impl World {
+    /// A node hears who belongs to the cluster; one that does not run begins to.
+    fn follow(&mut self, at: usize, members: &BTreeSet<usize>, generation: u64) {
+        let names: BTreeSet<NodeId> = members.iter().map(|at| node(*at)).collect();
+        let effects = if let Some(swim) = &mut self.swims[at] {
+            swim.follow(names)
+        } else {
+            let rng = StdRng::seed_from_u64(self.rng.random());
+            self.swims[at] = Some(Swim::new(Life { node: node(at), generation }, names, SPEED, rng));
+            Effects::default()
+        };
+        assert!(effects.transitions.is_empty(), "{:?}", effects.transitions);
+        self.carry(at, effects);
+    }
+}
+
+/// Everybody hears of each change at another time, up to four seconds late; nodes that were removed go on for a while as if nothing had happened.
+#[test]
+fn members_come_and_go_and_nobody_who_stays_is_called_down() {
+    const COUNT: usize = 6;
+    const STAYING: usize = 3;
+    for seed in 0..40 {
+        let mut world = World::new(STAYING, seed);
+        world.swims.resize_with(COUNT, || None);
+        world.has_strangers = true;
+        world.run(Duration::from_secs(2));
+        let mut members: BTreeSet<usize> = (0..STAYING).collect();
+        for round in 1..8 {
+            let before = members.clone();
+            members = (0..COUNT).filter(|at| *at < STAYING || world.rng.random_bool(0.5)).collect();
+            let begun = world.now;
+            let mut late: Vec<(u64, usize)> = (0..COUNT).map(|at| (world.rng.random_range(0..4_000), at)).collect();
+            late.sort_unstable();
+            // The same process that comes back, or another one.
+            let generation = (1 << 32) + if seed % 2 == 0 { 0 } else { round };
+            for (after_ms, at) in late {
+                let due = begun + Duration::from_millis(after_ms);
+                world.run(due.saturating_sub(world.now));
+                if members.contains(&at) {
+                    world.follow(at, &members, generation);
+                }
+            }
+            world.run(Duration::from_secs(2));
+            (0..COUNT).filter(|at| !members.contains(at)).for_each(|at| world.swims[at] = None);
+            world.run(Duration::from_secs(6));
+            for (at, of) in members.iter().flat_map(|at| members.iter().map(move |of| (*at, *of))) {
+                assert!(at == of || world.state(at, of) == PeerState::Up, "seed {seed}.{round}: n{of} for n{at}");
+            }
+            let stayed = |of: &usize| before.contains(of) && members.contains(of);
+            let wrong: Vec<_> = world.downs.iter().filter(|(_, by, of)| members.contains(by) && stayed(of)).collect();
+            assert!(wrong.is_empty(), "seed {seed}.{round}: {before:?} {members:?} {wrong:?}");
+            world.downs.clear();
+        }
+    }
+}
+
+#[test]
+fn whoever_is_gone_is_neither_probed_nor_suspected_nor_told_of() {
+    let mut world = World::new(3, 5);
+    world.run(Duration::from_secs(3));
+    world.swims[2] = None;
+    // In the middle of suspecting him.
+    world.run(Duration::from_millis(1_600));
+    world.has_strangers = true;
+    let staying: BTreeSet<usize> = [0, 1].into();
+    (0..2).for_each(|at| world.follow(at, &staying, 0));
+    (world.failed_probes, world.sent) = (0, 0);
+    world.flying.clear();
+    for _ in 0..400 {
+        world.run(STEP);
+        assert!(world.flying.values().all(|(_, to, ..)| *to != 2), "nothing is sent to him");
+    }
+    assert_eq!((world.failed_probes, &world.downs), (0, &Vec::new()));
+    assert!(world.sent > 0 && world.state(0, 1) == PeerState::Up && world.state(0, 2) == PeerState::Down);
+    assert_eq!(world.swims[0].as_ref().unwrap().known(&node(2)), KnownLife::default());
 }
 
 fn swim(at: usize, count: usize, generation: u64, seed: u64) -> Swim {
@@ -252,14 +332,21 @@ fn strangers_and_nonsense_are_refused() {
     let mut members = swim(0, 2, 1, 7);
     let mut stranger = swim(1, 9, 1, 8);
     let hello = stranger.introduce_to(&node(0)).datagrams.remove(0).1;
-    assert_eq!(members.receive(std::slice::from_ref(&hello), KnownLife::default()).refused, Vec::<String>::new());
+    assert_eq!(
+        members.receive(&node(1), std::slice::from_ref(&hello), KnownLife::default()).refused,
+        Vec::<String>::new()
+    );
     let mut stranger = swim(5, 9, 1, 8);
     let hello = stranger.introduce_to(&node(0)).datagrams.remove(0).1;
-    let effects = members.receive(&[hello], KnownLife::default());
+    // Whether he comes in his own name or in that of a member.
+    assert_eq!(members.receive(&node(5), std::slice::from_ref(&hello), KnownLife::default()).refused.len(), 1);
+    let effects = members.receive(&node(1), &[hello], KnownLife::default());
     assert_eq!(effects.refused, ["n5 is no member of this cluster"]);
     assert!(effects.datagrams.is_empty() && members.state(&node(5)) == PeerState::Down);
     let before = members.own().clone();
-    assert_eq!(members.receive(&[], KnownLife { generation: u64::MAX, suspected: Some(1) }).refused.len(), 1);
+    let renewed = members.receive(&node(5), &[], KnownLife { generation: 9, suspected: None }).renewed;
+    assert!(!renewed, "a stranger cannot make a member begin another life");
+    assert_eq!(members.receive(&node(1), &[], KnownLife { generation: u64::MAX, suspected: Some(1) }).refused.len(), 1);
     assert_eq!(*members.own(), before, "a life after the last one is not begun");
 }
 
@@ -273,7 +360,7 @@ mod nonsense {
         fn never_panics_and_changes_nothing(bytes in prop::collection::vec(any::<u8>(), 0..200), generation in any::<u64>(), suspected in any::<Option<u16>>()) {
             let mut swim = swim(0, 3, 1, 7);
             let state = swim.state(&node(1));
-            let effects = swim.receive(&[Bytes::from(bytes)], KnownLife { generation, suspected });
+            let effects = swim.receive(&node(1), &[Bytes::from(bytes)], KnownLife { generation, suspected });
             prop_assert!(effects.transitions.is_empty() && swim.state(&node(1)) == state);
         }
     }

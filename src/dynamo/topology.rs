@@ -116,7 +116,9 @@ impl Topology {
 
     /// Which ring, or rings, a request about this partition goes by.
     pub fn rings(&self, partition: PartitionId) -> Rings<'_> {
-        let Some(Transition { from, .. }) = &self.transition else { return Rings { reading: &self.ring, writing_too: None } };
+        let Some(Transition { from, .. }) = &self.transition else {
+            return Rings { reading: &self.ring, writing_too: None };
+        };
         match self.phase(partition) {
             Phase::Copying => Rings { reading: from, writing_too: Some(&self.ring) },
             Phase::Switched => Rings { reading: &self.ring, writing_too: Some(from) },
@@ -152,7 +154,9 @@ impl Topology {
 
     /// The new replicas of a partition that is being copied, which do not hold all of it yet.
     pub fn awaited(&self, partition: PartitionId) -> BTreeSet<&NodeId> {
-        let Some(moving) = self.transition.as_ref().filter(|_| self.phase(partition) == Phase::Copying) else { return BTreeSet::new() };
+        let Some(moving) = self.transition.as_ref().filter(|_| self.phase(partition) == Phase::Copying) else {
+            return BTreeSet::new();
+        };
         let arrived = moving.arrived.get(&partition);
         let newcomers = newcomers(&moving.from, &self.ring, &moving.levels, partition);
         newcomers.into_iter().filter(|node| !arrived.is_some_and(|arrived| arrived.contains(*node))).collect()
@@ -192,7 +196,8 @@ impl Topology {
 
     /// The node holds all of these partitions. Returns whether that is news.
     pub fn arrived(&mut self, node: &NodeId, partitions: &[PartitionId]) -> bool {
-        let news: Vec<PartitionId> = partitions.iter().copied().filter(|partition| self.awaited(*partition).contains(node)).collect();
+        let news: Vec<PartitionId> =
+            partitions.iter().copied().filter(|partition| self.awaited(*partition).contains(node)).collect();
         let Some(moving) = self.transition.as_mut().filter(|_| !news.is_empty()) else { return false };
         for partition in news {
             moving.arrived.entry(partition).or_default().insert(node.clone());
@@ -205,7 +210,8 @@ impl Topology {
     /// Enough old replicas of these partitions refuse old reads. Returns whether that is news.
     pub fn release(&mut self, partitions: &[PartitionId]) -> bool {
         let switched = |partition: &PartitionId| self.phase(*partition) == Phase::Switched;
-        let news: Vec<usize> = partitions.iter().filter(|partition| switched(partition)).map(|partition| self.slot(*partition)).collect();
+        let news: Vec<usize> =
+            partitions.iter().filter(|partition| switched(partition)).map(|partition| self.slot(*partition)).collect();
         let Some(moving) = self.transition.as_mut().filter(|_| !news.is_empty()) else { return false };
         self.epoch += 1;
         for slot in news {
@@ -312,7 +318,9 @@ impl From<TopologyRecord> for Topology {
         let partitions = ring.partitions() as usize;
         // What is damaged refuses too much rather than too little.
         fences.resize(partitions, epoch);
-        let fits = |record: &TransitionRecord| record.from.partitions() as usize == partitions && record.phases.len() == partitions;
+        let fits = |record: &TransitionRecord| {
+            record.from.partitions() as usize == partitions && record.phases.len() == partitions
+        };
         let moving = |TransitionRecord { from, phases, levels, lost, arrived }| Transition {
             from: Arc::new(from),
             phases,

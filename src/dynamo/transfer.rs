@@ -11,7 +11,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::node_id::NodeId;
-use super::quorum::Quorum;
 use super::ring::PartitionId;
 use super::topology::{Phase, Topology};
 
@@ -98,7 +97,8 @@ impl Transfers {
                 all.into_iter().filter(|node| silent(node)).count() > n - r
             })
         };
-        let switched = topology.ring().partition_ids().filter(|partition| topology.phase(*partition) == Phase::Switched);
+        let switched =
+            topology.ring().partition_ids().filter(|partition| topology.phase(*partition) == Phase::Switched);
         switched.filter(|partition| decides(*partition) && is_free(*partition)).collect()
     }
 }

@@ -111,9 +111,10 @@ impl World {
     fn read(&self, knows: usize, partition: PartitionId, deaf: u8) -> BTreeSet<u32> {
         let ring = &self.rings[knows];
         let (list, quorum) = replicas_of(ring, partition, self.quorum, false, |_| true);
-        let answers = list.reading().iter().enumerate().filter(|(at, replica)| {
-            deaf & (1 << (at % 8)) == 0 && self.takes(&replica.node, partition, ring.epoch())
-        });
+        let answers =
+            list.reading().iter().enumerate().filter(|(at, replica)| {
+                deaf & (1 << (at % 8)) == 0 && self.takes(&replica.node, partition, ring.epoch())
+            });
         let answers: Vec<&NodeId> = answers.map(|(_, replica)| &replica.node).take(quorum.r()).collect();
         if answers.len() < quorum.r() {
             return BTreeSet::new();

@@ -42,6 +42,11 @@ pub struct FoundedCluster {
 }
 
 impl FoundedCluster {
+    /// The members as of when this was told.
+    pub fn present(&self) -> Vec<MemberAddress> {
+        self.joined.as_ref().map_or_else(|| self.members.clone(), |joined| joined.addresses())
+    }
+
     /// The metadata with which a member begins that knows nothing newer.
     ///
     /// # Errors
@@ -66,6 +71,8 @@ pub struct View {
     pub local: NodeId,
     /// Who owns what, and what moves.
     pub topology: Arc<Topology>,
+    /// Everybody who belongs to the cluster, by name: whether or not he owns partitions.
+    pub members: Arc<Vec<MemberAddress>>,
     /// The cluster's N, R and W, for tables that do not say otherwise.
     pub quorum: Quorum,
     /// Whether fallbacks may stand in.
@@ -90,6 +97,11 @@ impl View {
     /// Everybody who must hold the partition, for any table: whoever answers reads, and while it moves also whoever takes writes.
     pub fn holders(&self, partition: PartitionId) -> Vec<&NodeId> {
         self.topology.holders(partition, self.widest())
+    }
+
+    /// Whether this node belongs to the cluster.
+    pub fn is_member(&self, node: &NodeId) -> bool {
+        self.members.binary_search_by(|known| known.member.id.cmp(node)).is_ok()
     }
 
     /// The table with this name.

@@ -158,7 +158,9 @@ pub enum CommandError {
         address: String,
     },
     /// There is a staged change that speaks of the same node.
-    #[error("a change of {node} is staged already: `cluster commit` does it, `cluster abort` forgets all that is staged")]
+    #[error(
+        "a change of {node} is staged already: `cluster commit` does it, `cluster abort` forgets all that is staged"
+    )]
     StagedAlready {
         /// The node.
         node: NodeId,

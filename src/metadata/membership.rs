@@ -125,7 +125,8 @@ pub(super) fn next_members(present: &[Member], staged: &[StagedChange]) -> Vec<M
 
 /// Whose copies nobody waits for.
 pub(super) fn lost(staged: &[StagedChange]) -> BTreeSet<NodeId> {
-    let dead = |change: &StagedChange| if let StagedChange::Replace { dead, .. } = change { Some(dead.clone()) } else { None };
+    let dead =
+        |change: &StagedChange| if let StagedChange::Replace { dead, .. } = change { Some(dead.clone()) } else { None };
     staged.iter().filter_map(dead).collect()
 }
 
@@ -152,7 +153,8 @@ fn substituted(present: &Ring, staged: &[StagedChange]) -> Result<Ring, crate::d
         let id = successor(node).map(|member| member.id);
         members.iter().position(|member| Some(&member.id) == id.as_ref()).unwrap_or_default()
     };
-    let places: BTreeMap<&NodeId, usize> = present.members().iter().map(|member| (&member.id, place(&member.id))).collect();
+    let places: BTreeMap<&NodeId, usize> =
+        present.members().iter().map(|member| (&member.id, place(&member.id))).collect();
     let owner = |partition| places.get(present.owner(partition)).copied().unwrap_or_default();
     let owners = present.partition_ids().map(|partition| u16::try_from(owner(partition)).unwrap_or(u16::MAX)).collect();
     Ring::new(present.epoch(), present.n(), members, owners)
@@ -178,6 +180,10 @@ fn described(before: &Ring, ring: Ring, lost: &BTreeSet<NodeId>) -> Plan {
     let fetches = ring.partition_ids().flat_map(fetch).collect();
     // While a partition moves its old replicas keep what they have.
     let alive = |partition| held(partition).into_iter().filter(|node| !lost.contains(*node)).count();
-    let fewest_replicas = ring.partition_ids().map(|partition| alive(partition).min(ring.primaries(partition, n).len())).min().unwrap_or(0);
+    let fewest_replicas = ring
+        .partition_ids()
+        .map(|partition| alive(partition).min(ring.primaries(partition, n).len()))
+        .min()
+        .unwrap_or(0);
     Plan { movement: Movement::between(before, &ring), nodes, fetches, fewest_replicas, ring }
 }

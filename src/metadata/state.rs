@@ -168,8 +168,12 @@ impl Metadata {
             Command::ChangeRing(RingChange::Stage(change)) => self.stage(change)?,
             Command::ChangeRing(RingChange::Abort) => !std::mem::take(&mut self.staged).is_empty(),
             Command::ChangeRing(RingChange::Commit { planned_at, owners }) => self.commit(*planned_at, owners)?,
-            Command::ChangeRing(RingChange::Arrived { node, ring_epoch, partitions }) => self.arrived(node, *ring_epoch, partitions),
-            Command::ChangeRing(RingChange::Release { ring_epoch, partitions }) => self.release(*ring_epoch, partitions),
+            Command::ChangeRing(RingChange::Arrived { node, ring_epoch, partitions }) => {
+                self.arrived(node, *ring_epoch, partitions)
+            }
+            Command::ChangeRing(RingChange::Release { ring_epoch, partitions }) => {
+                self.release(*ring_epoch, partitions)
+            }
         };
         self.epoch += u64::from(changed);
         Ok(())
@@ -184,13 +188,17 @@ impl Metadata {
         if self.staged.contains(change) {
             return Ok(false);
         }
-        if let Some(node) = change.nodes().into_iter().find(|node| self.staged.iter().any(|staged| staged.nodes().contains(node))) {
+        if let Some(node) =
+            change.nodes().into_iter().find(|node| self.staged.iter().any(|staged| staged.nodes().contains(node)))
+        {
             return Err(CommandError::StagedAlready { node: node.clone() });
         }
         if let Some(newcomer) = change.newcomer() {
             self.check_newcomer(newcomer)?;
         }
-        if let StagedChange::Leave { node } | StagedChange::Replace { dead: node, .. } | StagedChange::Reweigh { node, .. } = change
+        if let StagedChange::Leave { node }
+        | StagedChange::Replace { dead: node, .. }
+        | StagedChange::Reweigh { node, .. } = change
             && self.topology.ring().member(node).is_none()
         {
             return Err(CommandError::NotAMember { node: node.clone() });
@@ -199,7 +207,8 @@ impl Metadata {
             return Err(CommandError::NoWeight);
         }
         let staged: Vec<StagedChange> = self.staged.iter().chain([change]).cloned().collect();
-        let (ring, left) = (self.topology.ring(), membership::next_members(self.topology.ring().members(), &staged).len());
+        let (ring, left) =
+            (self.topology.ring(), membership::next_members(self.topology.ring().members(), &staged).len());
         if left < ring.n().min(ring.members().len()) {
             return Err(CommandError::TooFewMembers { members: left, n: ring.n() });
         }
@@ -238,7 +247,8 @@ impl Metadata {
         let present = self.topology.ring();
         let members = membership::next_members(present.members(), &self.staged);
         let refused = |error: &dyn std::fmt::Display| CommandError::NoRing { reason: error.to_string() };
-        let ring = Ring::new(present.epoch() + 1, present.n(), members, owners.to_vec()).map_err(|error| refused(&error))?;
+        let ring =
+            Ring::new(present.epoch() + 1, present.n(), members, owners.to_vec()).map_err(|error| refused(&error))?;
         let mut topology = Topology::clone(&self.topology);
         topology.begin(ring, self.levels(), membership::lost(&self.staged)).map_err(|error| refused(&error))?;
         for newcomer in self.staged.iter().filter_map(StagedChange::newcomer) {
@@ -378,7 +388,9 @@ mod shared {
         value.as_ref().serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<T>, D::Error> {
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<T>, D::Error> {
         T::deserialize(deserializer).map(Arc::new)
     }
 }

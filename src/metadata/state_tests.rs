@@ -1,21 +1,34 @@
 //! Laws of the metadata: tables keep their numbers, none comes back, and what is refused changes nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::{Alteration, Command, CommandError, Metadata, QuorumChoice, TABLES_MAX, TableChange};
+use super::{
+    Alteration, Command, CommandError, Enrolled, MemberAddress, Metadata, QuorumChoice, RingChange, StagedChange,
+    TABLES_MAX, TableChange,
+};
+use crate::dynamo::claim::claim;
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::quorum::Quorum;
+use crate::dynamo::ring::{Member, PartitionId};
 use crate::item::{TableId, TableName, TableSchema};
 
 fn node(name: &str) -> NodeId {
     NodeId::new(name).expect("a name")
 }
 
+fn enrolled(name: &str, log_id: u64) -> Enrolled {
+    let member = Member { id: node(name), zone: None, weight: 1 };
+    Enrolled { known: MemberAddress { member, address: format!("{name}:7400") }, log_id }
+}
+
 fn founded() -> Metadata {
-    let members = BTreeMap::from([(node("a"), 1), (node("b"), 2), (node("c"), 3)]);
-    Metadata::founded(members, Quorum::new(3, 2, 2).expect("a quorum"))
+    let enrolled =
+        ["a", "b", "c"].into_iter().zip(1..).map(|(name, log_id)| enrolled(name, log_id)).collect::<Vec<_>>();
+    let members: Vec<Member> = enrolled.iter().map(|member| member.known.member.clone()).collect();
+    let ring = claim(None, &members, 16, 3).expect("a ring");
+    Metadata::founded(enrolled, ring, Quorum::new(3, 2, 2).expect("a quorum"))
 }
 
 fn table(name: &str) -> TableSchema {
@@ -117,4 +130,94 @@ fn there_is_a_bound_of_tables_and_one_that_was_dropped_makes_room() {
     assert_eq!(apply(&mut metadata, &drop_table(table("table-7").name)), Ok(()));
     assert_eq!(apply(&mut metadata, &one_more), Ok(()));
     assert!(metadata.live_tables().is_dropped(TableId(7)) && !metadata.live_tables().is_dropped(TableId(u32::MAX)));
+}
+
+fn ring_change() -> impl Strategy<Value = RingChange> {
+    let name = || "[a-f]";
+    let partitions = || prop::collection::vec((0..16_u32).prop_map(PartitionId), 0..16);
+    prop_oneof![
+        3 => name().prop_map(|name| RingChange::Stage(StagedChange::Join(enrolled(&name, 9)))),
+        2 => name().prop_map(|name| RingChange::Stage(StagedChange::Leave { node: node(&name) })),
+        2 => (name(), name()).prop_map(|(dead, with)| RingChange::Stage(StagedChange::Replace { dead: node(&dead), with: enrolled(&with, 7) })),
+        1 => (name(), 0..4_u32).prop_map(|(name, weight)| RingChange::Stage(StagedChange::Reweigh { node: node(&name), weight })),
+        1 => Just(RingChange::Abort),
+        1 => (any::<u64>(), prop::collection::vec(0..8_u16, 16)).prop_map(|(planned_at, owners)| RingChange::Commit { planned_at, owners }),
+        4 => (name(), 0..40_u64, partitions()).prop_map(|(name, ring_epoch, partitions)| RingChange::Arrived { node: node(&name), ring_epoch, partitions }),
+        4 => (0..40_u64, partitions()).prop_map(|(ring_epoch, partitions)| RingChange::Release { ring_epoch, partitions }),
+    ]
+}
+
+proptest! {
+    /// Whatever is asked for in whatever order: all nodes come to the same, what is refused changes nothing, every owner is a member, and whoever
+    /// moved everything ends with a ring at rest.
+    #[test]
+    fn members_and_ring_stay_in_step(changes in prop::collection::vec((ring_change(), any::<bool>()), 0..80)) {
+        let (mut one, mut other) = (founded(), founded());
+        let mut number = 0;
+        let mut apply = |change: &RingChange| {
+            number += 1;
+            let before = one.clone();
+            let command = Command::ChangeRing(change.clone());
+            let outcome = one.apply(number, &command);
+            prop_assert_eq!(&outcome, &other.apply(number, &command));
+            prop_assert!(outcome.is_ok() || one.digest() == before.digest(), "what is refused changes nothing");
+            prop_assert!(one.topology().epoch() >= before.topology().epoch());
+            for node in one.topology().nodes() {
+                prop_assert!(one.members().contains_key(node), "{node} owns something and is no member");
+            }
+            if one.topology().transition().is_none() {
+                prop_assert_eq!(one.members().len(), one.topology().ring().members().len());
+            }
+            prop_assert!(one.topology().ring().members().len() >= 3, "there are always enough members for all replicas");
+            prop_assert_eq!(Metadata::from_bytes(&one.to_bytes()), Some(one.clone()));
+            Ok(one.clone())
+        };
+        for (change, commits) in &changes {
+            let now = apply(change)?;
+            if *commits && let Ok((_, commit)) = now.plan() {
+                let committed = apply(&commit)?;
+                prop_assert!(committed.staged().is_empty());
+                let ring_epoch = committed.topology().ring().epoch();
+                let all: Vec<PartitionId> = committed.topology().ring().partition_ids().collect();
+                for node in committed.topology().nodes() {
+                    apply(&RingChange::Arrived { node: node.clone(), ring_epoch, partitions: all.clone() })?;
+                }
+                let done = apply(&RingChange::Release { ring_epoch, partitions: all })?;
+                prop_assert!(done.topology().transition().is_none());
+            }
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_staged_or_committed_is_refused_with_its_reason() {
+    let mut metadata = founded();
+    let mut number = 0;
+    let mut apply = |metadata: &mut Metadata, change: RingChange| {
+        number += 1;
+        metadata.apply(number, &Command::ChangeRing(change)).map(drop)
+    };
+    let leave = |name: &str| RingChange::Stage(StagedChange::Leave { node: node(name) });
+    let join = |name: &str| RingChange::Stage(StagedChange::Join(enrolled(name, 9)));
+    assert_eq!(metadata.plan().map(drop), Err(CommandError::NothingStaged));
+    assert_eq!(apply(&mut metadata, leave("x")), Err(CommandError::NotAMember { node: node("x") }));
+    assert_eq!(apply(&mut metadata, leave("a")), Err(CommandError::TooFewMembers { members: 2, n: 3 }));
+    assert_eq!(apply(&mut metadata, join("a")), Err(CommandError::IsAMember { node: node("a") }));
+    let same_place =
+        Enrolled { known: MemberAddress { address: "a:7400".to_owned(), ..enrolled("d", 4).known }, log_id: 4 };
+    let taken = CommandError::AddressTaken { address: "a:7400".to_owned() };
+    assert_eq!(apply(&mut metadata, RingChange::Stage(StagedChange::Join(same_place))), Err(taken));
+    assert_eq!(apply(&mut metadata, join("d")), Ok(()));
+    let (_, old_plan) = metadata.plan().expect("something is staged");
+    assert_eq!(apply(&mut metadata, leave("d")), Err(CommandError::StagedAlready { node: node("d") }));
+    assert_eq!(apply(&mut metadata, leave("b")), Ok(()), "d is there for it");
+    assert_eq!(apply(&mut metadata, old_plan), Err(CommandError::PlanIsOld));
+    let (plan, commit) = metadata.plan().expect("something is staged");
+    assert_eq!(plan.fewest_replicas, 3);
+    assert_eq!(apply(&mut metadata, commit), Ok(()));
+    assert!(metadata.members().contains_key(&node("b")), "it hands over first");
+    assert_eq!(apply(&mut metadata, join("e")), Ok(()), "staged for later");
+    assert_eq!(metadata.plan().map(drop), Err(CommandError::RingMoves));
+    let five = Command::ChangeTables(TableChange::Create(TableSchema { n: Some(5), ..table("five") }));
+    assert_eq!(metadata.apply(999, &five), Err(CommandError::RingMoves));
 }

@@ -84,6 +84,16 @@ impl DetectionMetrics {
         }
     }
 
+    /// A member is one no more: nothing is said of it. What has been counted stays.
+    pub fn forget_peer(&self, peer: &NodeId, all: [&'static str; 3]) {
+        for state in all {
+            self.states.remove(&PeerStateLabels { peer: peer.to_string(), state });
+        }
+        let label = PeerLabel { peer: peer.to_string() };
+        self.round_trips.remove(&label);
+        self.losses.remove(&label);
+    }
+
     /// A member was probed, and neither it nor anybody on its behalf has answered.
     pub fn probe_failed(&self, peer: &NodeId) {
         self.probe_failures.get_or_create(&PeerLabel { peer: peer.to_string() }).inc();

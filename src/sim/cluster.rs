@@ -127,7 +127,8 @@ impl Cluster {
         };
         let nodes: Vec<SimNode> = members.into_iter().map(&mut node).collect();
         let log_ids = nodes.iter().map(|node| (node.member.member.id.clone(), node.directory)).collect();
-        let founded = FoundedCluster { identity, members: sorted, partitions: plan.partitions, owners, log_ids };
+        let founded =
+            FoundedCluster { identity, members: sorted, partitions: plan.partitions, owners, log_ids, joined: None };
         let (network, trace, plan) = (network.clone(), trace.clone(), plan.clone());
         let config = config(&plan);
         Ok(Self { config, network, trace, rng, plan, founded, ring, nodes, broken: Vec::new() })
@@ -193,7 +194,8 @@ impl Cluster {
             member: node.member.clone(),
             directory: node.directory,
             cluster_name: NAME.to_owned(),
-            seeds: self.addresses(),
+            seeds: Vec::new(),
+            founders: self.addresses(),
             partitions: self.plan.partitions,
             n: self.plan.n.into(),
         };

@@ -18,7 +18,7 @@ use crate::dynamo::link_matrix::LinkCell;
 use crate::dynamo::swim::DetectionSpeed;
 use crate::messages::admin::{DescribeNodes, NodeRow, ReadMetrics};
 use crate::messages::detection::DescribeLinks;
-use crate::messages::metadata::{ChangeTables, ChangeError, DescribeMetadata, MetadataStatus};
+use crate::messages::metadata::{ChangeError, ChangeTables, DescribeMetadata, MetadataStatus};
 use crate::metadata::TableChange;
 use crate::wire::handshake::Role;
 use crate::wire::operation::BridgeRequest;

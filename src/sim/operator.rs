@@ -21,7 +21,7 @@ use super::swarm::Plan;
 use crate::client::{CallError, Client, ConnectOptions};
 use crate::item::{TableName, TableSchema};
 use crate::messages::client::ListTables;
-use crate::messages::metadata::{ChangeTables, ChangeError, DescribeMetadata};
+use crate::messages::metadata::{ChangeError, ChangeTables, DescribeMetadata};
 use crate::metadata::{Alteration, QuorumChoice, TableChange};
 use crate::wire::handshake::Role;
 use crate::wire::operation::BridgeRequest;

@@ -34,7 +34,7 @@ use slipring::messages::garbage::{
 use slipring::messages::hints::{HintedPartitions, HintsPending};
 use slipring::messages::load::{ClusterLoad, DescribeLoad, LoadTotals, MemberLoad, NodeLoad, PartitionLoad, ReadLoad};
 use slipring::messages::metadata::{
-    ChangeTables, ChangeError, DescribeMetadata, EnrolLog, MetadataStatus, Propose, ProposeError, StepLog,
+    ChangeError, ChangeTables, DescribeMetadata, EnrolLog, MetadataStatus, Propose, ProposeError, StepLog,
 };
 use slipring::messages::repair::{
     BucketSlice, ControlRepair, ControlRepairError, DescribeRepair, DistrustTree, ListBuckets, PeerRepair, ReadLeaves,
@@ -42,10 +42,14 @@ use slipring::messages::repair::{
 };
 use slipring::messages::replica::{
     CompareReplica, CoordinateWrite, CoordinateWriteError, ReadReplica, ReadReplicaError, ScanReplica, ScanSlice, Slot,
-    StorageRefusal, WriteReplica, WriteReplicaError,
+    StaleEpoch, StorageRefusal, WriteReplica, WriteReplicaError,
+};
+use slipring::messages::ring::{
+    ChangeRing, CommitPlan, DescribePlan, DescribeTasks, PlanDescription, PlannedNode, StageError, StageNode, TaskRow,
+    TaskState,
 };
 use slipring::messages::{LinkError, Overloaded, TraceId};
-use slipring::metadata::{Command, CommandError, TableChange};
+use slipring::metadata::{Command, CommandError, Enrolled, RingChange, Share, StagedChange, TableChange};
 use slipring::wire::handshake::{Hello, Refusal, Role, Welcome};
 
 use super::Records;
@@ -207,8 +211,10 @@ fn places() -> WhereReply {
 }
 
 pub fn replica_operations(records: &mut Records) {
+    let (epoch, stale) = (41, StaleEpoch { epoch: 42 });
     let mint = CoordinateWrite {
         trace: TRACE,
+        epoch,
         key: record_key(),
         slot: Slot::HintFor(node("n3")),
         context: Some(vector()),
@@ -222,32 +228,35 @@ pub fn replica_operations(records: &mut Records) {
         CoordinateWriteError::Link(LinkError::Overloaded(overloaded())),
         CoordinateWriteError::SiblingsTooLarge { bytes: 9_000_000, max_bytes: 8_388_608 },
         CoordinateWriteError::ClockTooFarAhead(TooFarAhead { ahead_ms: 900, max_skew_ms: 500 }),
+        CoordinateWriteError::Stale(stale),
     ];
     records.operation(&mint, &siblings(), &refused);
     let (trace, key) = (TRACE, record_key());
-    let write =
-        WriteReplica { trace, key: key.clone(), slot: Slot::Own, siblings: siblings(), conflict: Conflict::Siblings };
+    let (slot, conflict) = (Slot::Own, Conflict::Siblings);
+    let write = WriteReplica { trace, epoch, key: key.clone(), slot, siblings: siblings(), conflict };
     let refused = [
         WriteReplicaError::ClockTooFarAhead(TooFarAhead { ahead_ms: 900, max_skew_ms: 500 }),
         WriteReplicaError::HintsFull { target: node("n3"), max_bytes: 1 << 30 },
         WriteReplicaError::Storage(disk_full()),
         WriteReplicaError::Link(LinkError::TimedOut),
+        WriteReplicaError::Stale(stale),
     ];
     records.operation(&write, &(), &refused);
-    let read = ReadReplica { trace, key: key.clone(), slot: Slot::Own };
+    let read = ReadReplica { trace, epoch, key: key.clone(), slot: Slot::Own };
     let refused = [
         ReadReplicaError::Corrupt,
         ReadReplicaError::Unreadable { reason: "no".to_owned() },
         ReadReplicaError::Link(LinkError::Stopped),
         ReadReplicaError::Link(LinkError::Unreachable),
         ReadReplicaError::Link(LinkError::BadAnswer),
+        ReadReplicaError::Stale(stale),
     ];
     records.operation(&read, &siblings(), &refused);
     let known = siblings().fingerprint();
-    let compare = CompareReplica { trace, key: key.clone(), slot: Slot::Own, known };
+    let compare = CompareReplica { trace, epoch, key: key.clone(), slot: Slot::Own, known };
     records.operation(&compare, &Some(siblings()), &[ReadReplicaError::Corrupt]);
-    let scan =
-        ScanReplica { trace, partition: PartitionId(7), table: "kv".to_owned(), after: Some(key.clone()), limit: 1000 };
+    let (partition, table, after) = (PartitionId(7), "kv".to_owned(), Some(key.clone()));
+    let scan = ScanReplica { trace, epoch, partition, table, after, limit: 1000 };
     let slice = ScanSlice { records: vec![(key.clone(), siblings())], covers_up_to: Some(key) };
     records.operation(&scan, &slice, &[ReadReplicaError::Corrupt]);
 }
@@ -354,6 +363,7 @@ pub fn welcome() -> Welcome {
         partitions: 8,
         owners: vec![0, 1, 0, 1, 0, 1, 0, 1],
         log_ids: [(node("n1"), 0x8877_6655_4433_2211), (node("n2"), 0x1122_3344_5566_7788)].into(),
+        joined: None,
     };
     Welcome {
         member: member("n1", 7400),
@@ -388,7 +398,7 @@ pub fn repair_operations(records: &mut Records) {
         RepairError::Disabled,
         RepairError::Link(LinkError::TimedOut),
     ];
-    records.operation(&ReadRoot { partition }, &RootState { root: digest(5), trusted: true }, &errors);
+    records.operation(&ReadRoot { partition }, &RootState { root: digest(5), trusted: true, epoch: 41 }, &errors);
     records.operation(&ReadLeaves { partition }, &vec![digest(1), digest(2)], &errors[..1]);
     let leaves: LeafSet = [3, 200].into_iter().collect();
     let list = ListBuckets { partition, leaves, after: Some(record_key()), limit: 256 };
@@ -491,6 +501,67 @@ pub fn metadata_operations(records: &mut Records) {
         ChangeError::Unknown,
     ];
     records.operation(&ChangeTables { change: TableChange::Create(schema()) }, &41, &errors);
+}
+
+pub fn ring_operations(records: &mut Records) {
+    let newcomer = || Enrolled { known: member("n4", 7403), log_id: 77 };
+    let address = "127.0.0.1:7403".to_owned();
+    let not_waiting = StageError::NotWaiting { address: address.clone(), reason: "no answer".to_owned() };
+    let errors = [not_waiting, StageError::Change(ChangeError::NoLeader)];
+    records.operation(&StageNode { address, replaces: Some(node("n3")) }, &node("n4"), &errors);
+    let refusals = [
+        CommandError::IsAMember { node: node("n1") },
+        CommandError::AddressTaken { address: "127.0.0.1:7400".to_owned() },
+        CommandError::StagedAlready { node: node("n4") },
+        CommandError::NothingStaged,
+        CommandError::PlanIsOld,
+        CommandError::RingMoves,
+        CommandError::TooFewMembers { members: 2, n: 3 },
+        CommandError::NoWeight,
+        CommandError::NoRing { reason: "no".to_owned() },
+    ];
+    let errors = refusals.map(ChangeError::Refused);
+    let staged = [
+        StagedChange::Join(newcomer()),
+        StagedChange::Leave { node: node("n2") },
+        StagedChange::Replace { dead: node("n3"), with: newcomer() },
+        StagedChange::Reweigh { node: node("n1"), weight: 2 },
+    ];
+    let partitions = vec![PartitionId(3), PartitionId(77)];
+    let change = RingChange::Arrived { node: node("n4"), ring_epoch: 41, partitions };
+    records.operation(&ChangeRing { change }, &41, &errors);
+    let share = |partitions, copies| Share { partitions, copies };
+    let planned = PlannedNode { node: node("n1"), before: share(86, 256), after: share(64, 192), fetches: 3 };
+    let plan = PlanDescription {
+        planned_at: 40,
+        staged: staged.to_vec(),
+        owners: [64, 64],
+        copies: [192, 190],
+        bytes: 1 << 30,
+        seconds: 64,
+        nodes: vec![planned],
+        fewest_replicas: 3,
+        balance: 0.99,
+    };
+    records.operation(&DescribePlan, &plan, &errors[..1]);
+    records.operation(&CommitPlan { planned_at: 40 }, &41, &errors[..1]);
+    let task = |state, eta_s, last_error: Option<&str>| TaskRow {
+        id: "move-41-n4".to_owned(),
+        owner: node("n4"),
+        state,
+        done: 12,
+        total: 192,
+        per_minute: 60.0,
+        eta_s,
+        idle_s: 2,
+        last_error: last_error.map(ToOwned::to_owned),
+    };
+    let tasks = vec![
+        task(TaskState::Copying, Some(180), None),
+        task(TaskState::Releasing, None, None),
+        task(TaskState::Stalled, None, Some("no answer")),
+    ];
+    records.operation(&DescribeTasks, &tasks, &[AdminError::Stopping]);
 }
 
 pub fn garbage_operations(records: &mut Records) {

@@ -31,16 +31,18 @@ use slipring::dynamo::quorum::Quorum;
 use slipring::dynamo::record_key::RecordKey;
 use slipring::dynamo::ring::{Member, PartitionId, Ring};
 use slipring::dynamo::siblings::Siblings;
+use slipring::dynamo::topology::Topology;
 use slipring::dynamo::tree_log::{SLOTS, TREE_PREFIX, TreeLog};
 use slipring::dynamo::tree_recovery::{Standing, recover};
 use slipring::dynamo::version::ReplicaId;
 use slipring::item::{AttributeValue, Item, TableSchema};
 use slipring::messages::client::{Delete, Get, GetError, GetReply, Put, PutError, PutReply, Where, WhereReply};
-use slipring::messages::cluster::{View, ViewChanged};
+use slipring::messages::cluster::{MemberAddress, View, ViewChanged};
 use slipring::messages::hints::{HintSurvey, SurveyHints};
 use slipring::messages::load::{Enlist, ReadLoad};
 use slipring::messages::repair::{ControlRepair, MarkDirty, RepairAction};
 use slipring::messages::replica::StoredRecord;
+use slipring::messages::ring::RangeCompared;
 use slipring::messages::storage::StorageFailed;
 use slipring::messages::together::Together;
 use slipring::messages::{LinkError, TraceId};
@@ -120,7 +122,8 @@ impl VirtualCluster {
         let ring: Ring = claim(None, &members, 64, quorum.0.into()).expect("a ring");
         let view = View {
             local: names[0].clone(),
-            ring: Arc::new(ring),
+            members: Arc::new(members.iter().map(address_of).collect()),
+            topology: Arc::new(Topology::settled(ring)),
             quorum: Quorum::new(quorum.0, quorum.1, quorum.2).expect("a quorum"),
             sloppy,
             reachable: names.iter().cloned().collect(),
@@ -159,6 +162,7 @@ impl VirtualCluster {
         let clock = Arc::clone(&self.clock);
         let wall: WallClock = Arc::new(move || clock.load(Ordering::Relaxed));
         let node = Node::open(NodeParts {
+            local: self.names[at].clone(),
             shard: 0,
             shards: 1,
             replica: ReplicaId { directory: at as u64 + 1, epoch: self.lives[at] << 32 },
@@ -341,6 +345,7 @@ impl VirtualCluster {
                 .iter()
                 .map(|(at, keeper)| (self.names[*at].clone(), keeper.clone().recipient()))
                 .collect(),
+            transfer: Ignored.start().recipient::<RangeCompared>(),
             enabled: true,
             interval_s,
             audit_interval_s: interval_s,
@@ -385,7 +390,7 @@ impl VirtualCluster {
                     &mut expected.entry(partition).or_insert([Digest::EMPTY; LEAVES])[usize::from(leaf_of(&key))];
                 *leaf = leaf.replaced(Digest::EMPTY, digest);
             }
-            for partition in self.view.ring.partition_ids() {
+            for partition in self.view.ring().partition_ids() {
                 let leaves = expected.get(&partition).unwrap_or(&[Digest::EMPTY; LEAVES]);
                 let trusts = log.trusts(partition);
                 assert!(
@@ -404,7 +409,7 @@ impl VirtualCluster {
     pub fn record_key(&self, key: &str) -> RecordKey {
         let schema = TableSchema::kv();
         let key = schema.key_from_text(key, None).expect("a key");
-        let partition = self.view.ring.partition_of(&key.partition_bytes());
+        let partition = self.view.ring().partition_of(&key.partition_bytes());
         RecordKey::new(partition, schema.name.as_str(), &key.to_bytes())
     }
 
@@ -447,7 +452,7 @@ impl VirtualCluster {
     /// Everybody learns of another ring.
     pub async fn change_ring(&mut self, ring: Ring) {
         let reachable = (0..self.names.len()).filter(|at| self.view.reachable.contains(&self.names[*at])).collect();
-        self.view.ring = Arc::new(ring);
+        self.view.topology = Arc::new(Topology::settled(ring));
         let reachable: Vec<usize> = reachable;
         self.see(&reachable).await;
     }
@@ -459,16 +464,16 @@ impl VirtualCluster {
     /// The primaries of a key, in order.
     pub fn primaries(&self, key: &str) -> Vec<usize> {
         let key = TableSchema::kv().key_from_text(key, None).expect("a key");
-        let partition = self.view.ring.partition_of(&key.partition_bytes());
+        let partition = self.view.ring().partition_of(&key.partition_bytes());
         let place = |node: &NodeId| self.names.iter().position(|name| name == node).expect("a member");
-        self.view.ring.primaries(partition, self.view.quorum.n()).map(place).collect()
+        self.view.ring().primaries(partition, self.view.quorum.n()).map(place).collect()
     }
 
     /// Where a key lies on disk.
     pub fn record(&self, key: &str) -> RecordKey {
         let table = TableSchema::kv();
         let key = table.key_from_text(key, None).expect("a key");
-        RecordKey::new(self.view.ring.partition_of(&key.partition_bytes()), table.name.as_str(), &key.to_bytes())
+        RecordKey::new(self.view.ring().partition_of(&key.partition_bytes()), table.name.as_str(), &key.to_bytes())
     }
 
     pub async fn put(&self, at: usize, key: &str, value: &str, context: Option<Seen>) -> Result<PutReply, PutError> {
@@ -536,6 +541,10 @@ impl VirtualCluster {
         let place = Where { trace: TraceId::default(), table: "kv".to_owned(), key };
         self.coordinators[at].send(place).await.expect("the coordinator lives").expect("where answers")
     }
+}
+
+fn address_of(member: &Member) -> MemberAddress {
+    MemberAddress { member: member.clone(), address: format!("{}:7400", member.id) }
 }
 
 /// The values of all siblings, sorted.
@@ -712,6 +721,12 @@ struct Ignored;
 
 impl Actor for Ignored {
     type Context = Context<Self>;
+}
+
+impl Handler<RangeCompared> for Ignored {
+    type Result = ();
+
+    fn handle(&mut self, _: RangeCompared, _: &mut Self::Context) {}
 }
 
 impl Handler<StorageFailed> for Ignored {

@@ -85,10 +85,11 @@ impl Handler<Together<ReadRoot>> for Node {
     fn handle(&mut self, Together { requests, answers }: Together<ReadRoot>, _: &mut Self::Context) {
         let epoch = self.ring.lasting_epoch();
         for (at, read) in requests.into_iter().enumerate() {
-            let state = self
-                .trees
-                .log()
-                .map(|log| RootState { root: log.root(read.partition), trusted: log.trusts(read.partition), epoch });
+            let state = self.trees.log().map(|log| RootState {
+                root: log.root(read.partition),
+                trusted: log.trusts(read.partition),
+                epoch,
+            });
             match state {
                 Some(state) => self.answer_when_durable(&answers, at, state),
                 None => answers.give(at, Err(RepairError::Disabled)),

@@ -58,7 +58,9 @@ impl KnownRing {
 
     /// Whether the partition has been handed over to others for good.
     pub(super) fn has_left(&self, partition: PartitionId) -> bool {
-        let Some(topology) = self.topology.as_ref().filter(|known| known.epoch() >= self.remembered) else { return false };
+        let Some(topology) = self.topology.as_ref().filter(|known| known.epoch() >= self.remembered) else {
+            return false;
+        };
         topology.phase(partition) == Phase::Settled && !topology.holds(&self.local, partition, self.widest)
     }
 }

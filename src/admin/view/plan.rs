@@ -81,7 +81,10 @@ fn sentence(change: &StagedChange) -> String {
         StagedChange::Join(newcomer) => format!("{} at {} joins", newcomer.known.member.id, newcomer.known.address),
         StagedChange::Leave { node } => format!("{node} leaves"),
         StagedChange::Replace { dead, with } => {
-            format!("{} at {} takes the place of {dead}, whose copies are lost", with.known.member.id, with.known.address)
+            format!(
+                "{} at {} takes the place of {dead}, whose copies are lost",
+                with.known.member.id, with.known.address
+            )
         }
         StagedChange::Reweigh { node, weight } => format!("{node} gets the weight {weight}"),
     }

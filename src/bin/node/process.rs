@@ -20,7 +20,7 @@ use slipring::actors::bridge_listener::{Nonces, answer_while_founding};
 use slipring::actors::founding::{FoundingError, LocalIdentity, check_founded, found_or_join};
 use slipring::config::{Config, Durability};
 use slipring::dynamo::node_id::{NodeId, NodeIdError};
-use slipring::dynamo::ring::{Member, Ring};
+use slipring::dynamo::ring::Member;
 use slipring::dynamo::version::ReplicaId;
 use slipring::http::{self, Health};
 use slipring::messages::cluster::{FoundedCluster, MemberAddress, View};
@@ -283,6 +283,7 @@ fn identity(config: &Config, directory: u64) -> Result<LocalIdentity, StartError
         directory,
         cluster_name: config.cluster.name.clone(),
         seeds: config.cluster.seeds.clone(),
+        founders: config.cluster.founders.clone(),
         partitions: config.ring.partitions,
         n: config.replication.n,
     })
@@ -299,8 +300,6 @@ fn stored_cluster(
     let founded: FoundedCluster =
         serde_json::from_slice(&bytes).map_err(|source| StartError::DamagedClusterFile { path, source })?;
     check_founded(local, &founded)?;
-    let members = founded.members.iter().map(|known| known.member.clone()).collect();
-    Ring::new(1, local.n, members, founded.owners.clone()).map_err(ViewError::from)?;
     Ok(Some(founded))
 }
 

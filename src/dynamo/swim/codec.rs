@@ -1,7 +1,11 @@
 //! Who takes part, and how what they say is written: MessagePack, and only about members of this cluster.
+//!
+//! Nodes do not learn at the same instant that a member has come or gone. Whoever speaks must be a member; what a member says of a
+//! stranger is passed over, and the rest of its message counts.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use bytes::{Buf, BufMut};
 use foca::{Codec, Header, Identity, Member, Message};
@@ -53,14 +57,23 @@ pub enum RumourError {
 
 /// Reads and writes rumours.
 pub struct MemberCodec {
-    /// Who belongs to the cluster.
-    pub members: Arc<BTreeSet<NodeId>>,
+    members: Rc<RefCell<BTreeSet<NodeId>>>,
+    /// Whose message is being read.
+    speaker: Option<NodeId>,
 }
 
 impl MemberCodec {
+    /// `members` belong to the cluster, whoever these are when a message is read.
+    pub fn new(members: Rc<RefCell<BTreeSet<NodeId>>>) -> Self {
+        Self { members, speaker: None }
+    }
+
+    fn is_known(&self, life: &Life) -> bool {
+        self.members.borrow().contains(&life.node)
+    }
+
     fn known(&self, life: &Life) -> Result<(), RumourError> {
-        let known = self.members.contains(&life.node);
-        if known { Ok(()) } else { Err(RumourError::Stranger { node: life.node.clone() }) }
+        if self.is_known(life) { Ok(()) } else { Err(RumourError::Stranger { node: life.node.clone() }) }
     }
 }
 
@@ -81,6 +94,7 @@ impl Codec<Life> for MemberCodec {
             | Message::ForwardedAck { origin: third, .. } => self.known(third)?,
             _ => {}
         }
+        self.speaker = Some(header.src.node.clone());
         Ok(header)
     }
 
@@ -90,7 +104,12 @@ impl Codec<Life> for MemberCodec {
 
     fn decode_member(&mut self, buf: impl Buf) -> Result<Member<Life>, RumourError> {
         let member: Member<Life> = rmp_serde::decode::from_read(buf.reader())?;
-        self.known(member.id())?;
-        Ok(member)
+        match self.speaker.clone() {
+            _ if self.is_known(member.id()) => Ok(member),
+            // Something has to stand in its place, and refusing it would lose the whole message, with the answer to a probe in it. That whoever speaks is
+            // alive, in this life or an earlier one, is known by then: it changes nothing.
+            Some(node) => Ok(Member::alive(Life { node, generation: 0 })),
+            None => Err(RumourError::Stranger { node: member.id().node.clone() }),
+        }
     }
 }

@@ -28,8 +28,8 @@ use crate::wire::transport::Connector;
 /// A node that has not said who it is within this time cannot be joined now.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a [`Membership`] is told.
-pub struct MembershipParts {
+/// What a [`Planner`] is told.
+pub struct PlannerParts {
     /// Who this node is.
     pub local: LocalIdentity,
     /// The cluster.
@@ -49,15 +49,15 @@ pub struct MembershipParts {
 }
 
 /// Carries out what an operator wants of the members.
-pub struct Membership {
-    parts: Rc<MembershipParts>,
+pub struct Planner {
+    parts: Rc<PlannerParts>,
     metadata: Option<Arc<Metadata>>,
     rng: StdRng,
 }
 
-impl Membership {
+impl Planner {
     /// It knows nothing of the members until it hears of the metadata.
-    pub fn new(parts: MembershipParts) -> Self {
+    pub fn new(parts: PlannerParts) -> Self {
         let rng = StdRng::seed_from_u64(parts.seed);
         Self { parts: Rc::new(parts), metadata: None, rng }
     }
@@ -98,7 +98,7 @@ impl Membership {
 }
 
 /// Who waits at this address to be joined.
-async fn who_waits(parts: &MembershipParts, address: &str, nonce: [u8; 16]) -> Result<Enrolled, StageError> {
+async fn who_waits(parts: &PlannerParts, address: &str, nonce: [u8; 16]) -> Result<Enrolled, StageError> {
     let refused = |reason: String| StageError::NotWaiting { address: address.to_owned(), reason };
     let asked = ask_node(&parts.local, address, parts.connector.as_ref(), parts.secret.as_ref(), nonce);
     let answer = timeout(ANSWER_TIMEOUT, asked).await.map_err(|_| refused("no answer".to_owned()))?;
@@ -117,7 +117,7 @@ async fn who_waits(parts: &MembershipParts, address: &str, nonce: [u8; 16]) -> R
     Ok(Enrolled { known: welcome.member, log_id: welcome.directory })
 }
 
-impl Actor for Membership {
+impl Actor for Planner {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
@@ -125,7 +125,7 @@ impl Actor for Membership {
     }
 }
 
-impl Handler<MetadataChanged> for Membership {
+impl Handler<MetadataChanged> for Planner {
     type Result = ();
 
     fn handle(&mut self, MetadataChanged(metadata): MetadataChanged, _: &mut Self::Context) {
@@ -133,7 +133,7 @@ impl Handler<MetadataChanged> for Membership {
     }
 }
 
-impl Handler<StageNode> for Membership {
+impl Handler<StageNode> for Planner {
     type Result = ResponseFuture<Result<NodeId, StageError>>;
 
     fn handle(&mut self, StageNode { address, replaces }: StageNode, _: &mut Self::Context) -> Self::Result {
@@ -152,7 +152,7 @@ impl Handler<StageNode> for Membership {
     }
 }
 
-impl Handler<DescribePlan> for Membership {
+impl Handler<DescribePlan> for Planner {
     type Result = Result<PlanDescription, ChangeError>;
 
     fn handle(&mut self, _: DescribePlan, _: &mut Self::Context) -> Self::Result {
@@ -160,7 +160,7 @@ impl Handler<DescribePlan> for Membership {
     }
 }
 
-impl Handler<CommitPlan> for Membership {
+impl Handler<CommitPlan> for Planner {
     type Result = ResponseFuture<Result<u64, ChangeError>>;
 
     fn handle(&mut self, CommitPlan { planned_at }: CommitPlan, _: &mut Self::Context) -> Self::Result {
