@@ -312,3 +312,7 @@ impl Handler<DescribeLinks> for FailureDetector {
         Ok(self.matrix.cells(&self.parts.members, now))
     }
 }
+
+#[cfg(test)]
+#[path = "failure_detector_tests.rs"]
+mod tests;

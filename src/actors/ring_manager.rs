@@ -166,3 +166,67 @@ impl Handler<DescribeRing> for RingManager {
         Ok(RingDescription { epoch: self.view.topology.epoch(), owners, balance: ring.balance() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix::Handler as _;
+
+    use super::*;
+    use crate::dynamo::claim::claim;
+    use crate::dynamo::quorum::Quorum;
+    use crate::dynamo::ring::Member;
+    use crate::dynamo::topology::Topology;
+    use crate::item::TableSchema;
+
+    fn node(name: &str) -> NodeId {
+        NodeId::new(name).unwrap()
+    }
+
+    fn members(names: &[&str]) -> Vec<MemberAddress> {
+        let member = |name: &&str| Member { id: node(name), zone: None, weight: 1 };
+        names.iter().map(|name| MemberAddress { member: member(name), address: format!("{name}:1") }).collect()
+    }
+
+    fn rows(manager: &mut RingManager) -> Vec<(String, bool)> {
+        let rows = manager.handle(DescribeNodes, &mut Context::new()).unwrap();
+        rows.into_iter().map(|row| (row.name.to_string(), row.reachable)).collect()
+    }
+
+    #[test]
+    fn who_is_no_member_any_more_is_forgotten_and_who_is_new_is_unknown() {
+        let plain: Vec<Member> = members(&["a", "b"]).into_iter().map(|known| known.member).collect();
+        let view = View {
+            local: node("a"),
+            members: Arc::new(members(&["a", "b"])),
+            topology: Arc::new(Topology::settled(claim(None, &plain, 8, 2).unwrap())),
+            quorum: Quorum::new(2, 1, 1).unwrap(),
+            sloppy: true,
+            reachable: [node("a")].into(),
+            tables: Arc::new(vec![TableSchema::kv()]),
+        };
+        let metrics = Metrics::new();
+        let mut manager = RingManager::new(Arc::new(view), metrics.clone());
+        let up = Standing { state: PeerState::Up, reachable: true };
+        let said = |manager: &mut RingManager, name: &str| {
+            manager.handle(StandingChanged { node: node(name), standing: up }, &mut Context::new());
+        };
+        said(&mut manager, "b");
+        let row = |name: &str, reachable| (name.to_owned(), reachable);
+        assert_eq!(rows(&mut manager), [row("a", true), row("b", true)]);
+
+        let change = |manager: &mut RingManager, names: &[&str]| {
+            manager.publish(View { members: Arc::new(members(names)), ..View::clone(&manager.view) });
+        };
+        change(&mut manager, &["a", "c"]);
+        said(&mut manager, "b");
+        assert_eq!(rows(&mut manager), [row("a", true), row("c", false)]);
+        assert_eq!(manager.view.reachable, [node("a")].into());
+        let text = metrics.render();
+        assert!(!text.contains("peer_up{peer=\"b\"}") && text.contains("peer_up{peer=\"c\"} 0"), "{text}");
+
+        change(&mut manager, &["a", "b", "c"]);
+        assert_eq!(rows(&mut manager), [row("a", true), row("b", false), row("c", false)]);
+        said(&mut manager, "c");
+        assert_eq!(rows(&mut manager), [row("a", true), row("b", false), row("c", true)]);
+    }
+}

@@ -30,7 +30,7 @@ const RECORDS_MOVED: &str = "slipring_aae_keys_repaired_total";
 /// A cluster of real processes.
 pub struct Cluster {
     pub nodes: Vec<Node>,
-    _folder: TempDir,
+    folder: TempDir,
     _ports: Vec<PortLease>,
 }
 
@@ -84,7 +84,28 @@ impl Cluster {
                 process: None,
             }
         };
-        Self { nodes: (0..count).map(node).collect(), _folder: folder, _ports: ports }
+        Self { nodes: (0..count).map(node).collect(), folder, _ports: ports }
+    }
+
+    /// One more node, which waits to be joined by those that are there. It has not been started.
+    pub fn add_node(&mut self) -> usize {
+        let (at, addresses) = (self.nodes.len(), self.lease_addresses(2));
+        let name = format!("n{at}");
+        let mut settings = self.nodes[0].settings.clone();
+        settings.remove("cluster.founders");
+        let seeds: Vec<String> = self.nodes.iter().map(|node| format!("{:?}", node.bridge)).collect();
+        settings.insert("cluster.seeds".to_owned(), format!("[{}]", seeds.join(", ")));
+        settings.insert("node.name".to_owned(), name.clone());
+        self.nodes.push(Node {
+            data_dir: self.folder.path().join(&name),
+            log: self.folder.path().join(format!("{name}.log")),
+            bridge: addresses[0].clone(),
+            http: addresses[1].clone(),
+            settings,
+            name,
+            process: None,
+        });
+        at
     }
 
     /// More addresses of this machine that nobody else has while the cluster lives.
@@ -261,6 +282,12 @@ impl Node {
 
     pub fn wait_until_ready(&self) {
         self.wait_until("is ready", || http_get(&self.http, "/health").is_some_and(|(status, _)| status == 200));
+    }
+
+    /// Waits until it says that it waits to be joined.
+    pub fn wait_until_waiting(&self) {
+        let waits = |(_, text): (u16, String)| text.contains("waiting to be joined");
+        self.wait_until("waits to be joined", || http_get(&self.http, "/health").is_some_and(waits));
     }
 
     /// Waits for a condition that must come true; on failure prints the end of the log.

@@ -1,0 +1,352 @@
+//! Members come, go and are replaced while clients write and read: no request fails for want of data on its way, no acknowledged write is lost, no read
+//! misses an item, also where processes are killed in the middle. Real processes, N = 3, R = W = 2.
+
+mod cluster;
+
+use std::collections::BTreeMap;
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use cluster::{Cluster, Node, PATIENCE, get, put, values};
+use serde_json::Value;
+use slipring::client::{RouteError, Router, RouterOptions};
+
+const CLIENTS: usize = 3;
+/// Keys of each client.
+const KEYS: usize = 400;
+
+fn admin(node: &Node, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_slipring-admin"));
+    command.args(["--connect", &node.bridge]).args(arguments).output().expect("it runs")
+}
+
+fn ask(node: &Node, arguments: &[&str]) -> Value {
+    let output = admin(node, &[arguments, &["--json"]].concat());
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{arguments:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_str(&text).expect("JSON")
+}
+
+fn refusal(node: &Node, arguments: &[&str]) -> (i32, String) {
+    let output = admin(node, arguments);
+    (output.status.code().expect("it exits"), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// How many partitions each member owns, by name.
+fn shares(node: &Node) -> BTreeMap<String, u64> {
+    let nodes = ask(node, &["nodes"]);
+    let row =
+        |row: &Value| (row["name"].as_str().expect("a name").to_owned(), row["partitions"].as_u64().expect("a number"));
+    nodes.as_array().expect("a list").iter().map(row).collect()
+}
+
+fn nothing_moves(node: &Node) -> bool {
+    let output = admin(node, &["tasks", "--json"]);
+    output.status.success() && output.stdout.trim_ascii() == b"[]"
+}
+
+/// Waits until nothing moves any more, for a node that is asked and for all others.
+fn wait_until_at_rest(cluster: &Cluster) {
+    for node in cluster.nodes.iter().filter(|node| node.is_running()) {
+        let begun = Instant::now();
+        while !nothing_moves(node) {
+            assert!(
+                begun.elapsed() < 2 * PATIENCE,
+                "{}: partitions move for ever: {}",
+                node.name,
+                ask(node, &["tasks"])
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+fn assert_balanced(node: &Node, names: &[&str]) {
+    let shares = shares(node);
+    assert_eq!(shares.keys().map(String::as_str).collect::<Vec<_>>(), names);
+    let (least, greatest) = (shares.values().min(), shares.values().max());
+    assert!(greatest.zip(least).is_some_and(|(greatest, least)| greatest - least <= 1), "{shares:?}");
+}
+
+/// What clients do until they are told to stop.
+struct Load {
+    stop: Arc<AtomicBool>,
+    /// Some process is being killed now, or was a moment ago: connections may break.
+    is_rough: Arc<AtomicBool>,
+    done: Arc<AtomicUsize>,
+    clients: Vec<std::thread::JoinHandle<BTreeMap<String, String>>>,
+}
+
+impl Load {
+    fn begin(cluster: &Cluster) -> Self {
+        let (stop, is_rough, done) =
+            (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
+        let addresses: Vec<String> =
+            cluster.nodes.iter().filter(|node| node.is_running()).map(|node| node.bridge.clone()).collect();
+        let client = |number| {
+            let client = Client {
+                number,
+                stop: Arc::clone(&stop),
+                is_rough: Arc::clone(&is_rough),
+                done: Arc::clone(&done),
+                acknowledged: BTreeMap::new(),
+            };
+            let addresses = addresses.clone();
+            std::thread::spawn(move || block_on(client.work(addresses)))
+        };
+        let clients = (0..CLIENTS).map(client).collect();
+        Self { stop, is_rough, done, clients }
+    }
+
+    /// While this happens connections may break.
+    fn roughly<T>(&self, happening: impl FnOnce() -> T) -> T {
+        self.is_rough.store(true, Ordering::SeqCst);
+        let outcome = happening();
+        // Requests that were under way end, and connections are made anew.
+        std::thread::sleep(Duration::from_secs(3));
+        self.is_rough.store(false, Ordering::SeqCst);
+        outcome
+    }
+
+    /// The last value that was acknowledged, by key.
+    fn end(self) -> BTreeMap<String, String> {
+        self.stop.store(true, Ordering::SeqCst);
+        let written = self.clients.into_iter().map(|client| client.join().expect("every request was served"));
+        let written = written.flatten().collect();
+        println!("{} requests", self.done.load(Ordering::SeqCst));
+        written
+    }
+}
+
+struct Client {
+    number: usize,
+    stop: Arc<AtomicBool>,
+    is_rough: Arc<AtomicBool>,
+    done: Arc<AtomicUsize>,
+    acknowledged: BTreeMap<String, String>,
+}
+
+impl Client {
+    async fn work(mut self, addresses: Vec<String>) -> BTreeMap<String, String> {
+        let router = Router::connect(&addresses, RouterOptions::default()).await.expect("a node answers");
+        for round in 0.. {
+            if self.stop.load(Ordering::SeqCst) {
+                break;
+            }
+            let key = format!("c{}-{}", self.number, round % KEYS);
+            let read = self.served(&key, "get", async || router.get(get(&key)).await).await;
+            if let Some(expected) = self.acknowledged.get(&key) {
+                assert!(
+                    values(&read).contains(expected),
+                    "{key}: {expected} was acknowledged, a read shows {:?}",
+                    values(&read)
+                );
+            }
+            let value = format!("v{round}");
+            let context = read.context;
+            self.served(&key, "put", async || router.put(put(&key, &value, Some(context.clone()))).await).await;
+            self.acknowledged.insert(key, value);
+        }
+        self.acknowledged
+    }
+
+    /// What fails is tried again where processes are being killed, and nowhere else.
+    async fn served<T, E: std::error::Error>(
+        &self,
+        key: &str,
+        what: &str,
+        request: impl AsyncFn() -> Result<T, RouteError<E>>,
+    ) -> T {
+        let begun = Instant::now();
+        loop {
+            let was_rough = self.is_rough.load(Ordering::SeqCst);
+            match request().await {
+                Ok(reply) => {
+                    self.done.fetch_add(1, Ordering::SeqCst);
+                    return reply;
+                }
+                Err(error) => {
+                    let is_rough = was_rough || self.is_rough.load(Ordering::SeqCst);
+                    assert!(is_rough && begun.elapsed() < PATIENCE, "{what} of {key} failed: {error}");
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            }
+        }
+    }
+}
+
+fn block_on<T>(story: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(story)
+}
+
+/// Whatever was acknowledged is there, through every node, and all replicas hold the same.
+fn assert_nothing_lost(cluster: &Cluster, written: &BTreeMap<String, String>) {
+    for node in cluster.nodes.iter().filter(|node| node.is_running()) {
+        block_on(async {
+            let client = node.client().await;
+            for (key, value) in written {
+                let read = cluster::do_get(&client, &get(key)).await.expect("read");
+                assert!(values(&read).contains(value), "{key} through {}: {value} was acknowledged", node.name);
+            }
+        });
+    }
+}
+
+fn preload(cluster: &Cluster, count: usize) -> BTreeMap<String, String> {
+    block_on(async {
+        let client = cluster.nodes[0].client().await;
+        let mut written = BTreeMap::new();
+        for number in 0..count {
+            let (key, value) = (format!("old-{number}"), format!("o{number}"));
+            cluster::do_put(&client, &put(&key, &value, None)).await.expect("written");
+            written.insert(key, value);
+        }
+        written
+    })
+}
+
+/// A node that is started with seeds, joined, and committed.
+fn join(cluster: &mut Cluster, through: usize) -> usize {
+    let at = cluster.add_node();
+    cluster.nodes[at].start();
+    cluster.nodes[at].wait_until_waiting();
+    let address = cluster.nodes[at].bridge.clone();
+    ask(&cluster.nodes[through], &["cluster", "join", &address]);
+    at
+}
+
+fn commit(node: &Node) -> Value {
+    ask(node, &["cluster", "commit"])
+}
+
+#[test]
+fn two_nodes_join_one_leaves_and_a_dead_one_is_replaced_under_load() {
+    let mut cluster = Cluster::start(3);
+    let mut written = preload(&cluster, 300);
+    let load = Load::begin(&cluster);
+
+    let fourth = join(&mut cluster, 0);
+    let plan = ask(&cluster.nodes[1], &["cluster", "plan"]);
+    assert_eq!(plan["fewest_replicas"], 3);
+    assert_eq!(plan["copies_moved"], plan["copies_moved_least"], "{plan}");
+    commit(&cluster.nodes[1]);
+    cluster.nodes[fourth].wait_until_ready();
+    wait_until_at_rest(&cluster);
+    assert_balanced(&cluster.nodes[fourth], &["n0", "n1", "n2", "n3"]);
+
+    let fifth = join(&mut cluster, fourth);
+    commit(&cluster.nodes[0]);
+    cluster.nodes[fifth].wait_until_ready();
+    wait_until_at_rest(&cluster);
+    assert_balanced(&cluster.nodes[0], &["n0", "n1", "n2", "n3", "n4"]);
+
+    ask(&cluster.nodes[0], &["cluster", "leave", "n1"]);
+    commit(&cluster.nodes[0]);
+    wait_until_at_rest(&cluster);
+    assert_balanced(&cluster.nodes[0], &["n0", "n2", "n3", "n4"]);
+    load.roughly(|| cluster.nodes[1].kill());
+
+    load.roughly(|| cluster.nodes[2].kill());
+    let sixth = cluster.add_node();
+    cluster.nodes[sixth].start();
+    cluster.nodes[sixth].wait_until_waiting();
+    let address = cluster.nodes[sixth].bridge.clone();
+    ask(&cluster.nodes[0], &["cluster", "replace", "n2", "--with", &address]);
+    commit(&cluster.nodes[3]);
+    cluster.nodes[sixth].wait_until_ready();
+    wait_until_at_rest(&cluster);
+    assert_balanced(&cluster.nodes[sixth], &["n0", "n3", "n4", "n5"]);
+
+    written.extend(load.end());
+    assert_nothing_lost(&cluster, &written);
+    cluster.nodes.iter().filter(|node| node.is_running()).for_each(Node::assert_unharmed);
+}
+
+fn leader(cluster: &Cluster) -> usize {
+    let node = cluster.nodes.iter().find(|node| node.is_running()).expect("one runs");
+    let begun = Instant::now();
+    loop {
+        if let Some(name) = ask(node, &["metadata"])["leader"].as_str() {
+            return cluster.at(name);
+        }
+        assert!(begun.elapsed() < PATIENCE, "nobody leads");
+    }
+}
+
+#[test]
+fn a_kill_of_source_target_or_leader_only_delays_a_move() {
+    let mut cluster = Cluster::start_with(3, &[("anti_entropy.records_per_s", "200")]);
+    let mut written = preload(&cluster, 600);
+    let load = Load::begin(&cluster);
+    let fourth = join(&mut cluster, 0);
+    commit(&cluster.nodes[0]);
+    cluster.nodes[fourth].wait_until_ready();
+    for round in 0..4 {
+        let victim = match round {
+            0 => fourth,
+            1 => leader(&cluster),
+            2 => 1,
+            _ => fourth,
+        };
+        assert!(round > 0 || !nothing_moves(&cluster.nodes[0]), "it has moved before anything was killed");
+        load.roughly(|| {
+            cluster.nodes[victim].restart();
+            cluster.nodes[victim].wait_until_ready();
+        });
+    }
+    wait_until_at_rest(&cluster);
+    assert_balanced(&cluster.nodes[0], &["n0", "n1", "n2", "n3"]);
+    written.extend(load.end());
+    assert_nothing_lost(&cluster, &written);
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_and_changes_nothing() {
+    let mut cluster = Cluster::start(3);
+    let before = ask(&cluster.nodes[0], &["metadata"])["epoch"].clone();
+    let unused = cluster.lease_addresses(1).remove(0);
+    let own = cluster.nodes[1].bridge.clone();
+    let node = &cluster.nodes[0];
+    let cases: [(&[&str], i32, &str); 8] = [
+        (&["cluster", "commit"], 4, "nothing is staged"),
+        (&["cluster", "plan"], 4, "nothing is staged"),
+        (&["cluster", "join", &unused], 5, "cannot be joined"),
+        (&["cluster", "join", &own], 5, "a member already"),
+        (&["cluster", "leave", "n9"], 3, "n9 is no member"),
+        (&["cluster", "leave", "n1"], 4, "2 members cannot keep replication.n = 3 copies"),
+        (&["cluster", "weight", "n1", "0"], 2, "0 is not in 1..=64"),
+        (&["cluster", "leave", "Not A Name"], 2, ""),
+    ];
+    for (arguments, code, said) in cases {
+        let (exit, text) = refusal(node, arguments);
+        assert_eq!(exit, code, "{arguments:?}: {text}");
+        assert!(text.contains(said), "{arguments:?}: {text}");
+    }
+    assert_eq!(ask(node, &["metadata"])["epoch"], before);
+
+    let fourth = join(&mut cluster, 0);
+    let (exit, text) = refusal(&cluster.nodes[1], &["cluster", "join", &cluster.nodes[fourth].bridge.clone()]);
+    assert_eq!((exit, text.is_empty()), (0, false), "staged once more is staged: {text}");
+    assert!(admin(&cluster.nodes[1], &["cluster", "abort"]).status.success());
+    assert_eq!(refusal(&cluster.nodes[2], &["cluster", "commit"]).0, 4);
+    cluster.nodes[fourth].wait_until_waiting();
+}
+
+/// Whatever addresses are reused: a node of another cluster, or one that waits for another, is never taken in.
+#[test]
+fn clusters_never_merge() {
+    let mut one = Cluster::start(3);
+    let other = Cluster::start(1);
+    let (exit, text) = refusal(&one.nodes[0], &["cluster", "join", &other.nodes[0].bridge]);
+    assert_eq!(exit, 5, "{text}");
+    assert!(text.contains("not a member of this cluster") || text.contains("another cluster"), "{text}");
+    let stranger = one.add_node();
+    one.nodes[stranger].set("cluster.name", "elsewhere");
+    one.nodes[stranger].start();
+    one.nodes[stranger].wait_until_waiting();
+    let (exit, text) = refusal(&one.nodes[0], &["cluster", "join", &one.nodes[stranger].bridge.clone()]);
+    assert_eq!(exit, 5, "{text}");
+    assert!(text.contains("elsewhere"), "{text}");
+}
