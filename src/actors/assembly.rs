@@ -49,7 +49,7 @@ use crate::dynamo::quorum::{Quorum, QuorumError};
 use crate::dynamo::ring::RingError;
 use crate::dynamo::swim::{DetectionSpeed, Life};
 use crate::dynamo::version::ReplicaId;
-use crate::messages::cluster::{FoundedCluster, PeerDown, PeerUp, Subscribe, View};
+use crate::messages::cluster::{FoundedCluster, LeftCluster, PeerDown, PeerUp, Subscribe, View};
 use crate::messages::detection::LinkMeasured;
 use crate::messages::load::Enlist;
 use crate::messages::metadata::FollowMetadata;
@@ -86,6 +86,8 @@ pub struct Blueprint {
     pub metrics: Metrics,
     /// Told when the storage has failed.
     pub storage_failed: Recipient<StorageFailed>,
+    /// Told when this node belongs to the cluster no more.
+    pub left: Recipient<LeftCluster>,
     /// The open bridge connections of the process.
     pub connections: Arc<AtomicUsize>,
     /// The peers among them.
@@ -101,6 +103,14 @@ pub enum ViewError {
     /// N, R and W contradict each other.
     #[error(transparent)]
     Quorum(#[from] QuorumError),
+    /// It was a member once.
+    #[error(
+        "this node has left the cluster `{cluster}`: to have it joined again, start it with an empty node.data_dir and cluster.seeds"
+    )]
+    Left {
+        /// The cluster's name.
+        cluster: String,
+    },
     /// What is known of the cluster cannot be read.
     #[error("the storage cannot be read: {0}")]
     Storage(#[from] ReadError),
@@ -116,6 +126,9 @@ impl Blueprint {
         let begins_with = self.founded.metadata(quorum)?;
         let metadata = stored_metadata(self.storage.as_ref())?.filter(|stored| stored.epoch() > begins_with.epoch());
         let metadata = metadata.unwrap_or(begins_with);
+        if !metadata.members().contains_key(&local) {
+            return Err(ViewError::Left { cluster: self.founded.identity.name.clone() });
+        }
         Ok(View {
             members: Arc::new(metadata.addresses()),
             topology: Arc::clone(metadata.topology()),
@@ -201,7 +214,7 @@ pub fn start_control(
     rng: &mut StdRng,
 ) -> Result<Control, ReadError> {
     let metrics = blueprint.metrics.clone();
-    let ring = RingManager::new(Arc::clone(view), metrics.clone()).start();
+    let ring = RingManager::new(Arc::clone(view), blueprint.left.clone(), metrics.clone()).start();
     let detector = start_detector(blueprint, view, &ring, rng.random());
     // Before any `Links`: a link to a new member that is ready before the detector has heard of the member would count as none.
     ring.do_send(Subscribe(detector.clone().recipient()));
@@ -215,11 +228,16 @@ pub fn start_control(
     shards.iter().for_each(|shard| log.do_send(FollowMetadata(shard.clone().recipient())));
     let planner = start_planner(blueprint, &log, connector, rng.random());
     log.do_send(FollowMetadata(planner.clone().recipient()));
-    let parts = TransferParts { view: Arc::clone(view), log: log.clone().recipient(), metrics: metrics.clone() };
-    let transfer = PartitionTransfer::new(parts).start();
-    ring.do_send(Subscribe(transfer.clone().recipient()));
     let handoff_context = Context::<HintedHandoff>::new();
     let handoff_address = handoff_context.address();
+    let parts = TransferParts {
+        view: Arc::clone(view),
+        log: log.clone().recipient(),
+        hints: handoff_address.clone().recipient(),
+        metrics: metrics.clone(),
+    };
+    let transfer = PartitionTransfer::new(parts).start();
+    ring.do_send(Subscribe(transfer.clone().recipient()));
     let repair = start_anti_entropy(blueprint, view, shards, &handoff_address, &transfer, rng.random())?;
     links.do_send(FollowLinks::new(repair.clone().recipient(), RepairPeer::of));
     ring.do_send(Subscribe(repair.clone().recipient()));
@@ -285,6 +303,7 @@ fn start_garbage_collector(blueprint: &Blueprint, view: &Arc<View>, shards: &[Sh
         walk_interval: Duration::from_secs(config.walk_interval_s),
         tombstones_min_age: Duration::from_secs(config.tombstones_min_age_s),
         settling_time: settling_time(blueprint.request_timeout()),
+        storage: Arc::clone(&blueprint.storage),
         wall: Arc::clone(&blueprint.wall),
         metrics: blueprint.metrics.clone(),
     };

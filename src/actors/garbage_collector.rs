@@ -29,6 +29,7 @@ use crate::messages::garbage::{
 };
 use crate::messages::together::Together;
 use crate::metrics::Metrics;
+use crate::storage::Storage;
 
 /// The pause between two slices of a walk.
 const SLICE_PAUSE: Duration = Duration::from_millis(50);
@@ -38,6 +39,15 @@ const SLICE: usize = 256;
 
 /// Most tombstones that one walk through a shard tries to have collected: they are kept in memory meanwhile.
 const CANDIDATES_MAX: usize = 16_384;
+
+/// For fewer records that were deleted the engine is not asked to give room back.
+const LEFT_OVER_MIN: u64 = 1_000;
+
+/// The pause before it is asked again.
+const ROOM_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often it is asked: where it never comes to rest, it collects by itself.
+const ROOM_ATTEMPTS: u32 = 60;
 
 /// Where the garbage collector's messages about one replica go: a `Node` of this process or a `Peer`.
 #[derive(Clone)]
@@ -75,6 +85,8 @@ pub struct GarbageParts {
     pub tombstones_min_age: Duration,
     /// How far apart the two questions about a tombstone are.
     pub settling_time: Duration,
+    /// Gives room back to the device.
+    pub storage: Arc<dyn Storage>,
     /// The wall clock.
     pub wall: WallClock,
     /// Where it counts.
@@ -95,8 +107,11 @@ pub(super) struct Yard {
     pub(super) disturbances: Cell<u64>,
     walkers: Vec<Recipient<ReapExpired>>,
     walk_interval: Duration,
-    /// A table was dropped: for each shard.
+    /// A table was dropped, or partitions were handed over: for each shard.
     dropped: Vec<Notify>,
+    storage: Arc<dyn Storage>,
+    /// Whether somebody sees to it that room is given back.
+    makes_room: Cell<bool>,
     min_age: Duration,
     wall: WallClock,
     collected: Cell<u64>,
@@ -124,6 +139,8 @@ impl GarbageCollector {
             disturbances: Cell::new(0),
             walkers: parts.walkers,
             dropped,
+            storage: parts.storage,
+            makes_room: Cell::new(false),
             walk_interval: parts.walk_interval,
             min_age: parts.tombstones_min_age,
             wall: parts.wall,
@@ -137,11 +154,13 @@ impl Yard {
     /// Ends when the shard does.
     async fn walk_for_ever(self: Rc<Self>, shard: usize) {
         loop {
-            // A table that was dropped need not take up room until the next turn.
+            // What is left over need not take up room until the next turn.
             let _ = timeout(self.walk_interval, self.dropped[shard].notified()).await;
             let (mut kept, mut candidates) = (KeptCounts::default(), Vec::new());
-            if self.walk(shard, &mut kept, &mut candidates).await.is_err() {
-                return;
+            match self.walk(shard, &mut kept, &mut candidates).await {
+                Ok(left_over) if left_over >= LEFT_OVER_MIN => drop(actix::spawn(Rc::clone(&self).make_room())),
+                Ok(_) => {}
+                Err(_) => return,
             }
             let collected = collect(&self, candidates, &mut kept).await;
             self.collected.set(self.collected.get() + collected);
@@ -150,21 +169,37 @@ impl Yard {
         }
     }
 
+    /// The engine gives room back only once what was deleted has been written into its tables, which takes it a moment.
+    async fn make_room(self: Rc<Self>) {
+        if self.makes_room.replace(true) {
+            return;
+        }
+        for _ in 0..ROOM_ATTEMPTS {
+            if self.storage.collect_garbage() {
+                break;
+            }
+            sleep(ROOM_INTERVAL).await;
+        }
+        self.makes_room.set(false);
+    }
+
+    /// How many records were left over.
     async fn walk(
         &self,
         shard: usize,
         kept: &mut KeptCounts,
         candidates: &mut Vec<DeadRecord>,
-    ) -> Result<(), actix::MailboxError> {
-        let mut after = None;
+    ) -> Result<u64, actix::MailboxError> {
+        let (mut after, mut left_over) = (None, 0);
         loop {
             let slice = match self.walkers[shard].send(ReapExpired { after, limit: SLICE }).await? {
                 Ok(slice) => slice,
                 Err(error) => {
                     debug!(%error, "a walk through the records has stopped early");
-                    return Ok(());
+                    return Ok(left_over);
                 }
             };
+            left_over += slice.left_over;
             for dead in slice.dead {
                 match self.why_kept(&dead, candidates.len()) {
                     Some(why) => kept.add(why, dead.is_expired, dead.since_ms),
@@ -173,7 +208,7 @@ impl Yard {
             }
             after = slice.resume_after;
             if after.is_none() {
-                return Ok(());
+                return Ok(left_over);
             }
             sleep(SLICE_PAUSE).await;
         }
@@ -239,7 +274,8 @@ impl Handler<ViewChanged> for GarbageCollector {
         let before = self.0.view.replace(Arc::clone(&view));
         let is_same_cluster = before.topology.epoch() == view.topology.epoch() && before.members == view.members;
         let is_dropped = |table: &TableSchema| !view.tables.iter().any(|known| known.id == table.id);
-        if before.tables.iter().any(is_dropped) {
+        let has_moved = before.topology.transition().is_some() && view.topology.transition().is_none();
+        if has_moved || before.tables.iter().any(is_dropped) {
             self.0.dropped.iter().for_each(Notify::notify_one);
         }
         if !is_same_cluster || !before.reachable.is_subset(&view.reachable) {

@@ -34,7 +34,7 @@ use crate::messages::metadata::{
 use crate::messages::ring::ChangeRing;
 use crate::messages::storage::StorageFailed;
 use crate::messages::together::{Answers, Together};
-use crate::metadata::{Command, CommandError, Enrolled, Metadata};
+use crate::metadata::{Command, CommandError, Enrolled, Metadata, RingChange};
 use crate::metrics::Metrics;
 use crate::storage::{Committer, ReadError, Space, Storage};
 
@@ -310,6 +310,7 @@ impl MetadataLog {
             }
         } else if self.group.role() == LogRole::Leader {
             self.care_for_voters();
+            self.care_for_leavers();
             self.go_on(ctx);
         }
     }
@@ -332,6 +333,19 @@ impl MetadataLog {
         // A plain value: serialising it into memory cannot fail.
         let bytes = rmp_serde::to_vec(&Proposal { number, command }).unwrap_or_default();
         self.group.propose(bytes)
+    }
+
+    /// Whoever was about to leave and has been away for long will not say so himself.
+    fn care_for_leavers(&mut self) {
+        let is_gone = |node: &&NodeId| self.away.get(*node).is_some_and(|since| since.elapsed() >= ABSENCE_MAX);
+        let gone = self.metadata.members().keys().filter(|node| self.metadata.is_leaving(node)).find(is_gone).cloned();
+        if let Some(node) = gone {
+            let number = self.rng.random();
+            let dismissed = self.propose(number, Command::ChangeRing(RingChange::Dismiss { node: node.clone() }));
+            if dismissed.is_ok() {
+                warn!(%node, "a member that owned nothing any more has not come back: it is none any more, and hints that it kept are lost");
+            }
+        }
     }
 
     fn change(&mut self, command: Command, ctx: &Context<Self>) -> ResponseFuture<Result<u64, ChangeError>> {

@@ -18,6 +18,7 @@ use crate::dynamo::topology::{Phase, Topology};
 use crate::dynamo::transfer::Transfers;
 use crate::messages::admin::AdminError;
 use crate::messages::cluster::{View, ViewChanged};
+use crate::messages::hints::CountHints;
 use crate::messages::ring::{ChangeRing, DescribeTasks, RangeCompared, TaskRow, TaskState};
 use crate::metadata::RingChange;
 use crate::metrics::Metrics;
@@ -40,6 +41,8 @@ pub struct TransferParts {
     pub view: Arc<View>,
     /// Has it agreed on.
     pub log: Recipient<ChangeRing>,
+    /// Counts what this node keeps for others.
+    pub hints: Recipient<CountHints>,
     /// Where it counts.
     pub metrics: Metrics,
 }
@@ -53,6 +56,7 @@ pub struct PartitionTransfer {
     errors: BTreeMap<PartitionId, String>,
     progress: BTreeMap<NodeId, Progress>,
     log: Recipient<ChangeRing>,
+    hints: Recipient<CountHints>,
     metrics: Metrics,
 }
 
@@ -76,6 +80,7 @@ impl PartitionTransfer {
             errors: BTreeMap::new(),
             progress: BTreeMap::new(),
             log: parts.log,
+            hints: parts.hints,
             metrics: parts.metrics,
         }
     }
@@ -98,8 +103,30 @@ impl PartitionTransfer {
         } else if !free.is_empty() {
             RingChange::Release { ring_epoch, partitions: free }
         } else {
-            return;
+            return self.leave(ctx);
         };
+        self.propose(change, ctx);
+    }
+
+    /// Whoever owns nothing any more is no member any more once he keeps nothing for others.
+    fn leave(&mut self, ctx: &mut Context<Self>) {
+        let node = self.view.local.clone();
+        if !self.view.is_member(&node) || self.view.topology.nodes().contains(&node) {
+            return;
+        }
+        self.busy = true;
+        let counted = self.hints.send(CountHints).into_actor(self).map(|counted, transfer, ctx| {
+            transfer.busy = false;
+            let is_free = counted.is_ok_and(|pending| pending.iter().all(|of_one| of_one.keys == 0));
+            if is_free {
+                info!("this node owns nothing and keeps nothing for others: it leaves the cluster");
+                transfer.propose(RingChange::Dismiss { node }, ctx);
+            }
+        });
+        ctx.spawn(counted);
+    }
+
+    fn propose(&mut self, change: RingChange, ctx: &mut Context<Self>) {
         self.busy = true;
         let asked = self.log.send(ChangeRing { change });
         let heard = asked.into_actor(self).map(|answer, transfer, _| {

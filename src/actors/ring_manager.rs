@@ -13,7 +13,7 @@ use crate::dynamo::node_id::NodeId;
 use crate::dynamo::standing::Standing;
 use crate::dynamo::swim::PeerState;
 use crate::messages::admin::{AdminError, DescribeNodes, DescribeRing, NodeRow, RingDescription};
-use crate::messages::cluster::{MemberAddress, ReadView, Subscribe, View, ViewChanged};
+use crate::messages::cluster::{LeftCluster, MemberAddress, ReadView, Subscribe, View, ViewChanged};
 use crate::messages::detection::StandingChanged;
 use crate::messages::metadata::MetadataChanged;
 use crate::metrics::Metrics;
@@ -24,13 +24,15 @@ pub struct RingManager {
     /// How each peer stands; one that is missing has not been heard of yet.
     standings: BTreeMap<NodeId, Standing>,
     subscribers: Vec<Recipient<ViewChanged>>,
+    /// Told once this node is no member any more.
+    left: Recipient<LeftCluster>,
     metrics: Metrics,
 }
 
 impl RingManager {
     /// A manager whose peers are all unreachable until it is told otherwise.
-    pub fn new(view: Arc<View>, metrics: Metrics) -> Self {
-        Self { view, standings: BTreeMap::new(), subscribers: Vec::new(), metrics }
+    pub fn new(view: Arc<View>, left: Recipient<LeftCluster>, metrics: Metrics) -> Self {
+        Self { view, standings: BTreeMap::new(), subscribers: Vec::new(), left, metrics }
     }
 
     /// Whoever is no member in it is forgotten.
@@ -136,6 +138,9 @@ impl Handler<MetadataChanged> for RingManager {
         if !same_members {
             info!(epoch = metadata.epoch(), members = members.len(), "the members have changed");
         }
+        if !metadata.members().contains_key(&self.view.local) {
+            self.left.do_send(LeftCluster);
+        }
         let (tables, members) = (Arc::new(metadata.tables().to_vec()), Arc::new(members));
         self.publish(View { tables, members, topology: Arc::clone(topology), ..View::clone(&self.view) });
     }
@@ -169,8 +174,6 @@ impl Handler<DescribeRing> for RingManager {
 
 #[cfg(test)]
 mod tests {
-    use actix::Handler as _;
-
     use super::*;
     use crate::dynamo::claim::claim;
     use crate::dynamo::quorum::Quorum;
@@ -192,8 +195,20 @@ mod tests {
         rows.into_iter().map(|row| (row.name.to_string(), row.reachable)).collect()
     }
 
-    #[test]
-    fn who_is_no_member_any_more_is_forgotten_and_who_is_new_is_unknown() {
+    struct Nobody;
+
+    impl Actor for Nobody {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<LeftCluster> for Nobody {
+        type Result = ();
+
+        fn handle(&mut self, _: LeftCluster, _: &mut Self::Context) {}
+    }
+
+    #[actix::test]
+    async fn who_is_no_member_any_more_is_forgotten_and_who_is_new_is_unknown() {
         let plain: Vec<Member> = members(&["a", "b"]).into_iter().map(|known| known.member).collect();
         let view = View {
             local: node("a"),
@@ -205,7 +220,7 @@ mod tests {
             tables: Arc::new(vec![TableSchema::kv()]),
         };
         let metrics = Metrics::new();
-        let mut manager = RingManager::new(Arc::new(view), metrics.clone());
+        let mut manager = RingManager::new(Arc::new(view), Nobody.start().recipient(), metrics.clone());
         let up = Standing { state: PeerState::Up, reachable: true };
         let said = |manager: &mut RingManager, name: &str| {
             manager.handle(StandingChanged { node: node(name), standing: up }, &mut Context::new());

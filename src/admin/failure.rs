@@ -216,6 +216,7 @@ fn refused_exit(error: &ChangeError) -> Exit {
             | CommandError::NothingStaged
             | CommandError::PlanIsOld
             | CommandError::RingMoves
+            | CommandError::StillOwns { .. }
             | CommandError::TooFewMembers { .. } => Exit::Conflict,
             CommandError::BuiltIn { .. }
             | CommandError::Schema { .. }

@@ -163,6 +163,11 @@ pub struct PeerDown {
 #[rtype(result = "()")]
 pub struct Subscribe(pub actix::Recipient<ViewChanged>);
 
+/// This node belongs to the cluster no more: its process has nothing to do.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct LeftCluster;
+
 /// The view as it is.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Arc<View>")]

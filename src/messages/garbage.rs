@@ -34,6 +34,8 @@ pub struct ReapExpired {
 pub struct ReapSlice {
     /// Those of this shard that hold no value.
     pub dead: Vec<DeadRecord>,
+    /// How many records of dropped tables, and of partitions that were handed over, have been deleted.
+    pub left_over: u64,
     /// Where to go on; `None` at the end.
     pub resume_after: Option<Bytes>,
 }

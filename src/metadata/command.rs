@@ -88,6 +88,11 @@ pub enum RingChange {
         /// The partitions.
         partitions: Vec<PartitionId>,
     },
+    /// A member that owns nothing any more, and keeps nothing for others, is no member from now on.
+    Dismiss {
+        /// The member.
+        node: NodeId,
+    },
 }
 
 /// One change of the metadata.
@@ -181,6 +186,12 @@ pub enum CommandError {
         members: usize,
         /// How many copies there are of each item.
         n: usize,
+    },
+    /// It owns partitions, or is about to.
+    #[error("{node} owns partitions: let it leave first")]
+    StillOwns {
+        /// The member.
+        node: NodeId,
     },
     /// A member that owns nothing is none.
     #[error("a weight is at least 1: to take everything from a node, let it leave")]

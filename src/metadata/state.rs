@@ -165,6 +165,7 @@ impl Metadata {
             Command::ChangeTables(TableChange::Create(schema)) => self.create(schema)?,
             Command::ChangeTables(TableChange::Alter(alteration)) => self.alter(alteration)?,
             Command::ChangeTables(TableChange::Drop { table }) => self.drop_table(table)?,
+            Command::ChangeRing(RingChange::Dismiss { node }) => self.dismiss(node)?,
             Command::ChangeRing(RingChange::Stage(change)) => self.stage(change)?,
             Command::ChangeRing(RingChange::Abort) => !std::mem::take(&mut self.staged).is_empty(),
             Command::ChangeRing(RingChange::Commit { planned_at, owners }) => self.commit(*planned_at, owners)?,
@@ -285,12 +286,26 @@ impl Metadata {
         changed
     }
 
-    /// Once nothing moves any more, who owns nothing belongs no more to the cluster.
+    /// Once nothing moves any more, who was replaced belongs no more to the cluster. Who leaves does so himself, when he has handed over what he keeps
+    /// for others.
     fn set_topology(&mut self, topology: Topology) {
-        if topology.transition().is_none() {
-            self.members.retain(|node, _| topology.ring().member(node).is_some());
+        if let (Some(moving), None) = (self.topology.transition(), topology.transition()) {
+            self.members.retain(|node, _| !moving.lost().contains(node));
         }
         self.topology = Arc::new(topology);
+    }
+
+    fn dismiss(&mut self, node: &NodeId) -> Result<bool, CommandError> {
+        if self.topology.nodes().contains(node) {
+            return Err(CommandError::StillOwns { node: node.clone() });
+        }
+        Ok(self.members.remove(node).is_some())
+    }
+
+    /// Whether the member owns nothing any more, and is about to leave.
+    #[must_use]
+    pub fn is_leaving(&self, node: &NodeId) -> bool {
+        self.members.contains_key(node) && !self.topology.nodes().contains(node)
     }
 
     /// The greatest number of replicas that any table has.

@@ -143,6 +143,7 @@ fn ring_change() -> impl Strategy<Value = RingChange> {
         1 => Just(RingChange::Abort),
         1 => (any::<u64>(), prop::collection::vec(0..8_u16, 16)).prop_map(|(planned_at, owners)| RingChange::Commit { planned_at, owners }),
         4 => (name(), 0..40_u64, partitions()).prop_map(|(name, ring_epoch, partitions)| RingChange::Arrived { node: node(&name), ring_epoch, partitions }),
+        1 => name().prop_map(|name| RingChange::Dismiss { node: node(&name) }),
         4 => (0..40_u64, partitions()).prop_map(|(ring_epoch, partitions)| RingChange::Release { ring_epoch, partitions }),
     ]
 }
@@ -165,8 +166,8 @@ proptest! {
             for node in one.topology().nodes() {
                 prop_assert!(one.members().contains_key(node), "{node} owns something and is no member");
             }
-            if one.topology().transition().is_none() {
-                prop_assert_eq!(one.members().len(), one.topology().ring().members().len());
+            for node in one.members().keys() {
+                prop_assert_eq!(one.is_leaving(node), !one.topology().nodes().contains(node));
             }
             prop_assert!(one.topology().ring().members().len() >= 3, "there are always enough members for all replicas");
             prop_assert_eq!(Metadata::from_bytes(&one.to_bytes()), Some(one.clone()));
@@ -184,6 +185,10 @@ proptest! {
                 }
                 let done = apply(&RingChange::Release { ring_epoch, partitions: all })?;
                 prop_assert!(done.topology().transition().is_none());
+                for node in done.members().keys().filter(|node| done.is_leaving(node)) {
+                    let dismissed = apply(&RingChange::Dismiss { node: node.clone() })?;
+                    prop_assert!(!dismissed.members().contains_key(node));
+                }
             }
         }
     }

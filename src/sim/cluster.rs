@@ -29,7 +29,7 @@ use crate::dynamo::ring::{Member, PartitionId, Ring};
 use crate::dynamo::siblings::Siblings;
 use crate::dynamo::version::ReplicaId;
 use crate::item::TableSchema;
-use crate::messages::cluster::{ClusterIdentity, FoundedCluster, MemberAddress};
+use crate::messages::cluster::{ClusterIdentity, FoundedCluster, LeftCluster, MemberAddress};
 use crate::messages::replica::StoredRecord;
 use crate::messages::storage::StorageFailed;
 use crate::metrics::Metrics;
@@ -188,7 +188,7 @@ impl Cluster {
         replica: ReplicaId,
         storage: Arc<dyn Storage>,
         commit: Arc<dyn CommitterSource>,
-    ) -> impl FnOnce(Recipient<StorageFailed>) -> Blueprint + use<> {
+    ) -> impl FnOnce(Recipient<StorageFailed>, Recipient<LeftCluster>) -> Blueprint + use<> {
         let (config, founded, workers) = (Arc::new(self.config.clone()), self.founded.clone(), self.plan.workers);
         let local = LocalIdentity {
             member: node.member.clone(),
@@ -200,7 +200,7 @@ impl Cluster {
             n: self.plan.n.into(),
         };
         let (wall, metrics) = (node.clock.wall(), node.metrics.clone());
-        move |storage_failed| Blueprint {
+        move |storage_failed, left| Blueprint {
             config,
             workers,
             local,
@@ -213,6 +213,7 @@ impl Cluster {
             cpu: Arc::new(|| None),
             metrics,
             storage_failed,
+            left,
             connections: Arc::default(),
             connected: nobody_connected(),
         }

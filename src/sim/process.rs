@@ -20,6 +20,7 @@ use super::disk::DiskWriter;
 use super::network::Network;
 use super::stream::{VirtualAcceptor, VirtualConnector};
 use crate::actors::assembly::{Blueprint, Foundation, Shard, start_control, start_shard, start_worker};
+use crate::messages::cluster::LeftCluster;
 use crate::messages::storage::StorageFailed;
 use crate::storage::Storage;
 use crate::wire::transport::Connector;
@@ -62,7 +63,7 @@ pub(super) struct Process {
 impl Process {
     /// Starts all actors of a node. `blueprint` makes the plan of this life; it is told where to report a failed storage.
     pub(super) fn start(
-        blueprint: impl FnOnce(actix::Recipient<StorageFailed>) -> Blueprint + 'static,
+        blueprint: impl FnOnce(actix::Recipient<StorageFailed>, actix::Recipient<LeftCluster>) -> Blueprint + 'static,
         storage: &Arc<dyn Storage>,
         writer: DiskWriter,
         network: Network,
@@ -74,7 +75,8 @@ impl Process {
         let guard = StorageGuard(Rc::clone(&steering));
         let seen = Rc::clone(&steering);
         set.spawn_local(async move {
-            let blueprint = blueprint(guard.start().recipient());
+            let guard = guard.start();
+            let blueprint = blueprint(guard.clone().recipient(), guard.recipient());
             if let Err(reason) = start_actors(&blueprint, &network, seed) {
                 seen.fail(reason);
             }
@@ -154,7 +156,7 @@ fn start_actors(blueprint: &Blueprint, network: &Network, seed: u64) -> Result<(
     Ok(())
 }
 
-/// Hears of a failed storage and ends the process.
+/// Hears of what ends a process, and ends it.
 struct StorageGuard(Rc<Steering>);
 
 impl Actor for StorageGuard {
@@ -166,5 +168,13 @@ impl Handler<StorageFailed> for StorageGuard {
 
     fn handle(&mut self, failed: StorageFailed, _: &mut Self::Context) {
         self.0.fail(failed.reason);
+    }
+}
+
+impl Handler<LeftCluster> for StorageGuard {
+    type Result = ();
+
+    fn handle(&mut self, _: LeftCluster, _: &mut Self::Context) {
+        self.0.fail("it has left the cluster".to_owned());
     }
 }

@@ -49,6 +49,12 @@ pub trait Storage: Send + Sync + 'static {
     /// [`CommitError::Io`] when that is not certain: the node must stop.
     fn sync(&self) -> Result<(), CommitError>;
 
+    /// Much has been deleted: gives the room back to the device, in the background. Whether that has begun, or there is nothing to do; otherwise ask again a
+    /// little later. A storage that has no garbage does nothing.
+    fn collect_garbage(&self) -> bool {
+        true
+    }
+
     /// How much room there is, for metrics and for admission. Never waits for a running commit.
     fn usage(&self) -> Usage;
 }

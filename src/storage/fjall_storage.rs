@@ -117,16 +117,15 @@ impl FjallStorage {
 
     /// Makes room: turns write buffers into tables, so that their journals can go and garbage is
     /// compacted away. With nothing left to flush the engine does no more by itself: a reclaim does.
-    /// The gate has kept room for both.
-    fn relieve(&self) -> Result<(), CommitError> {
+    /// The gate has kept room for both. Returns whether a reclaim has begun.
+    fn relieve(&self) -> Result<bool, CommitError> {
         for space in Space::ALL {
             let tree = &self.keyspace(space).tree;
             if tree.sealed_memtable_count() == 0 && tree.active_memtable().size() > 0 {
                 self.keyspace(space).rotate_memtable().map_err(commit_error)?;
             }
         }
-        self.reclaimer.start();
-        Ok(())
+        Ok(self.reclaimer.start())
     }
 
     /// Seals the write buffers that have grown too large, once the flushes have caught up.
@@ -242,6 +241,13 @@ impl Storage for FjallStorage {
 
     fn sync(&self) -> Result<(), CommitError> {
         self.database.persist(PersistMode::SyncData).map_err(commit_error)
+    }
+
+    fn collect_garbage(&self) -> bool {
+        self.relieve().unwrap_or_else(|error| {
+            tracing::warn!(%error, "room that was given up cannot be collected now");
+            false
+        })
     }
 
     fn usage(&self) -> Usage {

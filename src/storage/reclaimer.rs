@@ -1,7 +1,7 @@
-//! Collects garbage on a full device, on a thread of its own.
+//! Collects garbage on a full device, or where much has been deleted, on a thread of its own.
 //!
 //! ```text
-//! commit refused, all flushed ─▶ ReclaimSchedule ─▶ thread: let go ─ compact ─ let go ─▶ log
+//! commit refused, or asked to; all flushed ─▶ ReclaimSchedule ─▶ thread: let go ─ compact ─ let go ─▶ log
 //! ```
 //!
 //! Reads go on meanwhile, and deletes while there is room for them beside the compaction. What is there
@@ -61,21 +61,25 @@ impl Reclaimer {
         Self { collector, thread: Mutex::default() }
     }
 
-    /// Starts a reclaim, unless one is running or it would be of no use.
-    pub(super) fn start(&self) {
+    /// Starts a reclaim, unless one is running or it would be of no use. Returns whether it has.
+    pub(super) fn start(&self) -> bool {
         let Ok(situation) = self.collector.situation() else {
-            return;
+            return false;
         };
         if !self.collector.schedule().start(self.collector.created_at.elapsed(), situation) {
-            return;
+            return false;
         }
         let collector = Arc::clone(&self.collector);
         let started = std::thread::Builder::new().name("reclaim".to_owned()).spawn(move || collector.run(situation));
         match started {
-            Ok(thread) => self.keep(Some(thread)),
+            Ok(thread) => {
+                self.keep(Some(thread));
+                true
+            }
             Err(error) => {
                 tracing::error!(%error, "no thread to collect garbage with");
                 self.collector.schedule().end(self.collector.created_at.elapsed(), situation);
+                false
             }
         }
     }
@@ -104,7 +108,7 @@ impl Drop for Reclaimer {
 
 impl Collector {
     fn run(&self, situation: Situation) {
-        tracing::info!(free_bytes = situation.free_bytes, "no room for puts: collecting garbage");
+        tracing::info!(free_bytes = situation.free_bytes, "collecting garbage");
         let started_at = Instant::now();
         if let Err(error) = self.collect() {
             tracing::error!(%error, "garbage could not be collected");

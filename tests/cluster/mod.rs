@@ -219,6 +219,20 @@ impl Node {
         self.start();
     }
 
+    /// Waits until the process has ended by itself. Its exit code.
+    pub fn wait_until_ended(&mut self) -> Option<i32> {
+        let begun = Instant::now();
+        loop {
+            let process = self.process.as_mut().expect("it has been started");
+            if let Some(status) = process.try_wait().expect("a process that can be asked") {
+                self.process = None;
+                return status.code();
+            }
+            assert!(begun.elapsed() < PATIENCE, "{} never ended; its log ends:\n{}", self.name, tail(&self.log));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Stops the process in its tracks, with its connections open: `SIGSTOP`.
     pub fn hang(&self) {
         self.signal(Signal::STOP);

@@ -518,6 +518,7 @@ pub fn ring_operations(records: &mut Records) {
         CommandError::RingMoves,
         CommandError::TooFewMembers { members: 2, n: 3 },
         CommandError::NoWeight,
+        CommandError::StillOwns { node: node("n1") },
         CommandError::NoRing { reason: "no".to_owned() },
     ];
     let errors = refusals.map(ChangeError::Refused);

@@ -299,6 +299,7 @@ impl VirtualCluster {
                 walk_interval: Duration::from_secs(10),
                 tombstones_min_age,
                 settling_time: SETTLING_TIME,
+                storage: Arc::new(self.disks[at].clone()),
                 wall: Arc::new(move || clock.load(Ordering::Relaxed)),
                 metrics: self.metrics.clone(),
             };

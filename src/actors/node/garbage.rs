@@ -109,7 +109,7 @@ impl Handler<ReapExpired> for Node {
     fn handle(&mut self, reap: ReapExpired, _: &mut Self::Context) -> Self::Result {
         let range = reap.after.as_deref().map_or(ScanRange::all(), |last| ScanRange::all().after(last));
         let page = self.storage.scan(Space::Records, range, reap.limit).map_err(unreadable)?;
-        let mut dead = Vec::new();
+        let (mut dead, mut left_over) = (Vec::new(), 0);
         for (key, value) in page.entries {
             let Ok(record_key) = RecordKey::try_from(key.clone()) else { continue };
             let at = StorageKey { space: Space::Records, key };
@@ -118,7 +118,10 @@ impl Handler<ReapExpired> for Node {
                 continue;
             }
             match StoredRecord::from_bytes(&value) {
-                record if self.is_left_over(&record_key) => self.delete_left_over(at, record.as_ref()),
+                record if self.is_left_over(&record_key) => {
+                    self.delete_left_over(at, record.as_ref());
+                    left_over += 1;
+                }
                 Some(record) => dead.extend(self.reap(&at, record_key, record)),
                 None => {}
             }
@@ -127,10 +130,11 @@ impl Handler<ReapExpired> for Node {
             let Ok(record_key) = RecordKey::try_from(key.clone()) else { continue };
             if self.owns(record_key.partition()) && self.is_left_over(&record_key) {
                 self.delete_left_over(StorageKey { space: Space::Records, key }, None);
+                left_over += 1;
             }
         }
         self.send_off();
-        Ok(ReapSlice { dead, resume_after: page.resume_after })
+        Ok(ReapSlice { dead, left_over, resume_after: page.resume_after })
     }
 }
 

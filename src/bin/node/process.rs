@@ -23,7 +23,7 @@ use slipring::dynamo::node_id::{NodeId, NodeIdError};
 use slipring::dynamo::ring::Member;
 use slipring::dynamo::version::ReplicaId;
 use slipring::http::{self, Health};
-use slipring::messages::cluster::{FoundedCluster, MemberAddress, View};
+use slipring::messages::cluster::{FoundedCluster, LeftCluster, MemberAddress, View};
 use slipring::messages::storage::StorageFailed;
 use slipring::metrics::Metrics;
 use slipring::storage::{
@@ -122,7 +122,7 @@ impl Opened {
         while handles.len() < workers {
             handles.push(started.recv().await.ok_or(StartError::WorkerLost)?);
         }
-        let (guard, mut failed) = StorageGuard::start_watching();
+        let (guard, mut ended) = EndGuard::start_watching();
         let local = self.local.clone();
         let secret = self.config.secret()?.map(|secret| Secret::new(secret.as_bytes().to_vec()));
         let founded = tokio::select! {
@@ -138,7 +138,13 @@ impl Opened {
         info!(%node, cluster = blueprint.founded.identity.name, %uuid, bridge = %self.config.bridge.listen, http = %self.config.http.listen, "ready");
         tokio::select! {
             biased;
-            Some(reason) = failed.recv() => Err(StartError::StorageFailed { reason }),
+            Some(end) = ended.recv() => match end {
+                End::StorageFailed { reason } => Err(StartError::StorageFailed { reason }),
+                End::LeftCluster => {
+                    info!("this node has left the cluster: nobody needs its data directory any more");
+                    Ok(())
+                }
+            },
             reason = failed_sync(&self.commit) => Err(StartError::StorageFailed { reason }),
             () = stop_signal() => {
                 info!("stopping");
@@ -178,7 +184,7 @@ impl Opened {
         founded: FoundedCluster,
         secret: Option<Secret>,
         metrics: Metrics,
-        guard: actix::Addr<StorageGuard>,
+        guard: actix::Addr<EndGuard>,
     ) -> Blueprint {
         let replica = ReplicaId { directory: self.directory.directory_id(), epoch: self.directory.epoch() };
         Blueprint {
@@ -193,7 +199,8 @@ impl Opened {
             wall: Arc::new(unix_ms),
             cpu: Arc::new(|| Some(cpu_time())),
             metrics,
-            storage_failed: guard.recipient(),
+            storage_failed: guard.clone().recipient(),
+            left: guard.recipient(),
             connections: Arc::default(),
             connected: nobody_connected(),
         }
@@ -250,27 +257,41 @@ async fn on_worker<T: Send + 'static>(
     result.await.map_err(|_| StartError::WorkerLost)
 }
 
-/// Hears of a failed storage and passes it on to the end of the process.
-struct StorageGuard {
-    failed: mpsc::UnboundedSender<String>,
+/// Why a process ends by itself.
+enum End {
+    StorageFailed { reason: String },
+    LeftCluster,
 }
 
-impl StorageGuard {
-    fn start_watching() -> (actix::Addr<Self>, mpsc::UnboundedReceiver<String>) {
-        let (failed, hears) = mpsc::unbounded_channel();
-        (Self { failed }.start(), hears)
+/// Hears of what ends a process and passes it on to its end.
+struct EndGuard {
+    ended: mpsc::UnboundedSender<End>,
+}
+
+impl EndGuard {
+    fn start_watching() -> (actix::Addr<Self>, mpsc::UnboundedReceiver<End>) {
+        let (ended, hears) = mpsc::unbounded_channel();
+        (Self { ended }.start(), hears)
     }
 }
 
-impl Actor for StorageGuard {
+impl Actor for EndGuard {
     type Context = Context<Self>;
 }
 
-impl Handler<StorageFailed> for StorageGuard {
+impl Handler<StorageFailed> for EndGuard {
     type Result = ();
 
     fn handle(&mut self, failed: StorageFailed, _: &mut Self::Context) {
-        let _ = self.failed.send(failed.reason);
+        let _ = self.ended.send(End::StorageFailed { reason: failed.reason });
+    }
+}
+
+impl Handler<LeftCluster> for EndGuard {
+    type Result = ();
+
+    fn handle(&mut self, _: LeftCluster, _: &mut Self::Context) {
+        let _ = self.ended.send(End::LeftCluster);
     }
 }
 
