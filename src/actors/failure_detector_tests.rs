@@ -52,6 +52,21 @@ impl Handler<StandingChanged> for Listener {
     }
 }
 
+/// A link: everything takes a moment, so that time goes on.
+struct Delayed(Recipient<Together<Gossip>>);
+
+impl Actor for Delayed {
+    type Context = Context<Self>;
+}
+
+impl Handler<Together<Gossip>> for Delayed {
+    type Result = ();
+
+    fn handle(&mut self, gossip: Together<Gossip>, ctx: &mut Self::Context) {
+        ctx.run_later(Duration::from_millis(1), move |link, _| link.0.do_send(gossip));
+    }
+}
+
 struct World {
     detectors: BTreeMap<&'static str, Addr<FailureDetector>>,
     heard: BTreeMap<&'static str, Heard>,
@@ -88,7 +103,10 @@ impl World {
         let detector = &self.detectors[from];
         detector.do_send(view(from, members));
         let others = NAMES.iter().filter(|to| **to != from && members.contains(*to));
-        let links = others.clone().map(|to| (node(to), self.detectors[to].clone().recipient())).collect();
+        let links = others
+            .clone()
+            .map(|to| (node(to), Delayed(self.detectors[to].clone().recipient()).start().recipient()))
+            .collect();
         detector.do_send(LinksChanged::<Recipient<Together<Gossip>>>(links));
         others.for_each(|to| detector.do_send(PeerUp { node: node(to), worker: 0 }));
     }

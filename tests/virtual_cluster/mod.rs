@@ -258,6 +258,11 @@ impl VirtualCluster {
         (0..self.names.len()).filter(|to| *to != at).map(relay).collect()
     }
 
+    /// The links of a node to all others, in the form in which an actor is told of them.
+    pub fn links<R>(&self, at: usize, of: impl Fn(&Addr<Relay>) -> R) -> BTreeMap<NodeId, R> {
+        self.relays(at).iter().map(|(name, relay)| (name.clone(), of(relay))).collect()
+    }
+
     /// Anti-entropy on every node from now on, or anew where nodes have been opened anew; the wall clock follows virtual time.
     pub fn start_repair(&mut self, interval_s: u64) {
         self.let_clock_run();
@@ -613,7 +618,7 @@ struct Destination {
 }
 
 /// One directed link.
-struct Relay {
+pub struct Relay {
     link: Rc<Cell<Link>>,
     to: Destination,
 }
