@@ -135,13 +135,13 @@ async fn a_read_sees_what_was_written_whomever_it_asks() {
     .await;
 }
 
-fn measure(cases: &[&str]) -> Vec<Trial> {
+fn measure(cases: &[&str], seed: u64) -> Vec<Trial> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/experiments/routing.toml");
     let mut experiment = Experiment::load(&path).unwrap_or_else(|problems| panic!("{problems}")).shortened(4_000);
     let Subject::Cluster { cases: all, .. } = &mut experiment.subject else { panic!("clusters") };
     all.retain(|case| cases.contains(&case.name.as_str()));
     assert_eq!(all.len(), cases.len());
-    let Findings::Trials(trials) = experiment.run(1).expect("a run").findings else { panic!("trials") };
+    let Findings::Trials(trials) = experiment.run(seed).expect("a run").findings else { panic!("trials") };
     assert!(trials.iter().all(|trial| trial.get.failed + trial.put.failed == 0));
     trials
 }
@@ -149,33 +149,40 @@ fn measure(cases: &[&str]) -> Vec<Trial> {
 /// The published experiment: five nodes, one ten times slower. With the choice at random it hurts, with the fastest it hardly does.
 #[test]
 fn one_slow_node_of_five_does_not_double_the_99th_percentile_of_gets() {
-    let trials = measure(&[
-        "all alike, fastest",
-        "slow processor, fastest",
-        "slow processor, random",
-        "slow links, fastest",
-        "slow links, random",
-    ]);
+    let trials = measure(
+        &[
+            "all alike, fastest",
+            "slow processor, fastest",
+            "slow processor, random",
+            "slow links, fastest",
+            "slow links, random",
+        ],
+        1,
+    );
     let p99s: Vec<f64> = trials.iter().map(|trial| trial.quantity(Panel::GetP99)).collect();
     let [healthy, fastest, random, far_fastest, far_random] = p99s[..] else { panic!("five cases") };
     assert!(fastest <= 2.0 * healthy && far_fastest <= 2.0 * healthy, "{p99s:?} ms");
     assert!(random > 2.0 * healthy && far_random > 2.0 * healthy, "routing off shows nothing: {p99s:?} ms");
 }
 
+/// Over so many seeds.
+const EVEN_RUNS: u64 = 6;
+
 /// Where there are queues, knowing them is worth something; where there are none, it costs nothing that chance would not explain.
 #[test]
 fn equal_nodes_answer_no_fewer_reads_than_at_random() {
-    let trials = measure(&[
-        "all alike, fastest",
-        "all alike, random",
-        "all alike and busy, fastest",
-        "all alike and busy, random",
-    ]);
-    let rates: Vec<f64> = trials.iter().map(|trial| trial.quantity(Panel::GetRate)).collect();
+    let cases =
+        ["all alike, fastest", "all alike, random", "all alike and busy, fastest", "all alike and busy, random"];
+    // How uneven one run is, is mostly chance: about 0.02 from seed to seed.
+    let runs: Vec<Vec<Trial>> = (1..=EVEN_RUNS).map(|seed| measure(&cases, seed)).collect();
+    let mean = |case: usize, of: &dyn Fn(&Trial) -> f64| {
+        runs.iter().map(|run| of(&run[case])).sum::<f64>() / runs.len() as f64
+    };
+    let rates: Vec<f64> = (0..cases.len()).map(|case| mean(case, &|trial| trial.quantity(Panel::GetRate))).collect();
     assert!(rates[0] >= 0.99 * rates[1], "without queues: {rates:?} gets per second");
     assert!(rates[2] >= rates[3], "with queues: {rates:?} gets per second");
-    for pair in trials.chunks(2) {
-        let [fastest, random] = [pair[0].busiest(), pair[1].busiest()];
+    for case in [0, 2] {
+        let [fastest, random] = [case, case + 1].map(|case| mean(case, &|trial| trial.busiest()));
         assert!(fastest <= random + 0.01, "the load is as even as chance makes it: {fastest} against {random}");
     }
 }

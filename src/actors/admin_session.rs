@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::quorum::Quorum;
+use crate::dynamo::topology::Phase;
 use crate::messages::admin::{AdminError, DescribeHints, DescribeStatus, HintsRow, ReadMetrics, Status};
 use crate::messages::cluster::{ReadView, View};
 use crate::messages::hints::{CountHints, HintsPending};
@@ -106,8 +107,8 @@ impl Handler<ReadMetrics> for AdminSession {
 fn status(parts: &AdminParts, view: &View, hints: Vec<HintsPending>, uptime_s: u64) -> Status {
     let usage = parts.storage.usage();
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    let members = view.ring().members().len();
-    let effective = view.quorum.in_cluster_of(members);
+    let members = view.members.len();
+    let effective = view.quorum.in_cluster_of(view.ring().owners());
     let read_only = usage.refuses_puts;
     Status {
         node: view.local.clone(),
@@ -135,7 +136,7 @@ fn numbers(quorum: Quorum) -> [u8; 3] {
 
 fn warnings(view: &View, effective: Quorum, read_only: bool, hints: &[HintsPending]) -> Vec<String> {
     let mut warnings = Vec::new();
-    let members = view.ring().members().iter().map(|member| &member.id);
+    let members = view.members.iter().map(|known| &known.member.id);
     let down: Vec<String> = members.filter(|node| !view.reachable.contains(node)).map(ToString::to_string).collect();
     if !down.is_empty() {
         warnings.push(format!("{} cannot be reached from here: see `nodes`", down.join(", ")));
@@ -143,6 +144,10 @@ fn warnings(view: &View, effective: Quorum, read_only: bool, hints: &[HintsPendi
     if effective != view.quorum {
         let (n, members) = (view.quorum.n(), effective.n());
         warnings.push(format!("N = {n}, but the cluster has {members} member(s): each item has {members} copies"));
+    }
+    if let Some(moving) = view.topology.transition() {
+        let left = moving.count(Phase::Copying) + moving.count(Phase::Switched);
+        warnings.push(format!("{left} partition(s) are moving: see `tasks`"));
     }
     if read_only {
         warnings.push("the disk is full: writes are refused until there is space, reads go on".to_owned());

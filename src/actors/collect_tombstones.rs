@@ -80,7 +80,9 @@ fn bundles(candidates: Vec<DeadRecord>) -> Vec<Bundle> {
 async fn agreed_on(yard: &Yard, bundle: Bundle, kept: &mut KeptCounts) -> Option<Bundle> {
     let Bundle { partition, .. } = bundle;
     let view = std::sync::Arc::clone(&yard.view.borrow());
-    if let Some(away) = view.ring().members().iter().find(|member| !view.reachable.contains(&member.id)) {
+    if let Some(away) =
+        view.members.iter().map(|known| &known.member).find(|member| !view.reachable.contains(&member.id))
+    {
         keep(bundle.candidates, &Kept::Unknown(away.id.clone()), kept);
         return None;
     }
@@ -100,7 +102,7 @@ async fn agreed_on(yard: &Yard, bundle: Bundle, kept: &mut KeptCounts) -> Option
     }
     let mut agreed = Vec::new();
     for (at, candidate) in bundle.candidates.into_iter().enumerate() {
-        let members = view.ring().members().iter().map(|member| &member.id);
+        let members = view.members.iter().map(|known| &known.member.id);
         let is_primary = |member: &NodeId| view.topology.holds(member, partition, view.ring().n());
         let answer = |member: &NodeId| answers.get(member).and_then(|states| states.get(at).copied());
         match verdict(members, is_primary, answer) {

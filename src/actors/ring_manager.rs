@@ -65,6 +65,16 @@ impl RingManager {
         self.metrics.peer_up(node, reachable);
     }
 
+    /// How a member that is up takes part.
+    fn stage(&self, node: &NodeId) -> &'static str {
+        let topology = &self.view.topology;
+        match (topology.ring().member(node), topology.transition()) {
+            (None, _) => "leaving",
+            (Some(_), Some(moving)) if moving.from().member(node).is_none() => "joining",
+            (Some(_), _) => PeerState::Up.label(),
+        }
+    }
+
     fn row(&self, known: &MemberAddress) -> NodeRow {
         let ring = self.view.ring();
         let partitions = ring.owned_by(&known.member.id).count();
@@ -74,7 +84,7 @@ impl RingManager {
         NodeRow {
             name: known.member.id.clone(),
             address: known.address.clone(),
-            state: state.label().to_owned(),
+            state: if state == PeerState::Up { self.stage(&known.member.id) } else { state.label() }.to_owned(),
             zone: known.member.zone.clone(),
             weight: known.member.weight,
             partitions: u32::try_from(partitions).unwrap_or(u32::MAX),

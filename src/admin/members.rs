@@ -2,11 +2,10 @@
 
 use super::answer::{Answer, Format};
 use super::command::{ClusterCommand, ReplaceArguments};
-use super::exit::Exit;
 use super::failure::Failure;
 use super::session::Session;
 use super::usage::UsageError;
-use super::view::plan::PlanView;
+use super::view::plan::{NothingStagedView, PlanView};
 use super::view::tasks::TasksView;
 use crate::dynamo::node_id::NodeId;
 use crate::messages::ring::{ChangeRing, CommitPlan, DescribePlan, DescribeTasks, StageNode};
@@ -27,7 +26,7 @@ pub(super) async fn run(session: &Session, command: &ClusterCommand, format: For
         ClusterCommand::Commit => commit(session, format).await,
         ClusterCommand::Abort => {
             session.link.send(&ChangeRing { change: RingChange::Abort }).await?;
-            Ok(Answer::silent(Exit::Ok).note("nothing is staged any more"))
+            Ok(Answer::of(&NothingStagedView::default(), format))
         }
     }
 }

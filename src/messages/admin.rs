@@ -68,7 +68,7 @@ pub struct NodeRow {
     pub name: NodeId,
     /// Its bridge address.
     pub address: String,
-    /// `up`, `suspect` or `down`, as the cluster says.
+    /// `up`, `suspect` or `down`, as the cluster says; instead of `up` also `joining` or `leaving`.
     pub state: String,
     /// Its zone, if it has one.
     pub zone: Option<String>,

@@ -21,7 +21,7 @@ pub struct NodeView {
     pub name: String,
     /// Its bridge address.
     pub address: String,
-    /// `up`, `suspect` or `down`, as the cluster says.
+    /// `up`, `suspect` or `down`, as the cluster says; instead of `up` also `joining` or `leaving`.
     pub state: String,
     /// Its zone, if it has one.
     pub zone: Option<String>,
@@ -59,7 +59,7 @@ impl View for NodesView {
             let mark = if node.this_node { " (answers)" } else { "" };
             grid.row([
                 Cell::new(format!("{}{mark}", node.name)),
-                alarming(&node.state, node.state != "up"),
+                alarming(&node.state, matches!(node.state.as_str(), "suspect" | "down")),
                 alarming(if node.reachable { "yes" } else { "no" }, !node.reachable),
                 Cell::new(&node.address),
                 Cell::new(node.zone.as_deref().unwrap_or("-")),

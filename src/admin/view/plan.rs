@@ -34,6 +34,19 @@ pub struct PlanView {
     pub nodes: Vec<PlannedNodeView>,
 }
 
+/// Nothing is staged.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct NothingStagedView {
+    /// Always empty.
+    pub staged: [String; 0],
+}
+
+impl View for NothingStagedView {
+    fn text(&self, _: Paint) -> String {
+        "nothing is staged any more\n".to_owned()
+    }
+}
+
 /// What a node has before and after.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PlannedNodeView {

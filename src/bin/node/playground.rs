@@ -11,6 +11,9 @@ use super::process::stop_signal;
 const FIRST_BRIDGE_PORT: u16 = 7400;
 const FIRST_HTTP_PORT: u16 = 8000;
 
+/// Nodes have letters for names.
+const NODES_MAX: u16 = 26;
+
 /// A playground that does not serve by then has failed.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -19,6 +22,9 @@ pub struct Arguments {
     /// How many nodes.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=26))]
     nodes: u16,
+    /// Start one more node of a playground that runs: it waits to be joined
+    #[arg(long, conflicts_with = "nodes")]
+    add: bool,
     /// Where their data goes; it is there again at the next start.
     #[arg(long, default_value = "./slipring-data/playground", value_name = "DIR")]
     dir: PathBuf,
@@ -26,10 +32,22 @@ pub struct Arguments {
 
 /// Starts the nodes, says how to reach them, and stops them all on Ctrl-C or when one ends.
 pub fn run(arguments: &Arguments) -> ExitCode {
-    let founders: Vec<String> = (0..arguments.nodes).map(bridge).collect();
+    let (numbers, belongs) = match arguments.add {
+        true => {
+            let Some(number) = (0..NODES_MAX).find(|number| !arguments.dir.join(name(*number)).exists()) else {
+                eprintln!(
+                    "slipring-node playground: there are {NODES_MAX} nodes in {} already",
+                    arguments.dir.display()
+                );
+                return ExitCode::FAILURE;
+            };
+            (number..number + 1, ("SLIPRING__CLUSTER__SEEDS", addresses(0..number)))
+        }
+        false => (0..arguments.nodes, ("SLIPRING__CLUSTER__FOUNDERS", addresses(0..arguments.nodes))),
+    };
     let mut nodes = Vec::new();
-    for number in 0..arguments.nodes {
-        match start(number, &arguments.dir, &founders) {
+    for number in numbers {
+        match start(number, &arguments.dir, &belongs) {
             Ok(child) => nodes.push(Node { number, child }),
             Err(error) => {
                 eprintln!("slipring-node playground: node {} does not start: {error}", name(number));
@@ -37,11 +55,15 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             }
         }
     }
-    if let Err(reason) = wait_until_ready(&mut nodes) {
+    if arguments.add {
+        greet_one_more(&nodes);
+    } else if let Err(reason) = wait_until_ready(&mut nodes) {
         eprintln!("slipring-node playground: {reason}; its log is in {}", arguments.dir.display());
         return ExitCode::FAILURE;
     }
-    greet(arguments, &nodes);
+    if !arguments.add {
+        greet(arguments, &nodes);
+    }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -74,17 +96,22 @@ impl Drop for Node {
     }
 }
 
-fn start(number: u16, dir: &Path, founders: &[String]) -> std::io::Result<Child> {
+/// The bridge addresses of these nodes, as a list in TOML.
+fn addresses(numbers: std::ops::Range<u16>) -> String {
+    let quoted: Vec<String> = numbers.map(|number| format!("{:?}", bridge(number))).collect();
+    format!("[{}]", quoted.join(", "))
+}
+
+fn start(number: u16, dir: &Path, (key, value): &(&str, String)) -> std::io::Result<Child> {
     let folder = dir.join(name(number));
     std::fs::create_dir_all(dir)?;
     let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.with_extension("log"))?;
-    let founders: Vec<String> = founders.iter().map(|founder| format!("{founder:?}")).collect();
     Command::new(std::env::current_exe()?)
         .env("SLIPRING__NODE__NAME", name(number))
         .env("SLIPRING__NODE__DATA_DIR", format!("{:?}", folder.display().to_string()))
         .env("SLIPRING__NODE__WORKERS", "1")
         .env("SLIPRING__CLUSTER__NAME", "playground")
-        .env("SLIPRING__CLUSTER__FOUNDERS", format!("[{}]", founders.join(", ")))
+        .env(key, value)
         .env("SLIPRING__BRIDGE__LISTEN", bridge(number))
         .env("SLIPRING__HTTP__LISTEN", http(number))
         .stdin(Stdio::null())
@@ -121,6 +148,22 @@ fn is_ready(address: &str) -> bool {
         Ok(status.ends_with(b" 200"))
     };
     ask().unwrap_or(false)
+}
+
+fn greet_one_more(nodes: &[Node]) {
+    for Node { number, child } in nodes {
+        println!(
+            "node {} waits to be joined   bridge {}   http://{}   pid {}\n",
+            name(*number),
+            bridge(*number),
+            http(*number),
+            child.id()
+        );
+        println!("join it:          slipring-admin --connect {} cluster join {}", bridge(0), bridge(*number));
+        println!("let it happen:    slipring-admin --connect {} cluster commit", bridge(0));
+        println!("watch:            slipring-admin --connect {} watch 1 tasks", bridge(0));
+        println!("stop:             Ctrl-C; `playground --nodes {}` starts it with the others", number + 1);
+    }
 }
 
 fn greet(arguments: &Arguments, nodes: &[Node]) {

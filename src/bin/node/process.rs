@@ -20,6 +20,7 @@ use slipring::actors::bridge_listener::{Nonces, answer_while_founding};
 use slipring::actors::founding::{FoundingError, LocalIdentity, check_founded, found_or_join};
 use slipring::config::{Config, Durability};
 use slipring::dynamo::node_id::{NodeId, NodeIdError};
+use slipring::dynamo::quorum::Quorum;
 use slipring::dynamo::ring::Member;
 use slipring::dynamo::version::ReplicaId;
 use slipring::http::{self, Health};
@@ -321,6 +322,9 @@ fn stored_cluster(
     let founded: FoundedCluster =
         serde_json::from_slice(&bytes).map_err(|source| StartError::DamagedClusterFile { path, source })?;
     check_founded(local, &founded)?;
+    // Whatever N is: only the shape of the ring is looked at here.
+    let one = Quorum::new(1, 1, 1).map_err(ViewError::from)?;
+    founded.metadata(one).map_err(ViewError::from)?;
     Ok(Some(founded))
 }
 
