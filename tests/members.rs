@@ -1,5 +1,7 @@
 //! Members come, go and are replaced while clients write and read: no request fails for want of data on its way, no acknowledged write is lost, no read
 //! misses an item, also where processes are killed in the middle. Real processes, N = 3, R = W = 2.
+//!
+//! `SLIPRING_TEST_ITEMS=200000 cargo test --release --test members two_nodes -- --nocapture` is the long form.
 
 mod cluster;
 
@@ -10,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use cluster::{Cluster, Node, PATIENCE, get, put, values};
+use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
 use slipring::client::{RouteError, Router, RouterOptions};
 
@@ -55,11 +58,12 @@ fn nothing_moves(node: &Node) -> bool {
 
 /// Waits until nothing moves any more, for a node that is asked and for all others.
 fn wait_until_at_rest(cluster: &Cluster) {
+    let patience = PATIENCE * u32::try_from(2 + items(0) / 10_000).expect("few");
     for node in cluster.nodes.iter().filter(|node| node.is_running()) {
         let begun = Instant::now();
         while !nothing_moves(node) {
             assert!(
-                begun.elapsed() < 2 * PATIENCE,
+                begun.elapsed() < patience,
                 "{}: partitions move for ever: {}",
                 node.name,
                 ask(node, &["tasks"])
@@ -86,7 +90,8 @@ struct Load {
 }
 
 impl Load {
-    fn begin(cluster: &Cluster) -> Self {
+    /// `items` of them are there already.
+    fn begin(cluster: &Cluster, items: usize) -> Self {
         let (stop, may_fail, done) =
             (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
         let addresses: Vec<String> =
@@ -94,6 +99,7 @@ impl Load {
         let client = |number| {
             let client = Client {
                 number,
+                items,
                 stop: Arc::clone(&stop),
                 may_fail: Arc::clone(&may_fail),
                 done: Arc::clone(&done),
@@ -128,6 +134,7 @@ impl Load {
 
 struct Client {
     number: usize,
+    items: usize,
     stop: Arc<AtomicBool>,
     may_fail: Arc<AtomicUsize>,
     done: Arc<AtomicUsize>,
@@ -150,6 +157,9 @@ impl Client {
                     values(&read)
                 );
             }
+            let (old, expected) = old((round * 7_919 + self.number) % self.items);
+            let read_old = self.served(&old, "get", async || router.get(get(&old)).await).await;
+            assert_eq!(values(&read_old), [expected], "{old} was there before");
             let value = format!("v{round}");
             let context = read.context;
             self.served(&key, "put", async || router.put(put(&key, &value, Some(context.clone()))).await).await;
@@ -194,25 +204,37 @@ fn assert_nothing_lost(cluster: &Cluster, written: &BTreeMap<String, String>) {
     for node in cluster.nodes.iter().filter(|node| node.is_running()) {
         block_on(async {
             let client = node.client().await;
-            for (key, value) in written {
+            let check = async |(key, value): (&String, &String)| {
                 let read = cluster::do_get(&client, &get(key)).await.expect("read");
                 assert!(values(&read).contains(value), "{key} through {}: {value} was acknowledged", node.name);
-            }
+            };
+            stream::iter(written).for_each_concurrent(TOGETHER, check).await;
         });
     }
+}
+
+/// Requests that are under way at the same time where many are made.
+const TOGETHER: usize = 64;
+
+fn old(number: usize) -> (String, String) {
+    (format!("old-{number}"), format!("o{number}"))
 }
 
 fn preload(cluster: &Cluster, count: usize) -> BTreeMap<String, String> {
     block_on(async {
         let client = cluster.nodes[0].client().await;
-        let mut written = BTreeMap::new();
-        for number in 0..count {
-            let (key, value) = (format!("old-{number}"), format!("o{number}"));
+        let write = async |number| {
+            let (key, value) = old(number);
             cluster::do_put(&client, &put(&key, &value, None)).await.expect("written");
-            written.insert(key, value);
-        }
-        written
-    })
+        };
+        stream::iter(0..count).for_each_concurrent(TOGETHER, write).await;
+    });
+    (0..count).map(old).collect()
+}
+
+/// How many items there are before anything happens.
+fn items(default: usize) -> usize {
+    std::env::var("SLIPRING_TEST_ITEMS").ok().and_then(|count| count.parse().ok()).unwrap_or(default)
 }
 
 /// A node that is started with seeds, joined, and committed.
@@ -232,8 +254,10 @@ fn commit(node: &Node) -> Value {
 #[test]
 fn two_nodes_join_one_leaves_and_a_dead_one_is_replaced_under_load() {
     let mut cluster = Cluster::start(3);
-    let mut written = preload(&cluster, 300);
-    let load = Load::begin(&cluster);
+    let mut written = preload(&cluster, items(300));
+    let load = Load::begin(&cluster, items(300));
+    let begun = Instant::now();
+    let step = |what: &str| println!("{what} after {:.1} s", begun.elapsed().as_secs_f64());
 
     let fourth = join(&mut cluster, 0);
     let plan = ask(&cluster.nodes[1], &["cluster", "plan"]);
@@ -243,18 +267,21 @@ fn two_nodes_join_one_leaves_and_a_dead_one_is_replaced_under_load() {
     cluster.nodes[fourth].wait_until_ready();
     wait_until_at_rest(&cluster);
     assert_balanced(&cluster.nodes[fourth], &["n0", "n1", "n2", "n3"]);
+    step("n3 has joined");
 
     let fifth = join(&mut cluster, fourth);
     commit(&cluster.nodes[0]);
     cluster.nodes[fifth].wait_until_ready();
     wait_until_at_rest(&cluster);
     assert_balanced(&cluster.nodes[0], &["n0", "n1", "n2", "n3", "n4"]);
+    step("n4 has joined");
 
     ask(&cluster.nodes[0], &["cluster", "leave", "n1"]);
     commit(&cluster.nodes[0]);
     // Its connections end with it, and it is gone for good.
     load.while_failing(WITH_ITS_CONNECTION, || assert_eq!(cluster.nodes[1].wait_until_ended(), Some(0)));
     assert_balanced(&cluster.nodes[0], &["n0", "n2", "n3", "n4"]);
+    step("n1 has left");
     let again = cluster.nodes[1].command().output().expect("it runs");
     // It may have to look into its log first.
     assert!(matches!(again.status.code(), Some(0 | 2)), "{again:?}");
@@ -270,6 +297,7 @@ fn two_nodes_join_one_leaves_and_a_dead_one_is_replaced_under_load() {
     cluster.nodes[sixth].wait_until_ready();
     wait_until_at_rest(&cluster);
     assert_balanced(&cluster.nodes[sixth], &["n0", "n3", "n4", "n5"]);
+    step("n2 has been replaced");
 
     written.extend(load.end());
     assert_nothing_lost(&cluster, &written);
@@ -291,7 +319,7 @@ fn leader(cluster: &Cluster) -> usize {
 fn a_kill_of_source_target_or_leader_only_delays_a_move() {
     let mut cluster = Cluster::start_with(3, &[("anti_entropy.records_per_s", "200")]);
     let mut written = preload(&cluster, 600);
-    let load = Load::begin(&cluster);
+    let load = Load::begin(&cluster, 600);
     let fourth = join(&mut cluster, 0);
     commit(&cluster.nodes[0]);
     cluster.nodes[fourth].wait_until_ready();

@@ -103,6 +103,14 @@ pub enum ViewError {
     /// N, R and W contradict each other.
     #[error(transparent)]
     Quorum(#[from] QuorumError),
+    /// How many copies there are is a matter of the whole cluster.
+    #[error("the cluster keeps {found} copies of each item, replication.n = {configured}: the number is fixed once the cluster is founded")]
+    OtherReplicas {
+        /// In the cluster.
+        found: usize,
+        /// In the configuration.
+        configured: usize,
+    },
     /// It was a member once.
     #[error(
         "this node has left the cluster `{cluster}`: to have it joined again, start it with an empty node.data_dir and cluster.seeds"
@@ -128,6 +136,10 @@ impl Blueprint {
         let metadata = metadata.unwrap_or(begins_with);
         if !metadata.members().contains_key(&local) {
             return Err(ViewError::Left { cluster: self.founded.identity.name.clone() });
+        }
+        let (found, configured) = (metadata.topology().ring().n(), replication.n);
+        if found != configured {
+            return Err(ViewError::OtherReplicas { found, configured });
         }
         Ok(View {
             members: Arc::new(metadata.addresses()),
