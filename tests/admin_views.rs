@@ -9,9 +9,11 @@ use slipring::admin::view::item::{ItemView, WrittenView};
 use slipring::admin::view::links::LinksView;
 use slipring::admin::view::metrics::MetricsView;
 use slipring::admin::view::place::PlaceView;
+use slipring::admin::view::plan::PlanView;
 use slipring::admin::view::repair::RepairView;
 use slipring::admin::view::status::StatusView;
 use slipring::admin::view::table::{TableView, TablesView};
+use slipring::admin::view::tasks::TasksView;
 use slipring::admin::view::tombstones::TombstonesView;
 use slipring::admin::view::top::{TopKeysView, TopNodesView, TopPartitionsView};
 use slipring::dynamo::collection::Kept;
@@ -23,7 +25,7 @@ use slipring::dynamo::node_id::NodeId;
 use slipring::dynamo::preference_list::Role;
 use slipring::dynamo::ranking::{Ranked, Ranking};
 use slipring::dynamo::record_key::RecordKey;
-use slipring::dynamo::ring::PartitionId;
+use slipring::dynamo::ring::{Member, PartitionId};
 use slipring::dynamo::siblings::{Change, Mint, Siblings};
 use slipring::dynamo::version::{Dot, ReplicaId, VersionVector};
 use slipring::item::{Conflict, TableSchema, item_from_json};
@@ -35,6 +37,8 @@ use slipring::messages::hints::HintsPending;
 use slipring::messages::load::{ClusterLoad, LoadTotals, MemberLoad, PartitionLoad};
 use slipring::messages::repair::{PeerRepair, RepairRun, RepairStatus};
 use slipring::messages::replica::ReadReplicaError;
+use slipring::messages::ring::{PlanDescription, PlannedNode, TaskRow, TaskState};
+use slipring::metadata::{Enrolled, MemberAddress, Share, StagedChange};
 
 /// 2026-01-31T12:00:00Z.
 const NOW_MS: u64 = 1_769_860_800_000;
@@ -368,13 +372,26 @@ fn nodes_and_ring() {
         this_node,
         reachable: this_node,
     };
-    let nodes = NodesView::from(vec![row("a", "up", true), row("b", "suspect", false)]);
+    let totals = LoadTotals {
+        copies: LoadRates { reads_per_s: 10.0, writes_per_s: 2.5, ..LoadRates::default() },
+        clients_per_s: 1.0,
+        cpu_percent: None,
+    };
+    let load = ClusterLoad {
+        members: vec![
+            MemberLoad { node: node("a"), weight: 1, totals: Some(totals) },
+            MemberLoad { node: node("b"), weight: 1, totals: None },
+        ],
+        keys: Ranking::default(),
+        partitions: Vec::new(),
+    };
+    let nodes = NodesView::from(vec![row("a", "up", true), row("b", "suspect", false)]).loaded(&load);
     insta::assert_snapshot!(text(&nodes), @r#"
-    NODE         STATE    REACHABLE  ADDRESS        ZONE   WEIGHT  PARTITIONS   SHARE
-    a (answers)  up       yes        10.0.0.1:7400  rack1       1           2  33.3 %
-    b            suspect  no         10.0.0.1:7400  -           1           2  33.3 %
+    NODE         STATE    REACHABLE  ADDRESS        ZONE   WEIGHT  PARTITIONS   SHARE  REQUESTS/S
+    a (answers)  up       yes        10.0.0.1:7400  rack1       1           2  33.3 %        12.5
+    b            suspect  no         10.0.0.1:7400  -           1           2  33.3 %           -
     "#);
-    insta::assert_snapshot!(json(&nodes), @r#"[{"name":"a","address":"10.0.0.1:7400","state":"up","zone":"rack1","weight":1,"partitions":2,"share_percent":33.33,"this_node":true,"reachable":true},{"name":"b","address":"10.0.0.1:7400","state":"suspect","zone":null,"weight":1,"partitions":2,"share_percent":33.33,"this_node":false,"reachable":false}]"#);
+    insta::assert_snapshot!(json(&nodes), @r#"[{"name":"a","address":"10.0.0.1:7400","state":"up","zone":"rack1","weight":1,"partitions":2,"share_percent":33.33,"this_node":true,"reachable":true,"requests_per_s":12.5},{"name":"b","address":"10.0.0.1:7400","state":"suspect","zone":null,"weight":1,"partitions":2,"share_percent":33.33,"this_node":false,"reachable":false,"requests_per_s":null}]"#);
     let owners = ["a", "a", "b", "c", "c", "a"].map(node).to_vec();
     let ring = RingDescription { epoch: 4, owners, balance: 2.0 / 3.0 };
     insta::assert_snapshot!(text(&RingView::new(&ring, true)), @r#"
@@ -512,4 +529,57 @@ fn top_nodes_by_weight() {
     c              -        -         -          -          -       -       -        -  no answer
     "#);
     insta::assert_snapshot!(json(&view), @r#"[{"node":"a","weight":1,"load":{"requests_per_s":1000.0,"reads_per_s":900.0,"writes_per_s":100.0,"bytes_per_s":900000.0,"clients_per_s":500.3,"cpu_percent":41.2,"share_percent":38.5,"of_mean_percent":115.4,"in_balance":false}},{"node":"b","weight":2,"load":{"requests_per_s":1600.0,"reads_per_s":1500.0,"writes_per_s":100.0,"bytes_per_s":1500000.0,"clients_per_s":400.0,"cpu_percent":null,"share_percent":61.5,"of_mean_percent":92.3,"in_balance":true}},{"node":"c","weight":1,"load":null}]"#);
+}
+
+#[test]
+fn plans_and_tasks() {
+    let share = |partitions, copies| Share { partitions, copies };
+    let planned = |name: &str, before, after, fetches| PlannedNode { node: node(name), before, after, fetches };
+    let known =
+        MemberAddress { member: Member { id: node("d"), zone: None, weight: 1 }, address: "10.0.0.4:7400".to_owned() };
+    let plan = PlanView::from(PlanDescription {
+        planned_at: 7,
+        staged: vec![StagedChange::Join(Enrolled { known, log_id: 1 }), StagedChange::Leave { node: node("a") }],
+        owners: [64, 60],
+        copies: [192, 180],
+        bytes: 3 << 20,
+        seconds: 95,
+        nodes: vec![planned("a", share(86, 256), share(0, 0), 0), planned("d", share(0, 0), share(86, 256), 256)],
+        fewest_replicas: 3,
+        balance: 0.98765,
+    });
+    insta::assert_snapshot!(text(&plan), @r#"
+    d at 10.0.0.4:7400 joins
+    a leaves
+
+    NODE  PARTITIONS  AFTER  COPIES  AFTER  FETCHES
+    a             86      0     256      0        0
+    d              0     86       0    256      256
+
+    64 partitions get another owner (the least possible is 60), 192 copies are fetched (least 180): about 3.0 MiB, 1 min 35 s at full speed
+    each partition has at least 3 replicas meanwhile; balance afterwards 0.988
+    "#);
+    insta::assert_snapshot!(json(&plan), @r#"{"staged":["d at 10.0.0.4:7400 joins","a leaves"],"partitions_moved":64,"partitions_moved_least":60,"copies_moved":192,"copies_moved_least":180,"bytes_moved":3145728,"seconds":95,"fewest_replicas":3,"balance":0.988,"nodes":[{"node":"a","partitions_before":86,"partitions_after":0,"copies_before":256,"copies_after":0,"fetches":0},{"node":"d","partitions_before":0,"partitions_after":86,"copies_before":0,"copies_after":256,"fetches":256}]}"#);
+    let task = |state, eta_s, last_error: Option<&str>| TaskRow {
+        id: "move-2-d".to_owned(),
+        owner: node("d"),
+        state,
+        done: 71,
+        total: 192,
+        per_minute: 140.4,
+        eta_s,
+        idle_s: 0,
+        last_error: last_error.map(str::to_owned),
+    };
+    let tasks = TasksView::from(vec![
+        task(TaskState::Copying, Some(52), None),
+        task(TaskState::Stalled, None, Some("3 from a: no answer")),
+    ]);
+    insta::assert_snapshot!(text(&tasks), @r#"
+    TASK      OWNER  STATE    DONE   OF  PER MINUTE   ETA  IDLE  LAST ERROR
+    move-2-d  d      copying    71  192         140  52 s   0 s  -
+    move-2-d  d      stalled    71  192         140     -   0 s  3 from a: no answer
+    "#);
+    insta::assert_snapshot!(json(&tasks), @r#"[{"id":"move-2-d","owner":"d","state":"copying","done":71,"total":192,"per_minute":140.0,"eta_s":52,"idle_s":0,"last_error":null},{"id":"move-2-d","owner":"d","state":"stalled","done":71,"total":192,"per_minute":140.0,"eta_s":null,"idle_s":0,"last_error":"3 from a: no answer"}]"#);
+    assert_eq!(text(&TasksView::from(Vec::new())), "nothing moves\n");
 }

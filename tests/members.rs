@@ -62,12 +62,7 @@ fn wait_until_at_rest(cluster: &Cluster) {
     for node in cluster.nodes.iter().filter(|node| node.is_running()) {
         let begun = Instant::now();
         while !nothing_moves(node) {
-            assert!(
-                begun.elapsed() < patience,
-                "{}: partitions move for ever: {}",
-                node.name,
-                ask(node, &["tasks"])
-            );
+            assert!(begun.elapsed() < patience, "{}: partitions move for ever: {}", node.name, ask(node, &["tasks"]));
             std::thread::sleep(Duration::from_millis(50));
         }
     }

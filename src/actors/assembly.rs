@@ -104,7 +104,9 @@ pub enum ViewError {
     #[error(transparent)]
     Quorum(#[from] QuorumError),
     /// How many copies there are is a matter of the whole cluster.
-    #[error("the cluster keeps {found} copies of each item, replication.n = {configured}: the number is fixed once the cluster is founded")]
+    #[error(
+        "the cluster keeps {found} copies of each item, replication.n = {configured}: the number is fixed once the cluster is founded"
+    )]
     OtherReplicas {
         /// In the cluster.
         found: usize,

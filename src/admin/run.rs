@@ -25,6 +25,7 @@ use crate::messages::admin::{DescribeHints, DescribeNodes, DescribeRing, Describ
 use crate::messages::client::{Delete, Get, Put, Where};
 use crate::messages::detection::DescribeLinks;
 use crate::messages::garbage::DescribeTombstones;
+use crate::messages::load::DescribeLoad;
 
 /// Carries out a command.
 ///
@@ -40,7 +41,7 @@ pub async fn run(session: &Session, command: &Command, format: Format) -> Result
         }
         Command::Top(arguments) => top::run(session, arguments, format).await,
         Command::Repair(command) => repair::run(session, command, format).await,
-        Command::Nodes => Ok(Answer::of(&NodesView::from(session.link.ask(&DescribeNodes).await?), format)),
+        Command::Nodes => nodes(session, format).await,
         Command::Links => Ok(Answer::of(&LinksView::from(session.link.ask(&DescribeLinks).await?), format)),
         Command::Ring { all } => {
             let ring = session.link.ask(&DescribeRing).await?;
@@ -66,6 +67,12 @@ pub async fn run(session: &Session, command: &Command, format: Format) -> Result
         Command::Export(arguments) => export::run(session, arguments, format).await,
         Command::Watch(arguments) => Box::pin(watch(session, arguments, format)).await,
     }
+}
+
+async fn nodes(session: &Session, format: Format) -> Result<Answer, Failure> {
+    let nodes = NodesView::from(session.link.ask(&DescribeNodes).await?);
+    let load = session.link.ask(&DescribeLoad { keys: 0, partitions: 0 }).await?;
+    Ok(Answer::of(&nodes.loaded(&load), format))
 }
 
 async fn put(session: &Session, arguments: &PutArguments, format: Format) -> Result<Answer, Failure> {

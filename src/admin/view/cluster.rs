@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::grid::{Grid, alarming, number};
 use crate::admin::answer::{Paint, View};
 use crate::messages::admin::{NodeRow, RingDescription};
+use crate::messages::load::ClusterLoad;
 
 /// The members, as the node that answers sees them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -35,13 +36,16 @@ pub struct NodeView {
     pub this_node: bool,
     /// Whether the node that answers can reach it.
     pub reachable: bool,
+    /// Requests per second for its copies; `null`: it did not say.
+    pub requests_per_s: Option<f64>,
 }
 
 impl From<NodeRow> for NodeView {
     fn from(row: NodeRow) -> Self {
         let NodeRow { name, address, state, zone, weight, partitions, share_percent, this_node, reachable } = row;
         let share_percent = rounded(share_percent);
-        Self { name: name.to_string(), address, state, zone, weight, partitions, share_percent, this_node, reachable }
+        let (name, requests_per_s) = (name.to_string(), None);
+        Self { name, address, state, zone, weight, partitions, share_percent, this_node, reachable, requests_per_s }
     }
 }
 
@@ -51,10 +55,23 @@ impl From<Vec<NodeRow>> for NodesView {
     }
 }
 
+impl NodesView {
+    /// With what is asked of them.
+    #[must_use]
+    pub fn loaded(mut self, load: &ClusterLoad) -> Self {
+        for node in &mut self.0 {
+            let told = load.members.iter().find(|member| member.node.as_str() == node.name);
+            let totals = told.and_then(|member| member.totals.as_ref());
+            node.requests_per_s = totals.map(|totals| rounded(totals.copies.requests_per_s()));
+        }
+        self
+    }
+}
+
 impl View for NodesView {
     fn text(&self, paint: Paint) -> String {
-        let header = ["NODE", "STATE", "REACHABLE", "ADDRESS", "ZONE", "WEIGHT", "PARTITIONS", "SHARE"];
-        let mut grid = Grid::new(&header, paint).numbers(&[5, 6, 7]);
+        let header = ["NODE", "STATE", "REACHABLE", "ADDRESS", "ZONE", "WEIGHT", "PARTITIONS", "SHARE", "REQUESTS/S"];
+        let mut grid = Grid::new(&header, paint).numbers(&[5, 6, 7, 8]);
         for node in &self.0 {
             let mark = if node.this_node { " (answers)" } else { "" };
             grid.row([
@@ -66,6 +83,7 @@ impl View for NodesView {
                 number(node.weight),
                 number(node.partitions),
                 number(format!("{:.1} %", node.share_percent)),
+                number(node.requests_per_s.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1}"))),
             ]);
         }
         grid.text()
