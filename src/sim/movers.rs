@@ -53,7 +53,7 @@ pub(super) struct Movers {
     n: usize,
     /// The longest time between two changes; `None`: they do nothing.
     every_max_ms: Option<u64>,
-    /// Whoever loses a node for good must not lose what was acknowledged.
+    /// Without one node for good nothing that was acknowledged is lost, and the others serve.
     may_kill: bool,
     /// A disk may be made to forget: then what was agreed on may be forgotten.
     may_forget: bool,
@@ -74,7 +74,7 @@ impl Movers {
             rng,
             n: plan.n.into(),
             every_max_ms: plan.moves_every_max_ms,
-            may_kill: plan.w > 1,
+            may_kill: plan.w > 1 && (plan.sloppy || plan.r.max(plan.w) < plan.n),
             may_forget: plan.faults.iter().any(|fault| fault.makes_forget()),
             hastens: plan.defect == Some(Defect::ReadsFromIncompleteOwner),
             dead: None,
@@ -265,7 +265,8 @@ impl Movers {
             sleep(LOOK_INTERVAL).await;
         }
         let roster = self.stage.roster.clone();
-        if let Some(dead) = self.dead.filter(|dead| roster.newest().topology().ring().member(&roster.name(*dead)).is_some())
+        if let Some(dead) =
+            self.dead.filter(|dead| roster.newest().topology().ring().member(&roster.name(*dead)).is_some())
         {
             self.stage.trace.tell(None, format!("movers: n{dead} was never replaced, and comes back"));
             roster.revive(dead);
@@ -330,11 +331,7 @@ impl Movers {
     }
 
     /// Any member that should answer.
-    async fn ask<M: BridgeRequest>(
-        &mut self,
-        what: &str,
-        request: &M,
-    ) -> Option<Result<M::Reply, CallError<M::Error>>>
+    async fn ask<M: BridgeRequest>(&mut self, what: &str, request: &M) -> Option<Result<M::Reply, CallError<M::Error>>>
     where
         M::Error: std::error::Error + 'static,
         M::Reply: std::fmt::Debug,
