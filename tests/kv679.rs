@@ -21,7 +21,7 @@ fn plan(nodes: usize) -> Plan {
         cache_bytes: 0,
         faults: Vec::new(),
         clock_error_max_ms: 0,
-        ..Plan::drawn_from(0)
+        ..Plan::drawn_from(0).without_moves()
     }
 }
 

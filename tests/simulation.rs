@@ -6,7 +6,7 @@ use std::ops::{ControlFlow, Range};
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use slipring::sim::{Plan, run, run_plan, sweep};
+use slipring::sim::{Plan, play, run, run_plan, sweep};
 
 /// The same in every build.
 const FIXED: Range<u64> = 0..32;
@@ -64,8 +64,39 @@ fn a_seed_repeats_itself_also_on_another_thread() {
 
 #[test]
 fn a_run_without_faults_acknowledges_everything() {
-    let plan = Plan { faults: Vec::new(), n: 3, r: 2, w: 2, ..Plan::drawn_from(1) };
+    let plan = Plan { faults: Vec::new(), n: 3, r: 2, w: 2, ..Plan::drawn_from(1).without_moves() };
     let report = run_plan(1, &plan).expect("a run");
     assert_eq!(report.violations, [], "{}", report.explain());
     assert_eq!(report.writes, report.acknowledged);
+}
+
+#[test]
+fn thirty_nodes_take_one_in_and_let_one_go() {
+    let plan = Plan {
+        nodes: 29,
+        spares: 1,
+        partitions: 128,
+        workers: 1,
+        n: 3,
+        r: 2,
+        w: 2,
+        sloppy: false,
+        faults: Vec::new(),
+        clients: 3,
+        keys: 30,
+        think_max_ms: 2_000,
+        ..Plan::drawn_from(1)
+    };
+    let ending = play(&plan, async |scene| {
+        scene.employ();
+        assert!(scene.join(29).await, "n29 is joined");
+        assert_eq!(scene.members().len(), 30);
+        assert!(scene.leave(3).await, "n3 leaves");
+        assert_eq!(scene.members().len(), 29);
+        scene.settle().await;
+    });
+    let ending = ending.expect("a run");
+    let lines: Vec<String> = ending.lines.iter().map(ToString::to_string).collect();
+    assert_eq!(ending.violations, [], "{}", lines.join("\n"));
+    assert!(lines.len() > 200, "clients have worked");
 }

@@ -75,6 +75,16 @@ fn trees_that_are_written_apart_from_their_records() {
 }
 
 #[test]
+fn reads_that_are_answered_by_an_incomplete_owner() {
+    is_found(Defect::ReadsFromIncompleteOwner);
+}
+
+#[test]
+fn an_old_owner_that_acknowledges() {
+    is_found(Defect::OldOwnerAcknowledges);
+}
+
+#[test]
 fn every_mistake_has_its_test() {
     let source = include_str!("simulation_finds_bugs.rs");
     for defect in Defect::ALL {
@@ -85,7 +95,8 @@ fn every_mistake_has_its_test() {
 /// Three replicas of which two are a quorum, and hints that are soon given up.
 fn strict(defect: Option<Defect>) -> Plan {
     let (faults, clock_error_max_ms) = (Vec::new(), 0);
-    let plan = Plan { nodes: 3, n: 3, r: 2, w: 2, sloppy: false, hints_max_age_s: 1, ..Plan::drawn_from(0) };
+    let plan =
+        Plan { nodes: 3, n: 3, r: 2, w: 2, sloppy: false, hints_max_age_s: 1, ..Plan::drawn_from(0).without_moves() };
     Plan { workers: 1, cache_bytes: 0, faults, clock_error_max_ms, defect, ..plan }
 }
 

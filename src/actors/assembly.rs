@@ -52,7 +52,7 @@ use crate::dynamo::version::ReplicaId;
 use crate::messages::cluster::{FoundedCluster, LeftCluster, PeerDown, PeerUp, Subscribe, View};
 use crate::messages::detection::LinkMeasured;
 use crate::messages::load::Enlist;
-use crate::messages::metadata::FollowMetadata;
+use crate::messages::metadata::{FollowMetadata, MetadataChanged};
 use crate::messages::storage::StorageFailed;
 use crate::metrics::Metrics;
 use crate::storage::{CommitterSource, ReadError, Storage};
@@ -217,6 +217,13 @@ pub struct Control {
     load: Addr<LoadMonitor>,
     transfer: Addr<PartitionTransfer>,
     planner: Addr<Planner>,
+}
+
+impl Control {
+    /// Has this recipient told of all that members agree on from now on, and of the present state at once.
+    pub fn follow_metadata(&self, follower: Recipient<MetadataChanged>) {
+        self.log.do_send(FollowMetadata(follower));
+    }
 }
 
 /// Starts the control actors on the current thread. Hints and repair travel over links of their own.

@@ -2,7 +2,9 @@
 
 mod damage;
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::Recipient;
@@ -15,15 +17,18 @@ use super::clock::NodeClock;
 use super::defect::Defect;
 use super::disk::Disk;
 use super::network::Network;
-use super::process::Process;
+use super::process::{Birth, ClusterFile, Process};
+use super::roster::Roster;
 use super::swarm::Plan;
 use super::trace::Trace;
 use super::trees::misfits;
+use super::watch::hints;
 use crate::actors::assembly::{Blueprint, nobody_connected};
 use crate::actors::founding::LocalIdentity;
 use crate::config::Config;
 use crate::dynamo::claim::claim;
 use crate::dynamo::node_id::NodeId;
+use crate::dynamo::quorum::Quorum;
 use crate::dynamo::record_key::RecordKey;
 use crate::dynamo::ring::{Member, PartitionId, Ring};
 use crate::dynamo::siblings::Siblings;
@@ -67,6 +72,10 @@ struct SimNode {
     /// What the process of this life has counted.
     metrics: Metrics,
     process: Option<Process>,
+    /// Which cluster it belongs to. Lost with the disk.
+    cluster_file: ClusterFile,
+    /// It is joined, or has been; the others have founded the cluster.
+    is_spare: bool,
     /// How often it has forgotten something that it had acknowledged.
     forgettings: u64,
     /// Where a record was changed behind its back: what the trees of these partitions say is true again after an audit.
@@ -82,8 +91,9 @@ pub struct Cluster {
     trace: Trace,
     rng: StdRng,
     plan: Plan,
-    founded: FoundedCluster,
+    /// As the cluster was founded. Which partition a key lies in never changes.
     ring: Ring,
+    roster: Roster,
     nodes: Vec<SimNode>,
     /// What must never happen to a process.
     broken: Vec<String>,
@@ -100,9 +110,9 @@ impl Cluster {
             let id = NodeId::new(&format!("n{at}")).map_err(SimError::plan)?;
             Ok(MemberAddress { member: Member { id, zone: None, weight: 1 }, address: format!("n{at}:7400") })
         };
-        let members: Vec<MemberAddress> = (0..plan.nodes).map(member).collect::<Result<_, _>>()?;
+        let everybody: Vec<MemberAddress> = (0..plan.nodes + plan.spares).map(member).collect::<Result<_, _>>()?;
         // A ring has its members in the order of their names: n10 comes before n2.
-        let mut sorted = members.clone();
+        let mut sorted = everybody[..plan.nodes].to_vec();
         sorted.sort_by(|a, b| a.member.id.cmp(&b.member.id));
         let plain: Vec<Member> = sorted.iter().map(|known| known.member.clone()).collect();
         let ring = claim(None, &plain, plan.partitions, plan.n.into()).map_err(SimError::plan)?;
@@ -121,17 +131,25 @@ impl Cluster {
             life: 0,
             metrics: Metrics::new(),
             process: None,
+            cluster_file: ClusterFile::default(),
+            is_spare: false,
             forgettings: 0,
             damaged: BTreeSet::new(),
             copy: None,
         };
-        let nodes: Vec<SimNode> = members.into_iter().map(&mut node).collect();
-        let log_ids = nodes.iter().map(|node| (node.member.member.id.clone(), node.directory)).collect();
+        let mut nodes: Vec<SimNode> = everybody.into_iter().map(&mut node).collect();
+        let (founders, spares) = nodes.split_at_mut(plan.nodes);
+        spares.iter_mut().for_each(|node| node.is_spare = true);
+        let log_ids = founders.iter().map(|node| (node.member.member.id.clone(), node.directory)).collect();
         let founded =
             FoundedCluster { identity, members: sorted, partitions: plan.partitions, owners, log_ids, joined: None };
+        founders.iter_mut().for_each(|node| node.cluster_file = Rc::new(RefCell::new(Some(founded.clone()))));
+        let quorum = Quorum::new(plan.n, plan.r, plan.w).map_err(SimError::plan)?;
+        let founding = founded.metadata(quorum).map_err(SimError::plan)?;
+        let names = nodes.iter().map(|node| node.member.member.id.clone()).collect();
         let (network, trace, plan) = (network.clone(), trace.clone(), plan.clone());
-        let config = config(&plan);
-        Ok(Self { config, network, trace, rng, plan, founded, ring, nodes, broken: Vec::new() })
+        let (config, roster) = (config(&plan), Roster::new(names, founding, trace.clone()));
+        Ok(Self { config, network, trace, rng, plan, ring, roster, nodes, broken: Vec::new() })
     }
 
     /// Changes the configuration of the nodes that are started from now on.
@@ -157,9 +175,9 @@ impl Cluster {
         self.nodes[at].process.as_ref().is_some_and(|process| process.failure().is_some())
     }
 
-    /// Starts a node on the disk that it has, unless it runs.
+    /// Starts a node on the disk that it has, unless it runs, or is shut down for good.
     pub fn start(&mut self, at: usize) {
-        if self.nodes[at].process.is_some() {
+        if self.nodes[at].process.is_some() || self.roster.is_retired(at) {
             return;
         }
         self.nodes[at].life += 1;
@@ -177,30 +195,48 @@ impl Cluster {
             _ => (node.life << 32) | u64::from(self.rng.random::<u32>()),
         };
         let replica = ReplicaId { directory: node.directory, epoch };
-        let blueprint = self.blueprint(node, replica, Arc::clone(&storage), Arc::new(commit));
-        let process = Process::start(blueprint, &storage, writer, self.network.clone(), self.rng.random());
+        let local = self.identity(at);
+        let blueprint = self.blueprint(node, local.clone(), replica, Arc::clone(&storage), Arc::new(commit));
+        let birth = Birth {
+            at,
+            local,
+            cluster_file: Rc::clone(&node.cluster_file),
+            network: self.network.clone(),
+            roster: self.roster.clone(),
+            seed: self.rng.random(),
+        };
+        let process = Process::start(birth, blueprint, &storage, writer);
         self.nodes[at].process = Some(process);
+    }
+
+    /// Founders know each other from the beginning, whoever is joined asks everybody.
+    fn identity(&self, at: usize) -> LocalIdentity {
+        let SimNode { member, directory, is_spare, .. } = &self.nodes[at];
+        let mut others = self.addresses();
+        let founders = if *is_spare { Vec::new() } else { others[..self.plan.nodes].to_vec() };
+        others.retain(|address| *is_spare && *address != member.address);
+        LocalIdentity {
+            member: member.clone(),
+            directory: *directory,
+            cluster_name: NAME.to_owned(),
+            seeds: others,
+            founders,
+            partitions: self.plan.partitions,
+            n: self.plan.n.into(),
+        }
     }
 
     fn blueprint(
         &self,
         node: &SimNode,
+        local: LocalIdentity,
         replica: ReplicaId,
         storage: Arc<dyn Storage>,
         commit: Arc<dyn CommitterSource>,
-    ) -> impl FnOnce(Recipient<StorageFailed>, Recipient<LeftCluster>) -> Blueprint + use<> {
-        let (config, founded, workers) = (Arc::new(self.config.clone()), self.founded.clone(), self.plan.workers);
-        let local = LocalIdentity {
-            member: node.member.clone(),
-            directory: node.directory,
-            cluster_name: NAME.to_owned(),
-            seeds: Vec::new(),
-            founders: self.addresses(),
-            partitions: self.plan.partitions,
-            n: self.plan.n.into(),
-        };
+    ) -> impl FnOnce(FoundedCluster, Recipient<StorageFailed>, Recipient<LeftCluster>) -> Blueprint + use<> {
+        let (config, workers) = (Arc::new(self.config.clone()), self.plan.workers);
         let (wall, metrics) = (node.clock.wall(), node.metrics.clone());
-        move |storage_failed, left| Blueprint {
+        move |founded, storage_failed, left| Blueprint {
             config,
             workers,
             local,
@@ -242,6 +278,33 @@ impl Cluster {
                 }
                 node.disk.crash(&mut self.rng);
             }
+        }
+    }
+
+    /// Does what is wanted of nodes: some are shut down for good, some begin anew.
+    pub async fn obey(&mut self) {
+        for at in 0..self.nodes.len() {
+            if self.roster.is_retired(at) && self.nodes[at].process.is_some() {
+                self.trace.tell(None, format!("n{at} is shut down for good"));
+                self.crash(&[at], false).await;
+                self.look_at_what_is_left(at);
+            }
+        }
+        for at in self.roster.take_renewed() {
+            self.crash(&[at], false).await;
+            self.nodes[at].is_spare = true;
+            self.wipe(at);
+            self.start(at);
+        }
+    }
+
+    /// What waits on the disk of a node that has left the cluster, and goes with it.
+    fn look_at_what_is_left(&self, at: usize) {
+        if self.roster.is_lost(at) || self.roster.is_member(at) {
+            return;
+        }
+        for (target, bytes) in hints(self, at) {
+            self.trace.tell(None, format!("n{at} has left with {bytes} bytes of hints for {target}"));
         }
     }
 
@@ -314,12 +377,26 @@ impl Cluster {
         record_key(&self.ring, key)
     }
 
-    /// The places of the nodes that are the primaries of a partition.
+    /// Who belongs to the cluster.
+    #[must_use]
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// The places of the nodes that answer reads of a partition: those that must hold all of it.
     #[must_use]
     pub fn primaries(&self, partition: PartitionId) -> BTreeSet<usize> {
-        let primaries: BTreeSet<&NodeId> = self.ring.primaries(partition, self.plan.n.into()).collect();
-        let nodes = self.nodes.iter().enumerate();
-        nodes.filter(|(_, node)| primaries.contains(&node.member.member.id)).map(|(at, _)| at).collect()
+        let known = self.roster.newest();
+        let primaries = known.topology().rings(partition).reading.primaries(partition, self.plan.n.into());
+        primaries.filter_map(|node| self.roster.place(node)).collect()
+    }
+
+    /// The places of all nodes that may hold a partition: those who answer reads, and while it moves those who take writes, too.
+    #[must_use]
+    pub fn holders(&self, partition: PartitionId) -> BTreeSet<usize> {
+        let known = self.roster.newest();
+        let holders = known.topology().holders(partition, self.plan.n.into());
+        holders.into_iter().filter_map(|node| self.roster.place(node)).collect()
     }
 
     /// What each primary of a key holds on its disk.

@@ -4,10 +4,14 @@
 //! identity of a process).
 
 use super::fault::Fault;
+use super::frames::Forger;
 use super::swarm::{Plan, TOMBSTONES_KEPT_S};
 
 /// The longest time between two faults where a mistake needs two kinds of them to meet, in ms.
 const EPOCH_STRIKE_INTERVAL_MAX_MS: u64 = 2_000;
+
+/// The longest time between two changes of the members where a mistake is one of moving partitions, in ms.
+const MOVES_EVERY_MAX_MS: u64 = 10_000;
 
 /// A mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,11 +32,15 @@ pub enum Defect {
     FallbacksCountInStrictMode,
     /// The trees of digests are written after the records that they stand for, in a batch of their own.
     TreeOutsideTheBatch,
+    /// Whoever takes over a partition counts as a complete replica of it at once: reads are answered by nodes that have not fetched it.
+    ReadsFromIncompleteOwner,
+    /// Nobody is refused for what he does not know of the ring: an old owner acknowledges writes that the new ones will not hear of.
+    OldOwnerAcknowledges,
 }
 
 impl Defect {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::AcknowledgedBeforeSync,
         Self::EpochNotDurable,
         Self::HintGoneBeforeItsAcknowledgement,
@@ -41,6 +49,8 @@ impl Defect {
         Self::ClockNotPersisted,
         Self::FallbacksCountInStrictMode,
         Self::TreeOutsideTheBatch,
+        Self::ReadsFromIncompleteOwner,
+        Self::OldOwnerAcknowledges,
     ];
 
     /// As it is called on the command line.
@@ -55,12 +65,28 @@ impl Defect {
             Self::ClockNotPersisted => "clock-not-persisted",
             Self::FallbacksCountInStrictMode => "fallbacks-count-in-strict-mode",
             Self::TreeOutsideTheBatch => "tree-outside-the-batch",
+            Self::ReadsFromIncompleteOwner => "reads-from-incomplete-owner",
+            Self::OldOwnerAcknowledges => "old-owner-acknowledges",
         }
     }
 
     /// Whether comparing replicas would make up for the mistake: it must be found where they are not compared.
     pub(super) const fn is_made_up_for_by_comparing(self) -> bool {
-        !matches!(self, Self::TreeOutsideTheBatch)
+        !matches!(self, Self::TreeOutsideTheBatch | Self::ReadsFromIncompleteOwner | Self::OldOwnerAcknowledges)
+    }
+
+    /// Whether it shows where partitions move.
+    const fn concerns_moves(self) -> bool {
+        matches!(self, Self::ReadsFromIncompleteOwner | Self::OldOwnerAcknowledges)
+    }
+
+    /// What it does to what nodes send each other.
+    pub(super) const fn forger(self) -> Option<Forger> {
+        match self {
+            Self::ReadRepairWithoutMerge => Some(Forger::Repair),
+            Self::OldOwnerAcknowledges => Some(Forger::Epoch),
+            _ => None,
+        }
     }
 
     /// Makes room for the mistake in a plan: what a cache would hide is read from the disk, and the faults that bring the mistake to light are
@@ -78,7 +104,18 @@ impl Defect {
                 plan.faults.retain(|fault| !fault.makes_forget());
                 plan.faults.extend([Fault::Crash, Fault::ClockBeyondLimit].repeat(2));
             }
+            // What a read misses must be promised to it, and many must be late to hear of the ring.
+            Self::ReadsFromIncompleteOwner | Self::OldOwnerAcknowledges => {
+                (plan.n, plan.r, plan.w, plan.sloppy) = (2, 1, 2, false);
+                (plan.spares, plan.moves_every_max_ms) = (3, Some(MOVES_EVERY_MAX_MS));
+                plan.faults.retain(|fault| !fault.makes_forget());
+                plan.faults.extend([Fault::Pause, Fault::Garbled].repeat(2));
+                plan.strike_interval_max_ms = plan.strike_interval_max_ms.min(MOVES_EVERY_MAX_MS);
+            }
             _ => {}
+        }
+        if !self.concerns_moves() {
+            (plan.spares, plan.moves_every_max_ms) = (0, None);
         }
         // A disk that is set back does not know the deletes that came after its copy was made.
         if plan.faults.contains(&Fault::StaleDisk) {

@@ -17,9 +17,9 @@ use rand::rngs::StdRng;
 use tokio::time::Instant;
 
 use crate::dynamo::siblings::Siblings;
-use crate::messages::replica::WriteReplica;
+use crate::messages::replica::{CoordinateWrite, ReadReplica, WriteReplica};
 use crate::wire::frame::{Frame, FrameKind, encode};
-use crate::wire::operation::Operation;
+use crate::wire::operation::{BridgeRequest, Operation};
 
 const PREAMBLE_BYTES: usize = 6;
 const LENGTH_BYTES: usize = 4;
@@ -42,6 +42,15 @@ pub struct FrameFaults {
     pub doubled: u32,
     /// It arrives late.
     pub late: u32,
+}
+
+/// A defect that is built into the frames between nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Forger {
+    /// What repairs a replica after a read is the newest value alone.
+    Repair,
+    /// Whoever asks a replica seems to know the newest ring: nobody is refused.
+    Epoch,
 }
 
 enum Fate {
@@ -81,7 +90,7 @@ impl Framer {
         &mut self,
         written: &[u8],
         faults: FrameFaults,
-        repairs_badly: bool,
+        forger: Option<Forger>,
         rng: &mut StdRng,
     ) -> BytesMut {
         self.rest.extend_from_slice(written);
@@ -98,7 +107,11 @@ impl Framer {
                 out.extend_from_slice(&part);
                 continue;
             }
-            let part = if repairs_badly { with_bad_repair(part) } else { part };
+            let part = match forger {
+                Some(Forger::Repair) => with_bad_repair(part),
+                Some(Forger::Epoch) => with_newest_epoch(part),
+                None => part,
+            };
             match faults.draw(rng) {
                 Fate::Lost => {}
                 Fate::Late(wait) => self.late.push((Instant::now() + wait, part)),
@@ -140,21 +153,38 @@ fn may_be_doubled(frame: &[u8]) -> bool {
 
 /// A defect: what repairs a replica after a read is the newest value, as if nothing beside it had been found.
 fn with_bad_repair(frame: BytesMut) -> BytesMut {
-    if operation(&frame) != (FrameKind::Request as u8, Operation::WriteReplica.number()) {
+    forged(frame, Operation::WriteReplica, |write: &mut WriteReplica| {
+        let repairs = write.trace.0 & READ_TRACE != 0;
+        if repairs {
+            Siblings::keep_latest(&mut write.siblings);
+        }
+        repairs
+    })
+}
+
+/// A defect: replicas take everybody for one who knows what they know.
+fn with_newest_epoch(frame: BytesMut) -> BytesMut {
+    let frame = forged(frame, Operation::WriteReplica, |write: &mut WriteReplica| is_raised(&mut write.epoch));
+    let frame = forged(frame, Operation::ReadReplica, |read: &mut ReadReplica| is_raised(&mut read.epoch));
+    forged(frame, Operation::CoordinateWrite, |write: &mut CoordinateWrite| is_raised(&mut write.epoch))
+}
+
+fn is_raised(epoch: &mut u64) -> bool {
+    std::mem::replace(epoch, u64::MAX) != u64::MAX
+}
+
+/// The frame with another request in it, if it is a request of this operation and `change` says that it has changed.
+fn forged<M: BridgeRequest>(frame: BytesMut, operation: Operation, change: impl FnOnce(&mut M) -> bool) -> BytesMut {
+    if self::operation(&frame) != (FrameKind::Request as u8, operation.number()) {
         return frame;
     }
     let mut bytes = frame.clone();
     let Ok(Some(parsed)) = Frame::take(&mut bytes, FRAME_MAX_BYTES) else { return frame };
-    let Ok(mut write) = parsed.decode::<WriteReplica>() else { return frame };
-    if write.trace.0 & READ_TRACE == 0 {
-        return frame;
-    }
-    Siblings::keep_latest(&mut write.siblings);
+    let Ok(mut request) = parsed.decode::<M>() else { return frame };
     let mut changed = BytesMut::new();
-    match encode(&mut changed, parsed.kind, parsed.operation, parsed.id, &write, FRAME_MAX_BYTES) {
-        Ok(()) => changed,
-        Err(_) => frame,
-    }
+    let is_changed = change(&mut request)
+        && encode(&mut changed, parsed.kind, parsed.operation, parsed.id, &request, FRAME_MAX_BYTES).is_ok();
+    if is_changed { changed } else { frame }
 }
 
 #[cfg(test)]
@@ -179,7 +209,7 @@ mod tests {
         let (mut framer, mut rng) = (Framer::default(), StdRng::seed_from_u64(1));
         let mut out = BytesMut::new();
         for piece in stream(operations).chunks(cut) {
-            out.put(framer.pass(piece, faults, false, &mut rng));
+            out.put(framer.pass(piece, faults, None, &mut rng));
         }
         let handshake = out.split_to(17);
         assert_eq!(handshake, stream(&[]));

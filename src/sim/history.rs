@@ -69,6 +69,8 @@ pub struct Shown {
 pub struct Promises {
     /// R + W > N among primaries, and nobody forgets: a read sees every write that was acknowledged before it began.
     pub reads_see_acknowledged: bool,
+    /// What was acknowledged is there in the end.
+    pub keeps_acknowledged: bool,
     /// How far the clocks of two nodes may be apart, in ms; none: too far to say when a value expires.
     pub clock_error_max_ms: Option<u64>,
     /// Nobody writes without having read.
@@ -209,8 +211,10 @@ impl History {
         self.reads += 1;
         let history = self.keys.entry(key.to_owned()).or_default();
         let mut found = rules::contradictions(history, &self.promises, shown, &reading);
-        found.extend(rules::staleness(history, &self.promises, shown, &reading, now_ms));
-        found.extend(rules::lost_elements(history, shown));
+        if self.promises.keeps_acknowledged {
+            found.extend(rules::staleness(history, &self.promises, shown, &reading, now_ms));
+            found.extend(rules::lost_elements(history, shown));
+        }
         self.report_all(key, found);
     }
 

@@ -8,8 +8,12 @@ use crate::dynamo::version::{Dot, ReplicaId};
 
 use Outcome::{Acknowledged, NotApplied, Unknown};
 
-const PROMISES: Promises =
-    Promises { reads_see_acknowledged: true, clock_error_max_ms: Some(10), nobody_writes_blindly: false };
+const PROMISES: Promises = Promises {
+    reads_see_acknowledged: true,
+    keeps_acknowledged: true,
+    clock_error_max_ms: Some(10),
+    nobody_writes_blindly: false,
+};
 
 /// Name, whether it deletes, what it covers, what became of it. A write takes from one hundred milliseconds to the next.
 type Example<'a> = &'a [(&'a str, bool, &'a [&'a str], Outcome)];

@@ -4,6 +4,7 @@
 //!   seed ─▶ Plan ─▶ run ──┬─▶ Cluster: per node a Process (all its actors), a Disk, a NodeClock
 //!                         ├─▶ Network: every message is encoded, sent late, decoded
 //!                         ├─▶ Sessions: clients that write and read ─▶ History ─▶ violations
+//!                         ├─▶ Operator, Movers: tables, members and weights change
 //!                         └─▶ Nemesis: strikes, and heals in the end
 //! ```
 //!
@@ -22,15 +23,18 @@ mod explain;
 mod fault;
 mod frames;
 mod history;
+mod movers;
 mod nemesis;
 mod network;
 mod observed;
 mod operator;
 mod process;
+mod roster;
 mod rules;
 mod run;
 mod scene;
 mod session;
+mod stage;
 mod stream;
 mod swarm;
 mod sweep;

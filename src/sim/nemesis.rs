@@ -82,6 +82,7 @@ impl<'a> Nemesis<'a> {
             sleep_until(due.min(next).min(look).min(end)).await;
             self.do_what_is_due();
             self.collect_the_fallen().await;
+            self.cluster.obey().await;
             if Instant::now() >= look {
                 self.watch.look(self.cluster);
                 look = Instant::now() + WATCH_INTERVAL;

@@ -19,7 +19,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep};
 
 use super::delay::{Delay, Spread};
-use super::frames::{FrameFaults, Framer};
+use super::frames::{Forger, FrameFaults, Framer};
 use super::stream::VirtualStream;
 use super::trace::Trace;
 
@@ -83,8 +83,8 @@ struct State {
     rng: StdRng,
     delay: Delay,
     spread: Spread,
-    /// A defect: read repair overwrites.
-    repairs_badly: bool,
+    /// A defect in what nodes send each other.
+    forger: Option<Forger>,
     physics: Option<Box<dyn Physics>>,
     loss_percent: u32,
     links: BTreeMap<(String, String), Link>,
@@ -119,7 +119,7 @@ impl Network {
             rng,
             delay,
             spread: Spread::Even,
-            repairs_badly: false,
+            forger: None,
             physics: None,
             loss_percent: 0,
             links: BTreeMap::new(),
@@ -135,9 +135,9 @@ impl Network {
         self.lock().spread = spread;
     }
 
-    /// Builds in a defect: what repairs a replica after a read is the newest value alone.
-    pub(super) fn repair_badly(&self) {
-        self.lock().repairs_badly = true;
+    /// Builds a defect into what nodes send each other.
+    pub(super) fn forge(&self, forger: Option<Forger>) {
+        self.lock().forger = forger;
     }
 
     /// From now on links and machines behave like this, and no write arrives in pieces.
@@ -366,7 +366,7 @@ impl State {
         }
         let faults = self.links.get(&(from, to)).map(|link| link.frames).unwrap_or_default();
         let framer = &mut connection.pipes[side].framer;
-        Some(framer.pass(bytes, faults, self.repairs_badly, &mut self.rng).freeze())
+        Some(framer.pass(bytes, faults, self.forger, &mut self.rng).freeze())
     }
 
     fn retransmissions(&mut self) -> Duration {

@@ -74,7 +74,8 @@ impl ObservedCluster {
         let trace = Trace::begin();
         let network = Network::new(part_of(&mut rng), cast.delay, trace.clone());
         let faults = Vec::new();
-        let plan = Plan { nodes: cast.nodes, workers: 1, n: 2, r: 1, w: 1, faults, ..Plan::drawn_from(seed) };
+        let plan =
+            Plan { nodes: cast.nodes, workers: 1, n: 2, r: 1, w: 1, faults, ..Plan::drawn_from(seed).without_moves() };
         let mut cluster = Cluster::found(&plan, &network, &trace, part_of(&mut rng))?;
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         cluster.configure(|config| {

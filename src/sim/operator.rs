@@ -13,21 +13,17 @@ use std::time::Duration;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use rand::seq::IteratorRandom as _;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::fault::Fault;
-use super::session::Stage;
+use super::stage::Stage;
 use super::swarm::Plan;
-use crate::client::{CallError, Client, ConnectOptions};
+use crate::client::CallError;
 use crate::item::{TableName, TableSchema};
 use crate::messages::client::ListTables;
 use crate::messages::metadata::{ChangeError, ChangeTables, DescribeMetadata};
 use crate::metadata::{Alteration, QuorumChoice, TableChange};
-use crate::wire::handshake::Role;
 use crate::wire::operation::BridgeRequest;
-
-/// The operator waits this long for a connection, and for an answer.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// After everything is healed, all nodes say the same of the tables, and change them, within this time: an election or two, and a member whose
 /// disk is a new one has to be taken in.
@@ -131,7 +127,7 @@ impl Operator {
         if self.may_be_set_back {
             return;
         }
-        let nodes: Vec<usize> = (0..self.stage.addresses.len()).collect();
+        let nodes = self.stage.roster.serving();
         let healed = Instant::now();
         for node in &nodes {
             while !self.change(*node).await {
@@ -163,7 +159,7 @@ impl Operator {
 
     async fn all_say(&mut self) -> String {
         let mut said = Vec::new();
-        for node in 0..self.stage.addresses.len() {
+        for node in self.stage.roster.serving() {
             let status = self.ask(node, &DescribeMetadata).await.and_then(Result::ok);
             said.push(format!("n{node}: {status:?}"));
         }
@@ -195,19 +191,12 @@ impl Operator {
     where
         M::Error: std::error::Error + 'static,
     {
-        let (address, nonce) = (self.stage.addresses[node].clone(), self.rng.random());
-        let network = self.stage.network.clone();
-        let dial = async {
-            let stream = network.connect("operator", &address).await.ok()?;
-            let options = ConnectOptions { role: Role::Admin, timeout: PATIENCE, ..ConnectOptions::default() };
-            Client::introduce(stream, &address, options, nonce).await.ok()
-        };
-        let client = timeout(PATIENCE, dial).await.ok().flatten()?;
-        Some(client.request(request).await)
+        let nonce = self.rng.random();
+        self.stage.ask("operator", node, nonce, request).await
     }
 
     fn report(&self, what: String) {
-        self.stage.history.borrow_mut().report(None, None, what);
+        self.stage.report(what);
     }
 }
 

@@ -18,9 +18,13 @@ use tokio::task::{JoinHandle, LocalSet};
 
 use super::disk::DiskWriter;
 use super::network::Network;
+use super::roster::Roster;
 use super::stream::{VirtualAcceptor, VirtualConnector};
 use crate::actors::assembly::{Blueprint, Foundation, Shard, start_control, start_shard, start_worker};
-use crate::messages::cluster::LeftCluster;
+use crate::actors::bridge_listener::{Nonces, answer_while_founding};
+use crate::actors::founding::{FoundingError, LocalIdentity, found_or_join};
+use crate::messages::cluster::{FoundedCluster, LeftCluster};
+use crate::messages::metadata::MetadataChanged;
 use crate::messages::storage::StorageFailed;
 use crate::storage::Storage;
 use crate::wire::transport::Connector;
@@ -52,6 +56,26 @@ impl Steering {
     }
 }
 
+/// A node's CLUSTER file: which cluster it belongs to, once it does. It outlives the process.
+pub(super) type ClusterFile = Rc<RefCell<Option<FoundedCluster>>>;
+
+/// What a process begins with.
+pub(super) struct Birth {
+    pub(super) at: usize,
+    pub(super) local: LocalIdentity,
+    pub(super) cluster_file: ClusterFile,
+    pub(super) network: Network,
+    /// Told what the node hears of the cluster.
+    pub(super) roster: Roster,
+    pub(super) seed: u64,
+}
+
+impl Birth {
+    fn connector(&self) -> Rc<dyn Connector> {
+        Rc::new(VirtualConnector { network: self.network.clone(), from: self.local.member.address.clone() })
+    }
+}
+
 /// A process that runs, or has failed by itself.
 pub(super) struct Process {
     steering: Rc<Steering>,
@@ -63,11 +87,11 @@ pub(super) struct Process {
 impl Process {
     /// Starts all actors of a node. `blueprint` makes the plan of this life; it is told where to report a failed storage.
     pub(super) fn start(
-        blueprint: impl FnOnce(actix::Recipient<StorageFailed>, actix::Recipient<LeftCluster>) -> Blueprint + 'static,
+        birth: Birth,
+        blueprint: impl FnOnce(FoundedCluster, actix::Recipient<StorageFailed>, actix::Recipient<LeftCluster>) -> Blueprint
+        + 'static,
         storage: &Arc<dyn Storage>,
         writer: DiskWriter,
-        network: Network,
-        seed: u64,
     ) -> Self {
         let steering = Rc::new(Steering::default());
         let set = LocalSet::new();
@@ -75,9 +99,16 @@ impl Process {
         let guard = StorageGuard(Rc::clone(&steering));
         let seen = Rc::clone(&steering);
         set.spawn_local(async move {
-            let guard = guard.start();
-            let blueprint = blueprint(guard.clone().recipient(), guard.recipient());
-            if let Err(reason) = start_actors(&blueprint, &network, seed) {
+            let acceptor = VirtualAcceptor::listen(&birth.network, &birth.local.member.address);
+            let started = match belong(&birth, &acceptor).await {
+                Ok(founded) => {
+                    let guard = guard.start();
+                    let blueprint = blueprint(founded, guard.clone().recipient(), guard.recipient());
+                    start_actors(&blueprint, &birth, &acceptor)
+                }
+                Err(error) => Err(error.to_string()),
+            };
+            if let Err(reason) = started {
                 seen.fail(reason);
             }
         });
@@ -139,21 +170,57 @@ impl std::future::Future for Running {
     }
 }
 
-fn start_actors(blueprint: &Blueprint, network: &Network, seed: u64) -> Result<(), String> {
-    let mut rng = StdRng::seed_from_u64(seed);
+/// The cluster of the CLUSTER file, or one that lets the node in now, which is kept there.
+async fn belong(birth: &Birth, acceptor: &VirtualAcceptor) -> Result<FoundedCluster, FoundingError> {
+    if let Some(founded) = birth.cluster_file.borrow().clone() {
+        return Ok(founded);
+    }
+    // Not the numbers that the actors draw.
+    let mut rng = StdRng::seed_from_u64(!birth.seed);
+    let nonces = Nonces::drawn_from(&mut rng);
+    let founding = found_or_join(&birth.local, birth.connector(), None, rng, |_| {});
+    let founded = tokio::select! {
+        biased;
+        founded = founding => founded?,
+        () = answer_while_founding(acceptor, &birth.local, None, &nonces) => return std::future::pending().await,
+    };
+    *birth.cluster_file.borrow_mut() = Some(founded.clone());
+    Ok(founded)
+}
+
+fn start_actors(blueprint: &Blueprint, birth: &Birth, acceptor: &VirtualAcceptor) -> Result<(), String> {
+    let mut rng = StdRng::seed_from_u64(birth.seed);
     let shards: Result<Vec<Shard>, _> = (0..blueprint.workers).map(|shard| start_shard(blueprint, shard)).collect();
     let shards = shards.map_err(|error| error.to_string())?;
     let view = Arc::new(blueprint.first_view().map_err(|error| error.to_string())?);
-    let address = blueprint.local.member.address.clone();
-    let acceptor = VirtualAcceptor::listen(network, &address);
-    let connector: Rc<dyn Connector> = Rc::new(VirtualConnector { network: network.clone(), from: address });
+    let connector = birth.connector();
     let control = start_control(blueprint, &view, &shards, &connector, &mut rng).map_err(|error| error.to_string())?;
+    let informant = Informant { at: birth.at, roster: birth.roster.clone() };
+    control.follow_metadata(informant.start().recipient());
     let foundation = Foundation { blueprint: blueprint.clone(), view, shards, control };
     for worker in 0..blueprint.workers {
         let mut rng = StdRng::from_seed(rng.random());
         start_worker(&foundation, worker, Box::new(acceptor.clone()), &connector, &mut rng);
     }
     Ok(())
+}
+
+/// Passes on what the node knows of the cluster.
+struct Informant {
+    at: usize,
+    roster: Roster,
+}
+
+impl Actor for Informant {
+    type Context = actix::Context<Self>;
+}
+
+impl Handler<MetadataChanged> for Informant {
+    type Result = ();
+
+    fn handle(&mut self, MetadataChanged(metadata): MetadataChanged, _: &mut Self::Context) {
+        self.roster.hears(self.at, metadata);
+    }
 }
 
 /// Hears of what ends a process, and ends it.

@@ -8,16 +8,18 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::task::LocalSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::cluster::{Cluster, SimError, part_of};
 use super::defect::Defect;
 use super::fault::Fault;
 use super::history::{History, Violation};
+use super::movers::Movers;
 use super::nemesis::Nemesis;
 use super::network::Network;
 use super::operator::Operator;
-use super::session::{Session, Stage, Value};
+use super::session::{Session, Value};
+use super::stage::Stage;
 use super::swarm::Plan;
 use super::trace::{Line, Trace};
 use super::watch::{self, Watch};
@@ -97,9 +99,7 @@ async fn story(seed: u64, plan: &Plan) -> Result<Report, SimError> {
     let trace = Trace::begin();
     let network = Network::new(part_of(&mut rng), plan.delay, trace.clone());
     network.spread(plan.spread);
-    if plan.defect == Some(Defect::ReadRepairWithoutMerge) {
-        network.repair_badly();
-    }
+    network.forge(plan.defect.and_then(Defect::forger));
     let mut cluster = Cluster::found(plan, &network, &trace, part_of(&mut rng))?;
     (0..cluster.count()).for_each(|at| cluster.start(at));
     sleep(SETTLING).await;
@@ -107,8 +107,10 @@ async fn story(seed: u64, plan: &Plan) -> Result<Report, SimError> {
         network: network.clone(),
         addresses: cluster.addresses(),
         ring: Arc::new(cluster.ring().clone()),
+        roster: cluster.roster().clone(),
         history: Rc::new(RefCell::new(History::new(plan.promises()))),
         trace: trace.clone(),
+        at_rest: Rc::new(Cell::new(false)),
         over: Rc::new(Cell::new(false)),
     };
     let clients: Vec<_> = (0..plan.clients)
@@ -117,33 +119,54 @@ async fn story(seed: u64, plan: &Plan) -> Result<Report, SimError> {
         .collect();
     let operator = Operator::new(stage.clone(), plan, part_of(&mut rng));
     let operator = tokio::task::spawn_local(operator.work());
+    let movers = Movers::new(stage.clone(), plan, part_of(&mut rng));
+    let movers = tokio::task::spawn_local(movers.work());
     let mut watch = Watch::new(plan, Rc::clone(&stage.history), trace.clone());
     let end = Instant::now() + Duration::from_millis(plan.faulty_ms);
     Nemesis::new(plan, &mut cluster, &mut watch, network, trace, part_of(&mut rng)).strike_until(end).await;
+    stage.at_rest.set(true);
     sleep(until_clocks_agree(plan)).await;
     recover(plan, &stage, &mut rng).await;
+    let concluding = concluded(movers, &stage, "a mover", Movers::conclude);
+    attend(&mut cluster, &mut watch, concluding).await;
     stage.over.set(true);
     for client in clients {
         if let Err(error) = client.await {
-            stage.history.borrow_mut().report(None, None, format!("a client has ended early: {error}"));
+            stage.report(format!("a client has ended early: {error}"));
         }
     }
-    match operator.await {
-        Ok(operator) => {
-            let concluding = tokio::task::spawn_local(operator.conclude());
-            while !concluding.is_finished() {
-                watch.look(&cluster);
-                sleep(Duration::from_secs(1)).await;
-            }
-        }
-        Err(error) => stage.history.borrow_mut().report(None, None, format!("the operator has ended early: {error}")),
-    }
+    let concluding = concluded(operator, &stage, "the operator", Operator::conclude);
+    attend(&mut cluster, &mut watch, concluding).await;
     sleep(QUIET).await;
     watch.look(&cluster);
     watch.expect_no_hints(&cluster);
     compare(plan, &cluster, &mut watch, &stage, &mut rng).await;
     cluster.end().await;
     Ok(report(seed, plan, &cluster, &stage))
+}
+
+/// What somebody does who has worked until now, and sees to the end of it.
+async fn concluded<T, F: Future<Output = ()>>(
+    working: tokio::task::JoinHandle<T>,
+    stage: &Stage,
+    who: &str,
+    conclude: impl FnOnce(T) -> F,
+) {
+    match working.await {
+        Ok(worker) => conclude(worker).await,
+        Err(error) => stage.report(format!("{who} has ended early: {error}")),
+    }
+}
+
+/// Looks after the nodes while something is concluded.
+async fn attend(cluster: &mut Cluster, watch: &mut Watch, concluding: impl Future<Output = ()>) {
+    tokio::pin!(concluding);
+    while timeout(Duration::from_secs(1), &mut concluding).await.is_err() {
+        cluster.obey().await;
+        (0..cluster.count()).for_each(|at| cluster.start(at));
+        watch.look(cluster);
+    }
+    cluster.obey().await;
 }
 
 /// A clock that was ahead has left time stamps that are refused until the other clocks have come near them.
@@ -158,10 +181,11 @@ fn until_clocks_agree(plan: &Plan) -> Duration {
 async fn recover(plan: &Plan, stage: &Stage, rng: &mut StdRng) {
     let healed = Instant::now();
     let most = RECOVERY_MAX + if plan.faults.contains(&Fault::LostDisk) { RENAMING } else { Duration::ZERO };
-    for at in 0..stage.addresses.len() {
+    for at in stage.roster.serving() {
         let mut session = Session::new(stage.clone(), format!("probe{at}"), part_of(rng));
         let key = format!("probe{at}");
-        loop {
+        // Who has left meanwhile need not.
+        while stage.roster.serves(at) {
             if session.connect(at).await.is_some() && serves(&mut session, &key).await.is_some() {
                 break;
             }
@@ -185,9 +209,10 @@ async fn serves(session: &mut Session, key: &str) -> Option<()> {
 pub(super) async fn compare(plan: &Plan, cluster: &Cluster, watch: &mut Watch, stage: &Stage, rng: &mut StdRng) {
     let mut session = Session::new(stage.clone(), "reader".to_owned(), part_of(rng));
     let keys = stage.history.borrow().keys();
+    let node = stage.roster.serving().first().copied().unwrap_or_default();
     for is_last in [false, true] {
         for key in &keys {
-            let read = session.connect(0).await.is_some() && session.get_finally(key, plan.n).await;
+            let read = session.connect(node).await.is_some() && session.get_finally(key, plan.n).await;
             if !read && is_last {
                 let what = "cannot be read from all replicas in the end".to_owned();
                 stage.history.borrow_mut().report(Some(key), None, what);

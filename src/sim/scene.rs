@@ -5,25 +5,33 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use tokio::task::LocalSet;
+use rand::{RngExt as _, SeedableRng as _};
+use tokio::task::{JoinHandle, LocalSet};
 use tokio::time::{Instant, sleep};
 
 use super::cluster::{Cluster, SimError, part_of};
 use super::history::{History, Violation};
 use super::network::Network;
 use super::run::compare;
-use super::session::{Seen, Session, Stage, Value};
+use super::session::{Seen, Session, Value};
+use super::stage::Stage;
 use super::swarm::Plan;
 use super::trace::{Line, Trace};
 use super::watch::Watch;
+use super::workload::Player;
+use crate::messages::ring::{ChangeRing, CommitPlan, DescribePlan, StageNode};
+use crate::metadata::{RingChange, StagedChange};
+use crate::wire::operation::BridgeRequest;
 
 /// After a cut, nodes have this long to notice; after a healing, to find each other and to hand over hints.
 const SETTLING: Duration = Duration::from_secs(15);
 
 /// How often the disks are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// After a commit nothing moves any more within this time.
+const MOVING_MAX: Duration = Duration::from_secs(120);
 
 /// A cluster and what a script may do to it.
 pub struct Scene {
@@ -32,6 +40,7 @@ pub struct Scene {
     cluster: Cluster,
     watch: Watch,
     stage: Stage,
+    clients: Vec<JoinHandle<()>>,
     rng: StdRng,
 }
 
@@ -70,12 +79,14 @@ impl Scene {
             network: network.clone(),
             addresses: cluster.addresses(),
             ring: Arc::new(cluster.ring().clone()),
+            roster: cluster.roster().clone(),
             history: Rc::clone(&history),
             trace: trace.clone(),
+            at_rest: Rc::new(Cell::new(false)),
             over: Rc::new(Cell::new(false)),
         };
         let watch = Watch::new(plan, history, trace);
-        Ok(Self { plan: plan.clone(), network, cluster, watch, stage, rng })
+        Ok(Self { plan: plan.clone(), network, cluster, watch, stage, clients: Vec::new(), rng })
     }
 
     /// Lets time pass until nodes have noticed what has changed and have done what follows from it.
@@ -156,7 +167,68 @@ impl Scene {
         self.cluster.clock(node).jump(ahead_ms);
     }
 
+    /// Clients begin to do what the plan says, until the end.
+    pub fn employ(&mut self) {
+        for at in 0..self.plan.clients {
+            let session = Session::new(self.stage.clone(), format!("c{at}"), part_of(&mut self.rng));
+            let player = Player::new(session, &self.plan);
+            self.clients.push(tokio::task::spawn_local(player.play(self.plan.clone())));
+        }
+    }
+
+    /// Who belongs to the cluster now.
+    #[must_use]
+    pub fn members(&self) -> Vec<usize> {
+        self.stage.roster.serving()
+    }
+
+    /// A spare node becomes a member. Whether everything is where it belongs within two minutes.
+    pub async fn join(&mut self, spare: usize) -> bool {
+        let address = self.stage.addresses[spare].clone();
+        let staged = self.ask(&StageNode { address, replaces: None }).await.is_some();
+        staged && self.commit().await
+    }
+
+    /// A member leaves and is shut down. Whether everything is where it belongs within two minutes.
+    pub async fn leave(&mut self, member: usize) -> bool {
+        let node = self.stage.roster.name(member);
+        let change = RingChange::Stage(StagedChange::Leave { node });
+        let has_left = self.ask(&ChangeRing { change }).await.is_some() && self.commit().await;
+        if has_left {
+            self.stage.roster.retire(member, false);
+            self.cluster.obey().await;
+        }
+        has_left
+    }
+
+    async fn commit(&mut self) -> bool {
+        let Some(plan) = self.ask(&DescribePlan).await else { return false };
+        if self.ask(&CommitPlan { planned_at: plan.planned_at }).await.is_none() {
+            return false;
+        }
+        let end = Instant::now() + MOVING_MAX;
+        while self.stage.roster.newest().topology().transition().is_some() && Instant::now() < end {
+            self.wait(LOOK_INTERVAL).await;
+        }
+        self.stage.roster.newest().topology().transition().is_none()
+    }
+
+    async fn ask<M: BridgeRequest>(&mut self, request: &M) -> Option<M::Reply>
+    where
+        M::Error: std::error::Error + 'static,
+    {
+        let member = self.members().first().copied()?;
+        let nonce = self.rng.random();
+        self.stage.ask("operator", member, nonce, request).await?.ok()
+    }
+
     async fn end(mut self) -> Ending {
+        self.stage.over.set(true);
+        for client in std::mem::take(&mut self.clients) {
+            if let Err(error) = client.await {
+                self.stage.report(format!("a client has ended early: {error}"));
+            }
+        }
         self.heal();
         for at in 0..self.cluster.count() {
             self.set_clock(at, 0);

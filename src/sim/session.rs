@@ -1,9 +1,6 @@
 //! One client: speaks the bridge protocol to one node at a time, writes values that nobody else writes, and notes what it saw.
 
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
-use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,12 +10,10 @@ use tokio::time::timeout;
 
 use super::cluster::record_key;
 use super::frames::READ_TRACE;
-use super::history::{History, Intent, Outcome, Reading, Shown};
-use super::network::Network;
-use super::trace::Trace;
+use super::history::{Intent, Outcome, Reading, Shown};
+use super::stage::Stage;
 use crate::client::{CallError, Client, ConnectOptions};
 use crate::dynamo::context::Context;
-use crate::dynamo::ring::Ring;
 use crate::dynamo::version::VersionVector;
 use crate::item::{AttributeValue, Item, TableSchema};
 use crate::messages::TraceId;
@@ -29,23 +24,6 @@ const PATIENCE: Duration = Duration::from_secs(6);
 
 /// One write in this many whose answer did not come is sent a second time.
 const RESENT_ONE_IN: u32 = 4;
-
-/// What all clients share.
-#[derive(Clone)]
-pub struct Stage {
-    /// The network.
-    pub network: Network,
-    /// The nodes' addresses.
-    pub addresses: Vec<String>,
-    /// Where keys lie.
-    pub ring: Arc<Ring>,
-    /// What is done and seen.
-    pub history: Rc<RefCell<History>>,
-    /// Where it is told.
-    pub trace: Trace,
-    /// Set when it is time to leave.
-    pub over: Rc<Cell<bool>>,
-}
 
 /// What a client has seen of a key.
 #[derive(Clone, Default)]

@@ -34,6 +34,10 @@ const OPERATIONS_PER_SECOND: std::ops::RangeInclusive<u64> = 4..=20;
 pub struct Plan {
     /// How many nodes there are.
     pub nodes: usize,
+    /// How many more wait to be joined to them.
+    pub spares: usize,
+    /// The longest time between two changes of the members, in ms; `None`: they stay.
+    pub moves_every_max_ms: Option<u64>,
     /// The ring's partitions.
     pub partitions: u32,
     /// Replicas compare each partition once in this time; `None`: never.
@@ -99,6 +103,8 @@ impl Plan {
         let per_second = rng.random_range(OPERATIONS_PER_SECOND);
         let mut plan = Self {
             nodes: rng.random_range(3..=6),
+            spares: 0,
+            moves_every_max_ms: None,
             partitions: PARTITIONS,
             // Often, for a run is short.
             compared_every_s: Some(5),
@@ -137,19 +143,48 @@ impl Plan {
         if !plan.faults.contains(&Fault::StaleDisk) {
             plan.tombstones_min_age_s = min_age_s;
         }
+        plan.draw_moves(rng);
         plan
+    }
+
+    /// In about half of the runs members come and go. Where a node forgets as well, less can be held against the cluster; and where a voter may be set
+    /// back, nothing that it has agreed on.
+    fn draw_moves(&mut self, rng: &mut StdRng) {
+        let (drawn, spares, every_max_ms) =
+            (rng.random_range(0..10), rng.random_range(0..=3), rng.random_range(5_000..=40_000));
+        let moves = match self.faults.contains(&Fault::StaleDisk) {
+            true => false,
+            false if self.one_forgets() => drawn < 3,
+            false => drawn < 7,
+        };
+        if moves {
+            (self.spares, self.moves_every_max_ms) = (spares, Some(every_max_ms));
+        }
+    }
+
+    /// The same run with the members that it begins with.
+    #[must_use]
+    pub fn without_moves(self) -> Self {
+        Self { spares: 0, moves_every_max_ms: None, ..self }
+    }
+
+    fn one_forgets(&self) -> bool {
+        self.faults.iter().any(|fault| fault.makes_forget())
     }
 
     /// What clients may rely on.
     #[must_use]
     pub fn promises(&self) -> Promises {
-        let one_forgets = self.faults.iter().any(|fault| fault.makes_forget());
+        let one_forgets = self.one_forgets();
         let in_both = (self.r + self.w).saturating_sub(self.n);
+        // Whoever takes over asks as many as must have what was acknowledged, if none of them has forgotten it.
+        let keeps_acknowledged = !(one_forgets && self.moves_every_max_ms.is_some());
         let clocks_break = self.faults.iter().any(|fault| fault.breaks_clocks());
         // Two clocks, each with its error and what it has drifted in the whole run; and a millisecond for rounding.
         let clock_error_max_ms = 2 * self.clock_error_max_ms.unsigned_abs() + self.faulty_ms / 2_000 + 1;
         Promises {
-            reads_see_acknowledged: !self.sloppy && in_both > u8::from(one_forgets),
+            reads_see_acknowledged: !self.sloppy && in_both > u8::from(one_forgets) && keeps_acknowledged,
+            keeps_acknowledged,
             clock_error_max_ms: (!clocks_break).then_some(clock_error_max_ms),
             nobody_writes_blindly: self.workload.reads_first(),
         }

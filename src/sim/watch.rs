@@ -72,7 +72,10 @@ impl Watch {
     pub fn look(&mut self, cluster: &Cluster) {
         let keys = self.history.borrow().keys();
         for key in keys {
-            for (at, siblings) in cluster.copies(&key) {
+            let copies = cluster.copies(&key);
+            // Who has handed over need not hold it any more, and whoever takes over begins anew.
+            self.held.retain(|(at, of), _| *of != key || copies.iter().any(|(holder, _)| holder == at));
+            for (at, siblings) in copies {
                 self.look_at(cluster, &key, at, siblings.unwrap_or_default());
             }
         }
@@ -149,7 +152,7 @@ impl Watch {
 
     /// When all has been healed and quiet for long enough, every hint has reached its owner.
     pub fn expect_no_hints(&mut self, cluster: &Cluster) {
-        for at in 0..cluster.count() {
+        for at in cluster.roster().serving() {
             for (target, bytes) in hints(cluster, at) {
                 let what = format!("n{at} still keeps {bytes} bytes of hints for {target}");
                 self.history.borrow_mut().report(None, None, what);
@@ -177,9 +180,10 @@ fn forgotten(before: &Siblings, after: &Siblings) -> Option<String> {
 /// What is still held, by whomever and for whomever, of what a tombstone has deleted.
 fn left_over(cluster: &Cluster, key: &str, tombstone: &Siblings) -> Option<String> {
     let record = cluster.record_key(key)?;
-    (0..cluster.count()).find_map(|at| {
+    let holders = cluster.holders(record.partition());
+    cluster.roster().serving().into_iter().find_map(|at| {
         let disk = &cluster.disk(at).storage;
-        let own = disk.get(Space::Records, record.as_bytes()).ok().flatten();
+        let own = disk.get(Space::Records, record.as_bytes()).ok().flatten().filter(|_| holders.contains(&at));
         let hints = disk.scan(Space::Hints, ScanRange::all(), usize::MAX).map(|page| page.entries).unwrap_or_default();
         let of_key = hints.into_iter().filter(|(place, _)| place.ends_with(record.as_bytes())).map(|(_, value)| value);
         let held = own.into_iter().chain(of_key).filter_map(|bytes| StoredRecord::from_bytes(&bytes));
@@ -192,7 +196,7 @@ fn left_over(cluster: &Cluster, key: &str, tombstone: &Siblings) -> Option<Strin
 }
 
 /// The bytes that a node keeps for each other one.
-fn hints(cluster: &Cluster, at: usize) -> BTreeMap<String, u64> {
+pub(super) fn hints(cluster: &Cluster, at: usize) -> BTreeMap<String, u64> {
     let mut bytes = BTreeMap::new();
     let Ok(page) = cluster.disk(at).storage.scan(Space::Hints, ScanRange::all(), usize::MAX) else { return bytes };
     for (key, value) in page.entries {

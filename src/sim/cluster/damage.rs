@@ -1,6 +1,8 @@
 //! What makes a node forget what it has acknowledged: its disk is lost, set back, damaged.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use bytes::Bytes;
 use rand::RngExt as _;
@@ -9,12 +11,15 @@ use rand::seq::IndexedRandom as _;
 use super::Cluster;
 use crate::dynamo::record_key::RecordKey;
 use crate::dynamo::ring::PartitionId;
+use crate::messages::cluster::FoundedCluster;
 use crate::sim::disk::Disk;
+use crate::sim::process::ClusterFile;
 use crate::storage::{Batch, MemoryStorage, Persist, ScanRange, Space, Storage as _};
 
 /// A disk as it was at an instant.
 pub(super) struct DiskCopy {
     storage: MemoryStorage,
+    cluster_file: Option<FoundedCluster>,
     /// The life in which it was made.
     life: u64,
     damaged: BTreeSet<PartitionId>,
@@ -27,10 +32,12 @@ impl Cluster {
         let node = &mut self.nodes[at];
         node.disk = Disk::empty(self.plan.disk, self.plan.defect);
         node.directory = self.rng.random();
+        node.cluster_file = ClusterFile::default();
         node.life = 0;
         node.copy = None;
         node.damaged.clear();
         node.forgettings += 1;
+        self.roster.forgets(at);
     }
 
     /// Whether a copy of this node's disk has been made and not been used.
@@ -43,19 +50,25 @@ impl Cluster {
     pub fn copy_disk(&mut self, at: usize) {
         self.trace.tell(None, format!("n{at}'s disk is copied"));
         let node = &mut self.nodes[at];
-        node.copy =
-            Some(DiskCopy { storage: node.disk.storage.copy(), life: node.life, damaged: node.damaged.clone() });
+        node.copy = Some(DiskCopy {
+            storage: node.disk.storage.copy(),
+            cluster_file: node.cluster_file.borrow().clone(),
+            life: node.life,
+            damaged: node.damaged.clone(),
+        });
     }
 
     /// Sets the disk of a node that does not run back to its copy. Its epoch goes back, too, but for the part that is drawn.
     pub fn set_back(&mut self, at: usize) {
         let node = &mut self.nodes[at];
-        if let Some(DiskCopy { storage, life, damaged }) = node.copy.take() {
+        if let Some(DiskCopy { storage, cluster_file, life, damaged }) = node.copy.take() {
             self.trace.tell(None, format!("n{at}'s disk is set back to life {life}"));
             node.disk.replace(storage);
+            node.cluster_file = Rc::new(RefCell::new(cluster_file));
             node.life = life;
             node.damaged = damaged;
             node.forgettings += 1;
+            self.roster.forgets(at);
         }
     }
 

@@ -145,7 +145,7 @@ fn plan(setup: &Setup) -> Plan {
         defect: None,
         clock_error_max_ms: 0,
         faults: Vec::new(),
-        ..Plan::drawn_from(0)
+        ..Plan::drawn_from(0).without_moves()
     }
 }
 
