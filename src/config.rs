@@ -31,16 +31,16 @@ use std::path::Path;
 
 pub use declare::{Key, Section};
 pub use keys::{
-    AntiEntropySection, BridgeSection, ClusterSection, Config, FailureDetectionSection, GarbageSection,
-    HintedHandoffSection, HttpSection, LimitsSection, LogSection, NodeSection, ReplicationSection, RingSection,
-    RoutingSection, SECTIONS, StorageSection,
+    AntiEntropySection, BalancingSection, BridgeSection, ClusterSection, Config, FailureDetectionSection,
+    GarbageSection, HintedHandoffSection, HttpSection, LimitsSection, LogSection, NodeSection, ReplicationSection,
+    RingSection, RoutingSection, SECTIONS, StorageSection,
 };
 pub(crate) use load::Document;
 pub(crate) use nearest::nearest;
 pub use problem::{ConfigError, Fault, Origin, Problem, Suggestion};
 pub use rule::Rule;
 pub use secret::{SECRET_MAX_BYTES, SECRET_MIN_BYTES, Secret, SecretError};
-pub use setting::{Durability, LogFormat, ReadOrder, Setting};
+pub use setting::{Durability, LogFormat, Placement, ReadOrder, Setting};
 
 /// What the name of an environment variable that overrides a key begins with.
 pub const ENVIRONMENT_PREFIX: &str = "SLIPRING__";

@@ -2,6 +2,7 @@
 //!
 //! One registry per node and no globals, so that many nodes can live in one process.
 
+mod balancing;
 mod detection;
 mod garbage;
 mod load;
@@ -31,6 +32,7 @@ use crate::dynamo::node_id::NodeId;
 use crate::messages::LinkError;
 use crate::messages::client::{GetError, GetReply, PutError, PutReply, ScanReply};
 
+pub use balancing::BalancingMetrics;
 pub use detection::DetectionMetrics;
 pub use garbage::GarbageMetrics;
 pub use load::LoadMetrics;
@@ -237,6 +239,8 @@ pub struct Registered {
     pub ring: RingMetrics,
     /// What is asked of this node.
     pub load: LoadMetrics,
+    /// What is counted of exchanges of owners.
+    pub balancing: BalancingMetrics,
     /// What anti-entropy counts.
     pub repair: RepairMetrics,
     /// What is counted of the choice of replicas for reads.
@@ -285,6 +289,7 @@ impl Metrics {
         let ring = RingMetrics::new(&mut registry);
         let routing = RoutingMetrics::new(&mut registry);
         let load = LoadMetrics::new(&mut registry);
+        let balancing = BalancingMetrics::new(&mut registry);
         let mut gauge = |name: &str, help: &str| {
             let gauge: Gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
@@ -343,6 +348,7 @@ impl Metrics {
             garbage,
             metadata,
             ring,
+            balancing,
             load,
             repair,
             routing,

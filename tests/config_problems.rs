@@ -63,7 +63,7 @@ fn unknown_names_get_a_suggestion() {
         (
             "[xyzzy]",
             "node.toml:1: unknown section [xyzzy]: the sections are node, cluster, bridge, http, ring, replication, routing, \
-             storage, limits, hinted_handoff, failure_detection, anti_entropy, garbage, log",
+             storage, limits, hinted_handoff, failure_detection, anti_entropy, garbage, balancing, log",
         ),
     ]);
 }

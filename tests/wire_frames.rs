@@ -60,6 +60,7 @@ const NUMBERS: &[(&str, u16)] = &[
     ("DescribePlan", 56),
     ("CommitPlan", 57),
     ("DescribeTasks", 58),
+    ("Rebalance", 59),
 ];
 
 const FRAME_MAX_BYTES: usize = 1 << 20;
@@ -169,6 +170,7 @@ fn record_operations() -> Records {
     samples::metadata_operations(&mut records);
     samples::load_operations(&mut records);
     samples::ring_operations(&mut records);
+    samples::balancing_operations(&mut records);
     records
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  worker 0..W (the HTTP threads)     Node shard, ReplicationCoordinator, Links, Peer per member, BridgeListener, BridgeSession per connection
-//!  control thread                     RingManager, FailureDetector, Links, MetadataLog, Planner, HintedHandoff, AntiEntropy, PartitionTransfer, GarbageCollector, LoadMonitor,
+//!  control thread                     RingManager, FailureDetector, Links, MetadataLog, Planner, HintedHandoff, AntiEntropy, PartitionTransfer, GarbageCollector, LoadMonitor, LoadBalancer,
 //!                                    AdminSession
 //!  commit thread                      GroupCommit
 //! ```
@@ -30,6 +30,7 @@ use super::garbage_collector::{GarbageCollector, GarbageParts, GarbageRecipients
 use super::hand_over::HintShard;
 use super::hinted_handoff::{HandoffParts, HintedHandoff};
 use super::links::{FollowLinks, Links, LinksParts};
+use super::load_balancer::{BalancerParts, LoadBalancer};
 use super::load_monitor::{CpuClock, LoadMonitor, LoadParts};
 use super::log_on_disk::{LogWritten, stored_metadata};
 use super::log_recipients::LogRecipients;
@@ -217,6 +218,7 @@ pub struct Control {
     load: Addr<LoadMonitor>,
     transfer: Addr<PartitionTransfer>,
     planner: Addr<Planner>,
+    balancer: Addr<LoadBalancer>,
 }
 
 impl Control {
@@ -268,6 +270,8 @@ pub fn start_control(
     let load = start_load_monitor(blueprint, view, shards);
     links.do_send(FollowLinks::new(load.clone().recipient(), |peer| peer.clone().recipient()));
     ring.do_send(Subscribe(load.clone().recipient()));
+    let balancer = start_load_balancer(blueprint, view, &load, &log, &planner);
+    log.do_send(FollowMetadata(balancer.clone().recipient()));
     let handoff = handoff_context.run(handoff(blueprint, view, shards, &repair));
     links.do_send(FollowLinks::new(handoff.clone().recipient(), |peer| peer.clone().recipient()));
     ring.do_send(Subscribe(handoff.clone().recipient()));
@@ -287,7 +291,19 @@ pub fn start_control(
         },
         metrics,
     });
-    Ok(Control { ring, detector, handoff, admin: admin.start(), repair, garbage, load, log, transfer, planner })
+    Ok(Control {
+        ring,
+        detector,
+        handoff,
+        admin: admin.start(),
+        repair,
+        garbage,
+        load,
+        log,
+        transfer,
+        planner,
+        balancer,
+    })
 }
 
 fn handoff(blueprint: &Blueprint, view: &Arc<View>, shards: &[Shard], repair: &Addr<AntiEntropy>) -> HintedHandoff {
@@ -340,6 +356,28 @@ fn start_load_monitor(blueprint: &Blueprint, view: &Arc<View>, shards: &[Shard])
         metrics: blueprint.metrics.clone(),
     };
     LoadMonitor::new(parts).start()
+}
+
+fn start_load_balancer(
+    blueprint: &Blueprint,
+    view: &View,
+    load: &Addr<LoadMonitor>,
+    log: &Addr<MetadataLog>,
+    planner: &Addr<Planner>,
+) -> Addr<LoadBalancer> {
+    let config = &blueprint.config.balancing;
+    let parts = BalancerParts {
+        local: view.local.clone(),
+        placement: config.placement,
+        patience: Duration::from_secs(config.patience_s),
+        load: load.clone().recipient(),
+        metadata: log.clone().recipient(),
+        log: log.clone().recipient(),
+        plan: planner.clone().recipient(),
+        commit: planner.clone().recipient(),
+        metrics: blueprint.metrics.clone(),
+    };
+    LoadBalancer::new(parts).start()
 }
 
 /// Starts the detector. The links report to it, and carry what it says.
@@ -512,6 +550,7 @@ fn session_recipients(
         plan: control.planner.clone().recipient(),
         commit_plan: control.planner.clone().recipient(),
         tasks: control.transfer.clone().recipient(),
+        rebalance: control.balancer.clone().recipient(),
         tombstones: control.garbage.clone().recipient(),
         repair_status: control.repair.clone().recipient(),
         repair_control: control.repair.clone().recipient(),

@@ -20,6 +20,7 @@ use super::repair_recipients::RepairRecipients;
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::ring::PartitionId;
 use crate::messages::admin::{DescribeHints, DescribeNodes, DescribeRing, DescribeStatus, ReadMetrics};
+use crate::messages::balancing::Rebalance;
 use crate::messages::client::{Delete, Get, ListTables, Put, Scan, Where};
 use crate::messages::detection::{DescribeLinks, Gossip};
 use crate::messages::garbage::{CollectTombstones, DescribeTombstones, ProbeTombstones};
@@ -76,6 +77,8 @@ pub struct SessionRecipients {
     pub commit_plan: Recipient<CommitPlan>,
     /// What moves.
     pub tasks: Recipient<DescribeTasks>,
+    /// Balances the load.
+    pub rebalance: Recipient<Rebalance>,
     /// The same shards, for their garbage collectors.
     pub garbage: Vec<GarbageRecipients>,
     /// Which tombstones are there, and why.
@@ -179,6 +182,7 @@ impl BridgeSession {
             Operation::DescribePlan => self.serve(frame, &to.plan),
             Operation::CommitPlan => self.serve(frame, &to.commit_plan),
             Operation::DescribeTasks => self.serve(frame, &to.tasks),
+            Operation::Rebalance => self.serve(frame, &to.rebalance),
             Operation::DescribeLoad => self.serve(frame, &to.cluster_load),
             Operation::ReadLoad => gathered.loads.take(frame, |_| 0),
         }

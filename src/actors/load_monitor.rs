@@ -52,8 +52,8 @@ const TAKE_INTERVAL: Duration = Duration::from_secs(1);
 /// How often this node compares its load with the others'.
 const COMPARE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// With fewer requests for copies per second, of all members together, chance decides who is out of balance: nothing is logged.
-const LOGGED_PER_S: f64 = 100.0;
+/// With fewer requests for copies per second, of all members together, chance decides who is out of balance: nothing is logged or done.
+pub const LOGGED_PER_S: f64 = 100.0;
 
 /// The processor time that this process has taken since its start; `None` where the system does not tell. An argument, so that a simulation
 /// does not depend on the machine.

@@ -22,6 +22,7 @@ mod hint_ledger;
 pub mod hinted_handoff;
 mod link;
 pub mod links;
+pub mod load_balancer;
 pub mod load_monitor;
 pub mod log_on_disk;
 pub mod log_recipients;

@@ -110,7 +110,7 @@ pub enum Command {
     /// Who decides about tables, and how far the node has followed
     #[command(after_help = "Example:\n  metadata")]
     Metadata,
-    /// Members: join, leave, replace, give a weight; plan, commit, abort
+    /// Members: join, leave, replace, give a weight, rebalance; plan, commit, abort
     #[command(subcommand, after_help = CLUSTER_HELP)]
     Cluster(ClusterCommand),
     /// Partitions that move, and how far they are
@@ -189,6 +189,8 @@ pub enum ClusterCommand {
         #[arg(value_parser = clap::value_parser!(u32).range(1..=64))]
         weight: u32,
     },
+    /// Stage other owners for a few partitions, so that nodes bear load by their weights
+    Rebalance,
     /// What a commit would move
     Plan,
     /// Do what is staged

@@ -12,6 +12,7 @@ use crate::dynamo::context::ContextError;
 use crate::item::CodecError;
 use crate::messages::LinkError;
 use crate::messages::admin::AdminError;
+use crate::messages::balancing::RebalanceError;
 use crate::messages::client::{FailureReason, GetError, PutError, WriteOutcome};
 use crate::messages::metadata::ChangeError;
 use crate::messages::repair::ControlRepairError;
@@ -58,6 +59,9 @@ pub enum Failure {
     /// A node was not staged, or is not known to be.
     #[error(transparent)]
     Stage(#[from] CallError<StageError>),
+    /// What would balance the load is not known, or was not staged.
+    #[error(transparent)]
+    Rebalance(#[from] CallError<RebalanceError>),
     /// No table has that name; nothing was sent.
     #[error("there is no table `{table}`; {hint}")]
     NoSuchTable {
@@ -107,6 +111,7 @@ impl Failure {
             Self::Control(error) => control_exit(error),
             Self::Change(error) => change_exit(error),
             Self::Stage(error) => stage_exit(error),
+            Self::Rebalance(error) => rebalance_exit(error),
             Self::NoSuchTable { .. } => Exit::NotFound,
             Self::BadItem(_) => Exit::VerificationFailed,
             Self::File { .. } | Self::OutputClosed | Self::CancelledRead => Exit::Failed,
@@ -204,6 +209,15 @@ fn stage_exit(error: &CallError<StageError>) -> Exit {
     }
 }
 
+fn rebalance_exit(error: &CallError<RebalanceError>) -> Exit {
+    match error {
+        CallError::Refused(RebalanceError::Silent { .. }) => Exit::Unavailable,
+        CallError::Refused(RebalanceError::Change(refused)) => refused_exit(refused),
+        CallError::ConnectionLost | CallError::TimedOut { .. } | CallError::BadAnswer { .. } => Exit::Unknown,
+        CallError::NotSent { .. } => Exit::Usage,
+    }
+}
+
 fn refused_exit(error: &ChangeError) -> Exit {
     match error {
         ChangeError::Refused(refused) => match refused {
@@ -217,6 +231,8 @@ fn refused_exit(error: &ChangeError) -> Exit {
             | CommandError::PlanIsOld
             | CommandError::RingMoves
             | CommandError::StillOwns { .. }
+            | CommandError::ExchangeAlone
+            | CommandError::BadExchange { .. }
             | CommandError::TooFewMembers { .. } => Exit::Conflict,
             CommandError::BuiltIn { .. }
             | CommandError::Schema { .. }

@@ -30,12 +30,13 @@ Examples:
 /// What follows the help of `cluster`.
 pub(super) const CLUSTER_HELP: &str = "\
 Several changes may be staged and are done together. `plan` shows what a commit would move; `commit` begins, and `tasks` shows how \
-far it is. Reads and writes go on meanwhile.
+far it is. Reads and writes go on meanwhile. `rebalance` goes by what `top` shows, and is done by itself.
 
 Examples:
   cluster join 10.0.0.4:7400
   cluster leave node-2
   cluster replace node-3 --with 10.0.0.5:7400
+  cluster rebalance
   cluster plan
   cluster commit";
 

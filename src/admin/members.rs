@@ -6,8 +6,10 @@ use super::failure::Failure;
 use super::session::Session;
 use super::usage::UsageError;
 use super::view::plan::{NothingStagedView, PlanView};
+use super::view::rebalance::RebalanceView;
 use super::view::tasks::TasksView;
 use crate::dynamo::node_id::NodeId;
+use crate::messages::balancing::{Rebalance, Verdict};
 use crate::messages::ring::{ChangeRing, CommitPlan, DescribePlan, DescribeTasks, StageNode};
 use crate::metadata::{RingChange, StagedChange};
 
@@ -22,6 +24,7 @@ pub(super) async fn run(session: &Session, command: &ClusterCommand, format: For
         ClusterCommand::Weight { node: name, weight } => {
             stage(session, StagedChange::Reweigh { node: node(name)?, weight: *weight }, format).await
         }
+        ClusterCommand::Rebalance => rebalance(session, format).await,
         ClusterCommand::Plan => plan(session, format).await,
         ClusterCommand::Commit => commit(session, format).await,
         ClusterCommand::Abort => {
@@ -53,6 +56,17 @@ async fn stage(session: &Session, change: StagedChange, format: Format) -> Resul
 async fn plan(session: &Session, format: Format) -> Result<Answer, Failure> {
     let plan = session.link.send(&DescribePlan).await?;
     let answer = Answer::of(&PlanView::from(plan), format);
+    Ok(answer.note("nothing moves yet: `cluster commit` does this, `cluster abort` forgets it"))
+}
+
+/// That there is nothing to balance is an answer like any other.
+async fn rebalance(session: &Session, format: Format) -> Result<Answer, Failure> {
+    let told = session.link.send(&Rebalance { stage: true }).await?;
+    if told.verdict != Verdict::Staged {
+        return Ok(Answer::of(&RebalanceView::new(told, None), format));
+    }
+    let plan = session.link.send(&DescribePlan).await?;
+    let answer = Answer::of(&RebalanceView::new(told, Some(plan)), format);
     Ok(answer.note("nothing moves yet: `cluster commit` does this, `cluster abort` forgets it"))
 }
 

@@ -5,6 +5,7 @@ use super::command::{TopArguments, TopSubject};
 use super::failure::Failure;
 use super::session::Session;
 use super::view::top::{TopKeysView, TopNodesView, TopPartitionsView};
+use crate::messages::balancing::{Rebalance, Verdict};
 use crate::messages::load::DescribeLoad;
 
 /// Carries out `top`.
@@ -31,8 +32,18 @@ pub async fn run(session: &Session, arguments: &TopArguments, format: Format) ->
         }
         TopSubject::Nodes => {
             let view = TopNodesView::from(load);
-            (Answer::of(&view, format), view.silent())
+            let answer = Answer::of(&view, format);
+            (if view.is_balanced() { answer } else { advised(session, answer).await }, view.silent())
         }
     };
     Ok(if silent.is_empty() { answer } else { answer.note(format!("no answer from: {}", silent.join(", "))) })
+}
+
+/// Says whether other owners would help. Who cannot say that says nothing: it is not what was asked for.
+async fn advised(session: &Session, answer: Answer) -> Answer {
+    match session.link.send(&Rebalance { stage: false }).await {
+        Ok(told) if told.verdict == Verdict::Helps => answer
+            .note(format!("`cluster rebalance` would balance this: {} partitions get other owners", told.partitions)),
+        _ => answer,
+    }
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use super::declare::{Key, Section, declare_config};
 use super::rule::Rule;
-use super::setting::{Durability, Field, LogFormat, ReadOrder};
+use super::setting::{Durability, Field, LogFormat, Placement, ReadOrder};
 
 const KIB: i64 = 1 << 10;
 const MIB: i64 = KIB << 10;
@@ -278,6 +278,19 @@ declare_config! {
             unit "s", within Rule::Integer { min: 1, max: 10 * 365 * 86_400 },
             choose "The age of the oldest copy of a data directory that you would ever start a node from: such a copy does not know the \
                 deletes that came after it.";
+    }
+
+    /// Balancing: other owners for partitions, so that no node bears more than 15 % above or below what its weight would have it bear.
+    [balancing] BalancingSection {
+        /// What to do about it: "off" nothing, "propose" log that `cluster rebalance` would help, "auto" exchange owners.
+        placement: Placement = Placement::Propose,
+            unit "", within Rule::Choice(Placement::CHOICES),
+            choose "The same on every node: it is the one that leads the metadata that acts. \"auto\" once you have seen what \"propose\" \
+                proposes; it moves copies while clients are served, at the rate of anti-entropy.";
+        /// Time for which a node must be out of balance without a break before anything is done.
+        patience_s: u64 = 60,
+            unit "s", within Rule::Integer { min: 1, max: 7 * 86_400 },
+            choose "Longer than the bursts of your load: what lasts less than moving partitions takes is not worth moving them.";
     }
 
     /// What is logged, and how.

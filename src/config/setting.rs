@@ -147,7 +147,7 @@ macro_rules! text_field {
     )+};
 }
 
-text_field!(String, PathBuf, SocketAddr, Durability, LogFormat, ReadOrder);
+text_field!(String, PathBuf, SocketAddr, Durability, LogFormat, Placement, ReadOrder);
 text_field!(Option<String>, Option<PathBuf>);
 
 impl TextField for String {
@@ -244,6 +244,18 @@ choice! {
         Fastest = "fastest",
         /// Any.
         Random = "random",
+    }
+}
+
+choice! {
+    /// What a node does about load that is out of balance.
+    Placement {
+        /// Nothing.
+        Off = "off",
+        /// Say which command would balance it.
+        Propose = "propose",
+        /// Have owners exchange partitions.
+        Auto = "auto",
     }
 }
 

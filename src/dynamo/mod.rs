@@ -18,6 +18,8 @@ pub mod merkle;
 pub mod node_id;
 pub mod own_time;
 pub mod pace;
+pub mod patience;
+pub mod placement;
 pub mod preference_list;
 pub mod quantile;
 pub mod quorum;

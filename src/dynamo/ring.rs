@@ -129,6 +129,16 @@ impl Ring {
         Self { epoch, ..self }
     }
 
+    /// The same ring with other owners of some partitions; `None` where there is no such partition, or no such member.
+    pub fn with_owners(&self, others: &BTreeMap<PartitionId, NodeId>) -> Option<Self> {
+        let mut owners = self.owners.clone();
+        for (partition, owner) in others {
+            let at = self.members.binary_search_by(|member| member.id.cmp(owner)).ok()?;
+            *owners.get_mut(partition.0 as usize)? = u16::try_from(at).ok()?;
+        }
+        Self::new(self.epoch, self.n, self.members.clone(), owners).ok()
+    }
+
     /// How many members own a partition at all.
     pub fn owners(&self) -> usize {
         self.walk_length

@@ -4,6 +4,7 @@
 //! where its receiver runs: a local `Node` and a remote `Peer` take the same ones.
 
 pub mod admin;
+pub mod balancing;
 pub mod client;
 pub mod cluster;
 pub mod detection;

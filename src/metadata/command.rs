@@ -196,6 +196,17 @@ pub enum CommandError {
     /// A member that owns nothing is none.
     #[error("a weight is at least 1: to take everything from a node, let it leave")]
     NoWeight,
+    /// Other changes would be planned from owners that are just being exchanged.
+    #[error(
+        "an exchange of owners is done by itself: `cluster commit` does what is staged, `cluster abort` forgets it"
+    )]
+    ExchangeAlone,
+    /// Owners cannot be exchanged in this way.
+    #[error("these owners cannot be exchanged: {reason}")]
+    BadExchange {
+        /// Why.
+        reason: String,
+    },
     /// No ring can be made of these members.
     #[error("no ring can be made of these members: {reason}")]
     NoRing {

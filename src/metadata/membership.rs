@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::command::CommandError;
 use crate::dynamo::claim::{Movement, claim};
 use crate::dynamo::node_id::NodeId;
+use crate::dynamo::placement::objection;
 use crate::dynamo::ring::{Member, PartitionId, Ring};
 
 /// A member and how to reach it.
@@ -56,6 +57,13 @@ pub enum StagedChange {
         /// Its share, relative to those of the others.
         weight: u32,
     },
+    /// Some partitions get other owners, and nobody's share changes. It is staged by itself; one that is staged later takes its place.
+    Exchange {
+        /// The new owners.
+        owners: BTreeMap<PartitionId, NodeId>,
+        /// Nobody has asked for it: the node that staged it commits it at once, or has been lost.
+        automatic: bool,
+    },
 }
 
 impl StagedChange {
@@ -65,6 +73,7 @@ impl StagedChange {
             Self::Join(newcomer) => vec![&newcomer.known.member.id],
             Self::Leave { node } | Self::Reweigh { node, .. } => vec![node],
             Self::Replace { dead, with } => vec![dead, &with.known.member.id],
+            Self::Exchange { .. } => Vec::new(),
         }
     }
 
@@ -72,7 +81,7 @@ impl StagedChange {
     pub fn newcomer(&self) -> Option<&Enrolled> {
         match self {
             Self::Join(newcomer) | Self::Replace { with: newcomer, .. } => Some(newcomer),
-            Self::Leave { .. } | Self::Reweigh { .. } => None,
+            Self::Leave { .. } | Self::Reweigh { .. } | Self::Exchange { .. } => None,
         }
     }
 
@@ -80,8 +89,13 @@ impl StagedChange {
     pub fn goes(&self) -> Option<&NodeId> {
         match self {
             Self::Leave { node } | Self::Replace { dead: node, .. } => Some(node),
-            Self::Join(_) | Self::Reweigh { .. } => None,
+            Self::Join(_) | Self::Reweigh { .. } | Self::Exchange { .. } => None,
         }
+    }
+
+    /// Whether it only exchanges owners.
+    pub fn is_exchange(&self) -> bool {
+        matches!(self, Self::Exchange { .. })
     }
 }
 
@@ -132,11 +146,25 @@ pub(super) fn lost(staged: &[StagedChange]) -> BTreeSet<NodeId> {
 
 /// What the staged changes lead to. Whoever replaces a node takes its places before anything else is decided.
 pub(super) fn plan(present: &Ring, staged: &[StagedChange]) -> Result<Plan, CommandError> {
+    if let [StagedChange::Exchange { owners, .. }] = staged {
+        return Ok(described(present, exchanged(present, owners)?, &BTreeSet::new()));
+    }
     let members = next_members(present.members(), staged);
     let refused = |error: &dyn std::fmt::Display| CommandError::NoRing { reason: error.to_string() };
     let before = substituted(present, staged).map_err(|error| refused(&error))?;
     let ring = claim(Some(&before), &members, present.partitions(), present.n()).map_err(|error| refused(&error))?;
     Ok(described(present, ring, &lost(staged)))
+}
+
+/// The next ring, in which these partitions have other owners.
+pub(super) fn exchanged(present: &Ring, owners: &BTreeMap<PartitionId, NodeId>) -> Result<Ring, CommandError> {
+    let refused = |reason: &str| CommandError::BadExchange { reason: reason.to_owned() };
+    let next = present.with_owners(owners).filter(|_| !owners.is_empty());
+    let next = next.ok_or_else(|| refused("no partition, or an unknown one, or an owner that is no member"))?;
+    match objection(present, &next) {
+        Some(reason) => Err(refused(reason)),
+        None => Ok(next.at_epoch(present.epoch() + 1)),
+    }
 }
 
 fn substituted(present: &Ring, staged: &[StagedChange]) -> Result<Ring, crate::dynamo::ring::RingError> {

@@ -189,6 +189,14 @@ impl Metadata {
         if self.staged.contains(change) {
             return Ok(false);
         }
+        // A later exchange takes the place of an earlier one.
+        let others = |staged: &&StagedChange| !(staged.is_exchange() && change.is_exchange());
+        if self.staged.iter().filter(others).any(|staged| staged.is_exchange() || change.is_exchange()) {
+            return Err(CommandError::ExchangeAlone);
+        }
+        if let StagedChange::Exchange { owners, .. } = change {
+            membership::exchanged(self.topology.ring(), owners)?;
+        }
         if let Some(node) =
             change.nodes().into_iter().find(|node| self.staged.iter().any(|staged| staged.nodes().contains(node)))
         {
@@ -207,7 +215,7 @@ impl Metadata {
         if matches!(change, StagedChange::Reweigh { weight: 0, .. }) {
             return Err(CommandError::NoWeight);
         }
-        let staged: Vec<StagedChange> = self.staged.iter().chain([change]).cloned().collect();
+        let staged: Vec<StagedChange> = self.staged.iter().filter(others).chain([change]).cloned().collect();
         let (ring, left) =
             (self.topology.ring(), membership::next_members(self.topology.ring().members(), &staged).len());
         if left < ring.n().min(ring.members().len()) {

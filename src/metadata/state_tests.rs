@@ -1,6 +1,6 @@
 //! Laws of the metadata: tables keep their numbers, none comes back, and what is refused changes nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
@@ -10,8 +10,9 @@ use super::{
 };
 use crate::dynamo::claim::claim;
 use crate::dynamo::node_id::NodeId;
+use crate::dynamo::placement::objection;
 use crate::dynamo::quorum::Quorum;
-use crate::dynamo::ring::{Member, PartitionId};
+use crate::dynamo::ring::{Member, PartitionId, Ring};
 use crate::item::{TableId, TableName, TableSchema};
 
 fn node(name: &str) -> NodeId {
@@ -24,8 +25,11 @@ fn enrolled(name: &str, log_id: u64) -> Enrolled {
 }
 
 fn founded() -> Metadata {
-    let enrolled =
-        ["a", "b", "c"].into_iter().zip(1..).map(|(name, log_id)| enrolled(name, log_id)).collect::<Vec<_>>();
+    founded_by(&["a", "b", "c"])
+}
+
+fn founded_by(names: &[&str]) -> Metadata {
+    let enrolled = names.iter().zip(1..).map(|(name, log_id)| enrolled(name, log_id)).collect::<Vec<_>>();
     let members: Vec<Member> = enrolled.iter().map(|member| member.known.member.clone()).collect();
     let ring = claim(None, &members, 16, 3).expect("a ring");
     Metadata::founded(enrolled, ring, Quorum::new(3, 2, 2).expect("a quorum"))
@@ -140,6 +144,8 @@ fn ring_change() -> impl Strategy<Value = RingChange> {
         2 => name().prop_map(|name| RingChange::Stage(StagedChange::Leave { node: node(&name) })),
         2 => (name(), name()).prop_map(|(dead, with)| RingChange::Stage(StagedChange::Replace { dead: node(&dead), with: enrolled(&with, 7) })),
         1 => (name(), 0..4_u32).prop_map(|(name, weight)| RingChange::Stage(StagedChange::Reweigh { node: node(&name), weight })),
+        1 => prop::collection::btree_map((0..18_u32).prop_map(PartitionId), name().prop_map(|name| node(&name)), 0..3)
+            .prop_map(|owners| RingChange::Stage(StagedChange::Exchange { owners, automatic: false })),
         1 => Just(RingChange::Abort),
         1 => (any::<u64>(), prop::collection::vec(0..8_u16, 16)).prop_map(|(planned_at, owners)| RingChange::Commit { planned_at, owners }),
         4 => (name(), 0..40_u64, partitions()).prop_map(|(name, ring_epoch, partitions)| RingChange::Arrived { node: node(&name), ring_epoch, partitions }),
@@ -225,4 +231,63 @@ fn what_cannot_be_staged_or_committed_is_refused_with_its_reason() {
     assert_eq!(metadata.plan().map(drop), Err(CommandError::RingMoves));
     let five = Command::ChangeTables(TableChange::Create(TableSchema { n: Some(5), ..table("five") }));
     assert_eq!(metadata.apply(999, &five), Err(CommandError::RingMoves));
+}
+
+/// All pairs of partitions whose owners may change places.
+fn swaps(ring: &Ring) -> Vec<BTreeMap<PartitionId, NodeId>> {
+    let pairs = ring
+        .partition_ids()
+        .flat_map(|one| ring.partition_ids().skip(one.0 as usize + 1).map(move |other| (one, other)));
+    let swap = |(one, other): (PartitionId, PartitionId)| {
+        [(one, ring.owner(other).clone()), (other, ring.owner(one).clone())].into_iter().collect()
+    };
+    let may = |owners: &BTreeMap<PartitionId, NodeId>| {
+        let next = ring.with_owners(owners).expect("a ring");
+        next != *ring && objection(ring, &next).is_none()
+    };
+    pairs.map(swap).filter(may).collect()
+}
+
+#[test]
+fn an_exchange_of_owners_is_planned_and_committed_by_itself() {
+    let mut metadata = founded_by(&["a", "b", "c", "d", "e"]);
+    let mut number = 0;
+    let mut apply = |metadata: &mut Metadata, change: RingChange| {
+        number += 1;
+        metadata.apply(number, &Command::ChangeRing(change)).map(drop)
+    };
+    let exchange = |owners: &BTreeMap<PartitionId, NodeId>| {
+        RingChange::Stage(StagedChange::Exchange { owners: owners.clone(), automatic: false })
+    };
+    let join = || RingChange::Stage(StagedChange::Join(enrolled("f", 9)));
+    let ring = Ring::clone(metadata.topology().ring());
+    let swaps = swaps(&ring);
+    assert!(swaps.len() > 1);
+
+    assert_eq!(apply(&mut metadata, join()), Ok(()));
+    assert_eq!(apply(&mut metadata, exchange(&swaps[0])), Err(CommandError::ExchangeAlone));
+    assert_eq!(apply(&mut metadata, RingChange::Abort), Ok(()));
+    assert_eq!(apply(&mut metadata, exchange(&swaps[0])), Ok(()));
+    assert_eq!(apply(&mut metadata, join()), Err(CommandError::ExchangeAlone));
+    let (_, old_plan) = metadata.plan().expect("an exchange is staged");
+    assert_eq!(apply(&mut metadata, exchange(&swaps[1])), Ok(()));
+    assert_eq!(metadata.staged().len(), 1, "it takes the place of the first");
+    assert_eq!(apply(&mut metadata, old_plan), Err(CommandError::PlanIsOld));
+    let beside = [(PartitionId(1), ring.owner(PartitionId(0)).clone())].into();
+    for bad in [beside, BTreeMap::new(), [(PartitionId(1), node("x"))].into(), [(PartitionId(16), node("a"))].into()] {
+        assert!(matches!(apply(&mut metadata, exchange(&bad)), Err(CommandError::BadExchange { .. })), "{bad:?}");
+    }
+
+    let (plan, commit) = metadata.plan().expect("an exchange is staged");
+    assert_eq!((plan.movement.owners, plan.fewest_replicas), (2, 3));
+    assert_eq!(apply(&mut metadata, commit), Ok(()));
+    let next = metadata.topology().ring();
+    assert!(metadata.staged().is_empty() && metadata.topology().transition().is_some());
+    for partition in next.partition_ids() {
+        assert_eq!(next.owner(partition), swaps[1].get(&partition).unwrap_or(ring.owner(partition)));
+    }
+    assert_eq!(
+        apply(&mut metadata, exchange(&swaps[0])).map(|()| metadata.plan().map(drop)),
+        Ok(Err(CommandError::RingMoves))
+    );
 }

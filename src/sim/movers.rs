@@ -374,5 +374,6 @@ fn briefly(change: &StagedChange) -> String {
         StagedChange::Leave { node } => format!("leave of {node}"),
         StagedChange::Replace { dead, with } => format!("{} in the place of {dead}", with.known.member.id),
         StagedChange::Reweigh { node, weight } => format!("weight {weight} for {node}"),
+        StagedChange::Exchange { owners, .. } => format!("other owners for {} partitions", owners.len()),
     }
 }

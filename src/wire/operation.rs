@@ -8,7 +8,7 @@ use actix::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::messages::{admin, client, detection, garbage, hints, load, metadata, repair, replica, ring};
+use crate::messages::{admin, balancing, client, detection, garbage, hints, load, metadata, repair, replica, ring};
 
 /// A message that travels over the bridge.
 pub trait BridgeRequest:
@@ -136,4 +136,6 @@ operations! {
     CommitPlan = 57, ring::CommitPlan => u64, metadata::ChangeError;
     /// Admin: what moves.
     DescribeTasks = 58, ring::DescribeTasks => Vec<ring::TaskRow>, admin::AdminError;
+    /// Admin: balance the load.
+    Rebalance = 59, balancing::Rebalance => balancing::Rebalancing, balancing::RebalanceError;
 }

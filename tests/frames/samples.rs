@@ -22,6 +22,7 @@ use slipring::messages::admin::{
     AdminError, DescribeHints, DescribeNodes, DescribeRing, DescribeStatus, HintState, HintsRow, NodeRow, ReadMetrics,
     RingDescription, Status,
 };
+use slipring::messages::balancing::{BorneLoad, Rebalance, RebalanceError, Rebalancing, Verdict};
 use slipring::messages::client::{
     Delete, FailureReason, Get, GetError, GetReply, ListTables, Put, PutError, PutReply, ReplicaFailure, Scan,
     ScanCursor, ScanReply, Where, WhereReplica, WhereReply, WriteOutcome,
@@ -520,6 +521,8 @@ pub fn ring_operations(records: &mut Records) {
         CommandError::NoWeight,
         CommandError::StillOwns { node: node("n1") },
         CommandError::NoRing { reason: "no".to_owned() },
+        CommandError::ExchangeAlone,
+        CommandError::BadExchange { reason: "no".to_owned() },
     ];
     let errors = refusals.map(ChangeError::Refused);
     let staged = [
@@ -527,6 +530,7 @@ pub fn ring_operations(records: &mut Records) {
         StagedChange::Leave { node: node("n2") },
         StagedChange::Replace { dead: node("n3"), with: newcomer() },
         StagedChange::Reweigh { node: node("n1"), weight: 2 },
+        StagedChange::Exchange { owners: [(PartitionId(3), node("n1"))].into(), automatic: true },
     ];
     let partitions = vec![PartitionId(3), PartitionId(77)];
     let change = RingChange::Arrived { node: node("n4"), ring_epoch: 41, partitions };
@@ -563,6 +567,19 @@ pub fn ring_operations(records: &mut Records) {
         task(TaskState::Stalled, None, Some("no answer")),
     ];
     records.operation(&DescribeTasks, &tasks, &[AdminError::Stopping]);
+}
+
+pub fn balancing_operations(records: &mut Records) {
+    let borne = BorneLoad { node: node("n1"), measured: 1.75, before: 1.5, after: 1.0625 };
+    let told = Rebalancing {
+        verdict: Verdict::Staged,
+        nodes: vec![borne],
+        partitions: 6,
+        copies: 18,
+        too_hot: vec![PartitionId(77)],
+    };
+    let errors = [RebalanceError::Silent { nodes: vec![node("n2")] }, RebalanceError::Change(ChangeError::NoLeader)];
+    records.operation(&Rebalance { stage: true }, &told, &errors);
 }
 
 pub fn garbage_operations(records: &mut Records) {

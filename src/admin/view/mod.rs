@@ -9,6 +9,7 @@ pub mod metadata;
 pub mod metrics;
 pub mod place;
 pub mod plan;
+pub mod rebalance;
 pub mod repair;
 pub mod status;
 pub mod table;

@@ -100,6 +100,9 @@ fn sentence(change: &StagedChange) -> String {
             )
         }
         StagedChange::Reweigh { node, weight } => format!("{node} gets the weight {weight}"),
+        StagedChange::Exchange { owners, .. } => {
+            format!("{} partitions get other owners, to balance the load", owners.len())
+        }
     }
 }
 
@@ -120,13 +123,16 @@ impl View for PlanView {
             ]);
         }
         text.push_str(&grid.text());
+        // Nothing has to move where only owners are exchanged.
+        let [least, copies_least] = match self.partitions_moved_least {
+            0 => [String::new(), String::new()],
+            least => [format!(" (the least possible is {least})"), format!(" (least {})", self.copies_moved_least)],
+        };
         text.push_str(&format!(
-            "\n{} partitions get another owner (the least possible is {}), {} copies are fetched (least {}): about {}, {} at full speed\n\
+            "\n{} partitions get another owner{least}, {} copies are fetched{copies_least}: about {}, {} at full speed\n\
              each partition has at least {} replicas meanwhile; balance afterwards {:.3}\n",
             self.partitions_moved,
-            self.partitions_moved_least,
             self.copies_moved,
-            self.copies_moved_least,
             bytes(self.bytes_moved),
             duration(self.seconds),
             self.fewest_replicas,

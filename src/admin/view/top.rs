@@ -216,6 +216,11 @@ impl From<ClusterLoad> for TopNodesView {
 }
 
 impl TopNodesView {
+    /// Whether everybody who answered is inside the band.
+    pub fn is_balanced(&self) -> bool {
+        self.0.iter().filter_map(|row| row.load.as_ref()).all(|load| load.in_balance)
+    }
+
     /// Members that did not answer.
     pub fn silent(&self) -> Vec<String> {
         self.0.iter().filter(|row| row.load.is_none()).map(|row| row.node.clone()).collect()
