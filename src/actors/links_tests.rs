@@ -180,6 +180,7 @@ fn recipients(household: &Addr<Household>) -> SessionRecipients {
         plan: to().recipient(),
         commit_plan: to().recipient(),
         tasks: to().recipient(),
+        rebalance: to().recipient(),
         garbage: vec![GarbageRecipients::of(household)],
         tombstones: to().recipient(),
         repair_status: to().recipient(),
