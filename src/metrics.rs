@@ -239,8 +239,6 @@ pub struct Registered {
     pub ring: RingMetrics,
     /// What is asked of this node.
     pub load: LoadMetrics,
-    /// What is counted of exchanges of owners.
-    pub balancing: BalancingMetrics,
     /// What anti-entropy counts.
     pub repair: RepairMetrics,
     /// What is counted of the choice of replicas for reads.
@@ -289,7 +287,6 @@ impl Metrics {
         let ring = RingMetrics::new(&mut registry);
         let routing = RoutingMetrics::new(&mut registry);
         let load = LoadMetrics::new(&mut registry);
-        let balancing = BalancingMetrics::new(&mut registry);
         let mut gauge = |name: &str, help: &str| {
             let gauge: Gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
@@ -348,7 +345,6 @@ impl Metrics {
             garbage,
             metadata,
             ring,
-            balancing,
             load,
             repair,
             routing,

@@ -242,7 +242,7 @@ impl Scales {
         } else if self.parts.placement == PlacementMode::Auto {
             match self.carry_out(placed.owners).await {
                 Ok(epoch) => {
-                    self.parts.metrics.balancing.committed();
+                    self.parts.metrics.load.balancing.committed();
                     info!(
                         outside,
                         partitions,
@@ -256,7 +256,7 @@ impl Scales {
                 Err(error) => warn!(outside, %error, "owners could not exchange partitions: it is tried again later"),
             }
         } else if !was_said {
-            self.parts.metrics.balancing.proposed();
+            self.parts.metrics.load.balancing.proposed();
             info!(
                 outside,
                 partitions,

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::balancing::BalancingMetrics;
 use crate::dynamo::load::{Balance, LoadRates};
 
 type Rate = Gauge<f64, AtomicU64>;
@@ -18,11 +19,13 @@ pub struct LoadMetrics {
     share: Rate,
     of_mean: Rate,
     cpu_percent: Rate,
+    /// What is done about it.
+    pub balancing: BalancingMetrics,
 }
 
 impl LoadMetrics {
     pub(super) fn new(registry: &mut Registry) -> Self {
-        let metrics = Self::default();
+        let metrics = Self { balancing: BalancingMetrics::new(registry), ..Self::default() };
         let gauges = [
             (
                 "partition_load_requests_per_second",
