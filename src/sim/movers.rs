@@ -57,6 +57,8 @@ pub(super) struct Movers {
     may_kill: bool,
     /// A disk may be made to forget: then what was agreed on may be forgotten.
     may_forget: bool,
+    /// Who has left may come back under his name.
+    reuses_names: bool,
     /// A defect: what has to be fetched is said to be there at once.
     hastens: bool,
     /// The member that has been shut down for good and has to be replaced.
@@ -76,6 +78,7 @@ impl Movers {
             every_max_ms: plan.moves_every_max_ms,
             may_kill: plan.w > 1 && (plan.sloppy || plan.r.max(plan.w) < plan.n),
             may_forget: plan.faults.iter().any(|fault| fault.makes_forget()),
+            reuses_names: plan.reuses_names,
             hastens: plan.defect == Some(Defect::ReadsFromIncompleteOwner),
             dead: None,
             committed: Vec::new(),
@@ -212,7 +215,7 @@ impl Movers {
         for at in self.were_members.clone().into_iter().filter(|at| !roster.is_member(*at)) {
             match roster.is_retired(at) {
                 false if self.rng.random_ratio(1, 2) => roster.retire(at, false),
-                true if self.rng.random_ratio(1, 2) => {
+                true if self.reuses_names && self.rng.random_ratio(1, 2) => {
                     self.were_members.remove(&at);
                     roster.renew(at);
                 }
