@@ -57,6 +57,8 @@ pub(super) struct Movers {
     may_kill: bool,
     /// A disk may be made to forget: then what was agreed on may be forgotten.
     may_forget: bool,
+    /// Who has left may come back under his name.
+    reuses_names: bool,
     /// A defect: what has to be fetched is said to be there at once.
     hastens: bool,
     /// The member that has been shut down for good and has to be replaced.
@@ -76,6 +78,7 @@ impl Movers {
             every_max_ms: plan.moves_every_max_ms,
             may_kill: plan.w > 1 && (plan.sloppy || plan.r.max(plan.w) < plan.n),
             may_forget: plan.faults.iter().any(|fault| fault.makes_forget()),
+            reuses_names: plan.reuses_names,
             hastens: plan.defect == Some(Defect::ReadsFromIncompleteOwner),
             dead: None,
             committed: Vec::new(),
@@ -103,9 +106,10 @@ impl Movers {
             return;
         }
         if known.staged().is_empty() {
-            self.stage_something(&known).await;
+            self.stage_something(&known, true).await;
             if self.rng.random_ratio(1, 4) {
-                self.stage_something(&known).await;
+                // Two who go at once may be most of those who decide, and nobody is left to say so.
+                self.stage_something(&known, false).await;
             }
         }
         if self.rng.random_ratio(1, 8) {
@@ -115,7 +119,7 @@ impl Movers {
         }
     }
 
-    async fn stage_something(&mut self, known: &Metadata) {
+    async fn stage_something(&mut self, known: &Metadata, may_go: bool) {
         let roster = self.stage.roster.clone();
         let members: Vec<usize> = known.members().keys().filter_map(|node| roster.place(node)).collect();
         let waits = |at: &usize| !members.contains(at) && !self.were_members.contains(at) && !roster.is_retired(*at);
@@ -124,10 +128,10 @@ impl Movers {
         if let (Some(dead), Some(spare)) = (self.dead.filter(|dead| members.contains(dead)), spare) {
             return self.stage_node(spare, Some(dead)).await;
         }
-        let can_spare_one = members.len() > self.n.max(2) && self.dead.is_none();
+        let can_spare_one = may_go && members.len() > self.n.max(2) && self.dead.is_none();
         match (self.rng.random_range(0..8), spare) {
             (0..4, Some(spare)) => self.stage_node(spare, None).await,
-            (4, Some(spare)) if self.may_kill && self.dead.is_none() => {
+            (4, Some(spare)) if may_go && self.may_kill && self.dead.is_none() => {
                 self.stage.trace.tell(None, format!("movers: n{member} will not come back"));
                 self.dead = Some(member);
                 roster.retire(member, true);
@@ -211,7 +215,7 @@ impl Movers {
         for at in self.were_members.clone().into_iter().filter(|at| !roster.is_member(*at)) {
             match roster.is_retired(at) {
                 false if self.rng.random_ratio(1, 2) => roster.retire(at, false),
-                true if self.rng.random_ratio(1, 2) => {
+                true if self.reuses_names && self.rng.random_ratio(1, 2) => {
                     self.were_members.remove(&at);
                     roster.renew(at);
                 }

@@ -38,6 +38,8 @@ pub struct Plan {
     pub spares: usize,
     /// The longest time between two changes of the members, in ms; `None`: they stay.
     pub moves_every_max_ms: Option<u64>,
+    /// Whether somebody who has left may come back under his name with an empty disk.
+    pub reuses_names: bool,
     /// The ring's partitions.
     pub partitions: u32,
     /// Replicas compare each partition once in this time; `None`: never.
@@ -105,6 +107,7 @@ impl Plan {
             nodes: rng.random_range(3..=6),
             spares: 0,
             moves_every_max_ms: None,
+            reuses_names: false,
             partitions: PARTITIONS,
             // Often, for a run is short.
             compared_every_s: Some(5),
