@@ -231,6 +231,7 @@ fn refused_exit(error: &ChangeError) -> Exit {
             | CommandError::PlanIsOld
             | CommandError::RingMoves
             | CommandError::StillOwns { .. }
+            | CommandError::OneGoes
             | CommandError::ExchangeAlone
             | CommandError::BadExchange { .. }
             | CommandError::TooFewMembers { .. } => Exit::Conflict,

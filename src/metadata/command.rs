@@ -187,6 +187,9 @@ pub enum CommandError {
         /// How many copies there are of each item.
         n: usize,
     },
+    /// Those who decide must not go all at once.
+    #[error("a member goes already in what is staged: one at a time, commit that first")]
+    OneGoes,
     /// It owns partitions, or is about to.
     #[error("{node} owns partitions: let it leave first")]
     StillOwns {

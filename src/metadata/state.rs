@@ -212,6 +212,9 @@ impl Metadata {
         {
             return Err(CommandError::NotAMember { node: node.clone() });
         }
+        if change.goes().is_some() && self.staged.iter().any(|staged| staged.goes().is_some()) {
+            return Err(CommandError::OneGoes);
+        }
         if matches!(change, StagedChange::Reweigh { weight: 0, .. }) {
             return Err(CommandError::NoWeight);
         }
@@ -242,7 +245,7 @@ impl Metadata {
     }
 
     fn check_can_commit(&self) -> Result<(), CommandError> {
-        if self.topology.transition().is_some() {
+        if self.topology.transition().is_some() || self.members.keys().any(|node| self.is_leaving(node)) {
             return Err(CommandError::RingMoves);
         }
         if self.staged.is_empty() { Err(CommandError::NothingStaged) } else { Ok(()) }

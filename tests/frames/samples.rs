@@ -520,6 +520,7 @@ pub fn ring_operations(records: &mut Records) {
         CommandError::TooFewMembers { members: 2, n: 3 },
         CommandError::NoWeight,
         CommandError::StillOwns { node: node("n1") },
+        CommandError::OneGoes,
         CommandError::NoRing { reason: "no".to_owned() },
         CommandError::ExchangeAlone,
         CommandError::BadExchange { reason: "no".to_owned() },
