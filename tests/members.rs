@@ -6,12 +6,11 @@
 mod cluster;
 
 use std::collections::BTreeMap;
-use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use cluster::{Cluster, Node, PATIENCE, get, put, values};
+use cluster::{Cluster, Node, PATIENCE, admin, ask, get, put, refusal, values};
 use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
 use slipring::client::{RouteError, Router, RouterOptions};
@@ -25,23 +24,6 @@ const WITH_ITS_CONNECTION: usize = 1;
 const IN_ANY_WAY: usize = 2;
 /// Keys of each client.
 const KEYS: usize = 400;
-
-fn admin(node: &Node, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_slipring-admin"));
-    command.args(["--connect", &node.bridge]).args(arguments).output().expect("it runs")
-}
-
-fn ask(node: &Node, arguments: &[&str]) -> Value {
-    let output = admin(node, &[arguments, &["--json"]].concat());
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{arguments:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_str(&text).expect("JSON")
-}
-
-fn refusal(node: &Node, arguments: &[&str]) -> (i32, String) {
-    let output = admin(node, arguments);
-    (output.status.code().expect("it exits"), String::from_utf8_lossy(&output.stderr).into_owned())
-}
 
 /// How many partitions each member owns, by name.
 fn shares(node: &Node) -> BTreeMap<String, u64> {

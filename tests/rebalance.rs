@@ -4,13 +4,13 @@
 mod cluster;
 
 use std::collections::BTreeMap;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
-use cluster::{Cluster, Node, PATIENCE, get, place, put, values};
+use cluster::{Cluster, Node, PATIENCE, admin, ask, get, place, put, values};
 use serde_json::Value;
 use slipring::client::{Router, RouterOptions};
 
@@ -35,18 +35,6 @@ fn start(placement: &str) -> Cluster {
         ("balancing.patience_s", "2"),
     ];
     Cluster::start_with(4, &settings)
-}
-
-fn admin(node: &Node, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_slipring-admin"));
-    command.args(["--connect", &node.bridge]).args(arguments).output().expect("it runs")
-}
-
-fn ask(node: &Node, arguments: &[&str]) -> Value {
-    let output = admin(node, &[arguments, &["--json"]].concat());
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{arguments:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_str(&text).expect("JSON")
 }
 
 fn said(output: &Output) -> String {

@@ -2,28 +2,8 @@
 
 mod cluster;
 
-use std::process::{Command, Output};
-
-use cluster::{Cluster, Node};
-use serde_json::{Value, json};
-
-fn admin(node: &Node, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_slipring-admin"));
-    command.args(["--connect", &node.bridge]).args(arguments).output().expect("it runs")
-}
-
-fn ask(node: &Node, arguments: &[&str]) -> Value {
-    let output = admin(node, &[arguments, &["--json"]].concat());
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{arguments:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_str(&text).expect("JSON")
-}
-
-/// The exit code, and what is said of the failure.
-fn refusal(node: &Node, arguments: &[&str]) -> (i32, String) {
-    let output = admin(node, arguments);
-    (output.status.code().expect("it exits"), String::from_utf8_lossy(&output.stderr).into_owned())
-}
+use cluster::{Cluster, Node, ask, refusal};
+use serde_json::json;
 
 fn names(node: &Node) -> Vec<String> {
     let tables = ask(node, &["tables"]);

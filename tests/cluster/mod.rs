@@ -5,10 +5,11 @@ mod ports;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use slipring::client::{CallError, Client, ConnectOptions};
 use slipring::dynamo::context::Context;
 use slipring::dynamo::preference_list::Role as Part;
@@ -365,6 +366,26 @@ impl Drop for Node {
         }
         self.kill();
     }
+}
+
+/// Runs `slipring-admin` against a node.
+pub fn admin(node: &Node, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_slipring-admin"));
+    command.args(["--connect", &node.bridge]).args(arguments).output().expect("it runs")
+}
+
+/// Its answer as JSON. It must succeed.
+pub fn ask(node: &Node, arguments: &[&str]) -> Value {
+    let output = admin(node, &[arguments, &["--json"]].concat());
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{arguments:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_str(&text).expect("JSON")
+}
+
+/// The exit code, and what is said of the failure.
+pub fn refusal(node: &Node, arguments: &[&str]) -> (i32, String) {
+    let output = admin(node, arguments);
+    (output.status.code().expect("it exits"), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 /// A seed that no other run has had.
