@@ -96,8 +96,8 @@ impl BridgeListener {
     /// `acceptor` is this worker's handle of the listening socket.
     pub fn new(parts: ListenerParts, acceptor: Box<dyn Acceptor>) -> Self {
         let recipients = Rc::new(parts.recipients.clone());
-        let members = RefCell::new(Arc::clone(&parts.view.members));
-        let door = Door { parts, recipients, members, metadata: RefCell::default(), guests: RefCell::default() };
+        let view = RefCell::new(Arc::clone(&parts.view));
+        let door = Door { parts, recipients, view, metadata: RefCell::default(), guests: RefCell::default() };
         Self { door: Rc::new(door), acceptor: Some(acceptor) }
     }
 }
@@ -130,7 +130,7 @@ impl Handler<ViewChanged> for BridgeListener {
     type Result = ();
 
     fn handle(&mut self, ViewChanged(view): ViewChanged, _: &mut Self::Context) {
-        self.door.follow(&view.members);
+        self.door.follow(view);
     }
 }
 
@@ -145,8 +145,8 @@ impl Handler<MetadataChanged> for BridgeListener {
 struct Door {
     parts: ListenerParts,
     recipients: Rc<SessionRecipients>,
-    /// Who belongs to the cluster now.
-    members: RefCell<Arc<Vec<MemberAddress>>>,
+    /// Who belongs to the cluster now, and who can be reached.
+    view: RefCell<Arc<View>>,
     /// What a node is told that is about to belong to it.
     metadata: RefCell<Option<Arc<Metadata>>>,
     /// The peers whose connections are open here.
@@ -162,11 +162,11 @@ struct Guest {
 
 impl Door {
     /// Others belong to the cluster: connections of whoever does not are closed.
-    fn follow(&self, members: &Arc<Vec<MemberAddress>>) {
-        self.members.replace(Arc::clone(members));
+    fn follow(&self, view: Arc<View>) {
         let guests = self.guests.borrow();
-        let gone = guests.iter().filter(|guest| !knows(members, &guest.member));
+        let gone = guests.iter().filter(|guest| !knows(&view.members, &guest.member));
         gone.for_each(|guest| guest.sent_away.notify_one());
+        self.view.replace(view);
     }
 
     async fn receive(&self, mut stream: Box<dyn ByteStream>, from: String) {
@@ -194,8 +194,13 @@ impl Door {
         }
         let connected = parts.connected.lock().unwrap_or_else(PoisonError::into_inner);
         let directories = connected.iter().map(|(node, (directory, _))| (node.clone(), *directory)).collect();
-        let (members, metadata) = (self.members.borrow(), self.metadata.borrow());
-        let membership = Membership { founded: &parts.founded, members: &members, metadata: metadata.as_deref() };
+        let (view, metadata) = (self.view.borrow(), self.metadata.borrow());
+        let membership = Membership {
+            founded: &parts.founded,
+            members: &view.members,
+            reachable: &view.reachable,
+            metadata: metadata.as_deref(),
+        };
         admit(&parts.local, Some(membership), &directories, hello, parts.nonces.next())
     }
 
@@ -322,7 +327,7 @@ impl<'a> Registered<'a> {
         let guest = Rc::new(Guest { member: member.clone(), sent_away: Notify::new() });
         door.guests.borrow_mut().push(Rc::clone(&guest));
         // It may have ceased to be a member while hands were shaken.
-        if !knows(&door.members.borrow(), member) {
+        if !knows(&door.view.borrow().members, member) {
             guest.sent_away.notify_one();
         }
         let mut peers = door.parts.connected.lock().unwrap_or_else(PoisonError::into_inner);

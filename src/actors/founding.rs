@@ -17,7 +17,7 @@
 //! A founder waits until it has met all the others and none of them has a cluster, so a founder that lost its disk joins its old
 //! cluster instead of founding a second one. The decision is `decide`; the rest carries it out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -258,6 +258,8 @@ pub struct Membership<'a> {
     pub founded: &'a FoundedCluster,
     /// The members now.
     pub members: &'a [MemberAddress],
+    /// Whom the node reaches, itself included.
+    pub reachable: &'a BTreeSet<NodeId>,
     /// All that is agreed on, for a node that is about to belong to it.
     pub metadata: Option<&'a Metadata>,
 }
@@ -281,6 +283,11 @@ pub fn admit(
         Role::Peer { member, directory } => check_peer(local, membership, connected, member, *directory)?,
     }
     let is_looking = matches!(hello.role, Role::Peer { .. }) && hello.cluster_uuid.is_none();
+    if let (Some(membership), Role::Peer { member, .. }) = (membership, &hello.role)
+        && is_looking
+    {
+        check_knows_enough(membership, &member.member.id)?;
+    }
     let founded = membership.map(|membership| FoundedCluster {
         members: membership.members.to_vec(),
         joined: membership.metadata.filter(|_| is_looking).cloned().map(Box::new),
@@ -300,6 +307,18 @@ fn check_cluster(local: &LocalIdentity, uuid: Option<Uuid>, hello: &Hello) -> Re
         (Some(ours), Some(theirs)) if ours != theirs => Err(Refusal::OtherCluster { ours, theirs }),
         _ => Ok(()),
     }
+}
+
+/// Whoever looks for his cluster believes what he is told, and a node that has left, or is cut off, does not know that it knows an old one. So only
+/// one that reaches most members tells: of what it knows there is no other half.
+fn check_knows_enough(Membership { members, reachable, .. }: Membership<'_>, looking: &NodeId) -> Result<(), Refusal> {
+    let is_there = |known: &&MemberAddress| known.member.id == *looking || reachable.contains(&known.member.id);
+    let there = members.iter().filter(is_there).count();
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    if 2 * there > members.len() {
+        return Ok(());
+    }
+    Err(Refusal::Isolated { reachable: count(there), members: count(members.len()) })
 }
 
 fn check_peer(

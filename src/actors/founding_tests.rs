@@ -1,6 +1,6 @@
 //! Who founds, who joins, who is let in: the decisions, without a network.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -26,6 +26,11 @@ fn local(name: &str, founders: &[&str]) -> LocalIdentity {
         partitions: 16,
         n: 3,
     }
+}
+
+/// Everybody whom these tests know can be reached.
+fn all() -> BTreeSet<NodeId> {
+    ["a", "b", "c", "d"].into_iter().map(|name| NodeId::new(name).unwrap()).collect()
 }
 
 fn welcome(name: &str, founded: Option<FoundedCluster>) -> (String, Result<Welcome, String>) {
@@ -105,7 +110,8 @@ fn only_members_of_this_very_cluster_come_in() {
     let come = |hello: &Hello, connected: &[(&str, u64)]| {
         let connected: BTreeMap<NodeId, u64> =
             connected.iter().map(|(name, directory)| (NodeId::new(name).unwrap(), *directory)).collect();
-        let membership = Membership { founded: &ours, members: &ours.members, metadata: None };
+        let reachable = all();
+        let membership = Membership { founded: &ours, members: &ours.members, reachable: &reachable, metadata: None };
         admit(&here, Some(membership), &connected, hello, [9; 16]).map(|_| ())
     };
     assert_eq!(come(&hello(&ours, "b", 7), &[]), Ok(()));
@@ -122,8 +128,8 @@ fn only_members_of_this_very_cluster_come_in() {
 #[test]
 fn who_is_a_member_now_comes_in_whoever_founded_the_cluster() {
     let (ours, here) = (founded(&["a", "b", "c"], 1), local("a", &["a", "b", "c"]));
-    let members = [member("a"), member("b"), member("d")];
-    let membership = Membership { founded: &ours, members: &members, metadata: None };
+    let (members, reachable) = ([member("a"), member("b"), member("d")], all());
+    let membership = Membership { founded: &ours, members: &members, reachable: &reachable, metadata: None };
     let come =
         |name: &str| admit(&here, Some(membership), &BTreeMap::new(), &hello(&ours, name, 7), [9; 16]).map(|_| ());
     assert_eq!((come("b"), come("d")), (Ok(()), Ok(())));
@@ -171,11 +177,29 @@ fn a_node_that_waits_says_who_it_is_to_any_member_and_to_no_client() {
 fn only_a_node_that_is_about_to_belong_to_the_cluster_is_told_all_that_is_agreed_on() {
     let (ours, here) = (founded(&["a", "b", "c"], 1), local("a", &["a", "b", "c"]));
     let metadata = ours.metadata(crate::dynamo::quorum::Quorum::new(3, 2, 2).unwrap()).unwrap();
-    let membership = Membership { founded: &ours, members: &ours.members, metadata: Some(&metadata) };
+    let reachable = all();
+    let membership =
+        Membership { founded: &ours, members: &ours.members, reachable: &reachable, metadata: Some(&metadata) };
     let told = |hello: &Hello| {
         let welcome = admit(&here, Some(membership), &BTreeMap::new(), hello, [0; 16]).unwrap();
         welcome.founded.unwrap().joined.is_some()
     };
     assert!(told(&Hello { cluster_uuid: None, ..hello(&ours, "b", 7) }));
     assert!(!told(&hello(&ours, "b", 7)));
+}
+
+/// A node that has left and does not know it, or is cut off, tells nobody who looks for his cluster what it takes for it.
+#[test]
+fn only_a_member_that_reaches_most_tells_who_belongs_to_the_cluster() {
+    let (ours, here) = (founded(&["a", "b", "c", "d"], 1), local("a", &["a", "b", "c", "d"]));
+    let come = |reached: &[&str], looks: bool| {
+        let reachable = reached.iter().map(|name| NodeId::new(name).unwrap()).collect();
+        let membership = Membership { founded: &ours, members: &ours.members, reachable: &reachable, metadata: None };
+        let hello = hello(&ours, "d", 7);
+        let hello = if looks { Hello { cluster_uuid: None, ..hello } } else { hello };
+        admit(&here, Some(membership), &BTreeMap::new(), &hello, [9; 16]).map(|_| ())
+    };
+    assert_eq!(come(&["a"], true), Err(Refusal::Isolated { reachable: 2, members: 4 }));
+    assert_eq!(come(&["a", "b"], true), Ok(()), "three of four: whoever looks is there, too");
+    assert_eq!(come(&["a"], false), Ok(()), "whoever knows the cluster may come in: links begin somewhere");
 }

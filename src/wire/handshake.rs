@@ -157,6 +157,16 @@ pub enum Refusal {
     /// The message is not a handshake.
     #[error("not a Slipring handshake")]
     NotUnderstood,
+    /// The dialler looks for its cluster, and this node cannot tell whether what it knows of it still holds.
+    #[error(
+        "this node reaches {reachable} of {members} members: it may know a cluster that is long another one, ask a member that reaches most"
+    )]
+    Isolated {
+        /// How many members it reaches, itself and the dialler included.
+        reachable: u32,
+        /// How many there are, as it knows.
+        members: u32,
+    },
 }
 
 /// Why there is no connection.

@@ -387,6 +387,7 @@ pub fn refusals() -> Vec<(&'static str, Refusal)> {
         ("founding", Refusal::Founding { waiting_for: "n3".to_owned() }),
         ("too_many_connections", Refusal::TooManyConnections { max: 1024 }),
         ("not_understood", Refusal::NotUnderstood),
+        ("isolated", Refusal::Isolated { reachable: 2, members: 5 }),
     ]
 }
 

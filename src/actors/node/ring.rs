@@ -74,6 +74,8 @@ impl Node {
         }
         let key = Bytes::from([EPOCH_KEY_PREFIX, self.shard.to_string().as_bytes()].concat());
         self.gathered.put(Space::Meta, key.clone(), Bytes::copy_from_slice(&epoch.to_be_bytes()));
+        // What has been promised must not be forgotten, whatever `storage.durability` says of records.
+        self.gathered.demand_sync();
         let ticket = self.pending.add(StorageKey { space: Space::Meta, key }, None);
         self.ring.on_its_way = Some((ticket, epoch));
     }

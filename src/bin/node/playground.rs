@@ -188,7 +188,11 @@ async fn watch(nodes: &mut Vec<Node>) -> ExitCode {
             Ok(Some(status)) => {
                 clean &= status.success();
                 let name = name(node.number);
-                println!("node {name} has ended ({status}); it is back when the playground is started again");
+                let next = match status.success() {
+                    true => "it was stopped, or has left the cluster",
+                    false => "it is back when the playground is started again",
+                };
+                println!("node {name} has ended ({status}): {next}");
                 false
             }
             _ => true,
