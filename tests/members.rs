@@ -367,3 +367,22 @@ fn clusters_never_merge() {
     assert_eq!(exit, 5, "{text}");
     assert!(text.contains("elsewhere"), "{text}");
 }
+
+/// The last two members of the log: whoever leads it leaves, and the other decides alone from then on.
+#[test]
+fn the_leader_of_two_leaves_and_the_other_goes_on() {
+    let mut cluster = Cluster::start_with(2, &[("replication.n", "1"), ("replication.r", "1"), ("replication.w", "1")]);
+    let written = preload(&cluster, 100);
+    let leaver = leader(&cluster);
+    let other = 1 - leaver;
+    let name = cluster.nodes[leaver].name.clone();
+    ask(&cluster.nodes[other], &["cluster", "leave", &name]);
+    commit(&cluster.nodes[other]);
+    assert_eq!(cluster.nodes[leaver].wait_until_ended(), Some(0));
+    let begun = Instant::now();
+    while !admin(&cluster.nodes[other], &["create", "orders", "--key", "id"]).status.success() {
+        assert!(begun.elapsed() < PATIENCE, "nobody decides any more");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_nothing_lost(&cluster, &written);
+}

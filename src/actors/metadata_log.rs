@@ -311,6 +311,7 @@ impl MetadataLog {
         } else if self.group.role() == LogRole::Leader {
             self.care_for_voters();
             self.care_for_leavers();
+            self.resign_before_leaving();
             self.go_on(ctx);
         }
     }
@@ -319,7 +320,8 @@ impl MetadataLog {
         let is_there = |node: &NodeId| self.away.get(node).is_none_or(|since| since.elapsed() < ABSENCE_MAX);
         let candidate = |(node, member): (&NodeId, &Enrolled)| {
             let has_caught_up = self.group.has_caught_up(member.log_id);
-            (member.log_id, Candidate { is_there: is_there(node), has_caught_up })
+            let stays = self.metadata.topology().ring().member(node).is_some();
+            (member.log_id, Candidate { is_there: is_there(node), has_caught_up, stays })
         };
         let members: BTreeMap<u64, Candidate> = self.metadata.members().iter().map(candidate).collect();
         if let Some(change) = next_change(self.group.electorate(), &members, self.group.id())
@@ -339,13 +341,29 @@ impl MetadataLog {
     fn care_for_leavers(&mut self) {
         let is_gone = |node: &&NodeId| self.away.get(*node).is_some_and(|since| since.elapsed() >= ABSENCE_MAX);
         let gone = self.metadata.members().keys().filter(|node| self.metadata.is_leaving(node)).find(is_gone).cloned();
-        if let Some(node) = gone {
+        if let Some(node) = gone.filter(|node| !self.is_voter(node)) {
             let number = self.rng.random();
             let dismissed = self.propose(number, Command::ChangeRing(RingChange::Dismiss { node: node.clone() }));
             if dismissed.is_ok() {
                 warn!(%node, "a member that owned nothing any more has not come back: it is none any more, and hints that it kept are lost");
             }
         }
+    }
+
+    /// Whoever goes while he leads, or votes, leaves the others with fewer votes than they count on.
+    fn resign_before_leaving(&mut self) {
+        let is_another = |voter: &&u64| **voter != self.group.id();
+        if self.metadata.is_leaving(&self.view.local)
+            && self.group.electorate().voters.iter().any(|voter| is_another(&voter))
+        {
+            info!("this node is about to leave: it leads the log of metadata no longer");
+            self.group.resign();
+        }
+    }
+
+    fn is_voter(&self, node: &NodeId) -> bool {
+        let id = self.metadata.members().get(node).map(|member| member.log_id);
+        id.is_some_and(|id| self.group.electorate().rank(id) == Rank::Voter)
     }
 
     fn change(&mut self, command: Command, ctx: &Context<Self>) -> ResponseFuture<Result<u64, ChangeError>> {
@@ -493,6 +511,13 @@ impl Handler<Together<Propose>> for MetadataLog {
 
     fn handle(&mut self, Together { requests, answers }: Together<Propose>, ctx: &mut Self::Context) {
         for (at, Propose { number, command }) in requests.into_iter().enumerate() {
+            if let Command::ChangeRing(RingChange::Dismiss { node }) = &command
+                && self.is_voter(node)
+            {
+                // Somebody else gets its vote first: it asks again.
+                answers.give(at, Err(ProposeError::NotLeader));
+                continue;
+            }
             match self.propose(number, command) {
                 Ok(()) => {
                     let until = Instant::now() + PROPOSAL_PATIENCE;

@@ -241,6 +241,14 @@ impl LogGroup {
         self.node.propose_conf_change(change.to_bytes(), change.to_raft()).map_err(|_| ProposeRefusal::Busy)
     }
 
+    /// Leads no longer: the others elect somebody, which may be this member again.
+    pub fn resign(&mut self) {
+        if self.node.raft.state == StateRole::Leader {
+            let term = self.node.raft.term;
+            self.node.raft.become_follower(term, 0);
+        }
+    }
+
     fn refuse_unless_leader(&self) -> Result<(), ProposeRefusal> {
         if self.node.raft.state == StateRole::Leader { Ok(()) } else { Err(ProposeRefusal::NotLeader) }
     }

@@ -279,7 +279,7 @@ fn the_same_seed_gives_the_same_run() {
 fn care(world: &mut World, members: &[u64]) {
     let Some(leader) = world.leader() else { return };
     let known = |group: &LogGroup| -> BTreeMap<u64, Candidate> {
-        let candidate = |id: u64| Candidate { is_there: true, has_caught_up: group.has_caught_up(id) };
+        let candidate = |id: u64| Candidate { is_there: true, has_caught_up: group.has_caught_up(id), stays: true };
         members.iter().map(|id| (*id, candidate(*id))).collect()
     };
     world.with(leader, |group| {

@@ -14,6 +14,8 @@ pub struct Candidate {
     pub is_there: bool,
     /// It has all that is agreed on.
     pub has_caught_up: bool,
+    /// It is not about to leave.
+    pub stays: bool,
 }
 
 /// The next change of the electorate; `None`: it is as it should be, or nobody can be promoted now. `members` are the numbers of the cluster's
@@ -23,6 +25,9 @@ pub struct Candidate {
 /// 2. Every member takes part, to begin with as a learner.
 /// 3. As long as there are too few voters, or one of them is gone, a learner that is there and has caught up is promoted.
 /// 4. Then, if there are too many, one that is gone is demoted; else any but the leader.
+///
+/// A member that is about to leave counts as gone, and for no voter that is wanted: so it votes no longer when it goes. A leader that is about to
+/// leave gives the lead to somebody else first.
 pub fn next_change(electorate: &Electorate, members: &BTreeMap<u64, Candidate>, leader: u64) -> Option<MemberChange> {
     let change = |member: u64, rank: Rank| Some(MemberChange { member, rank });
     // The last voter cannot leave, and whoever leads sees to it that others vote before.
@@ -33,20 +38,23 @@ pub fn next_change(electorate: &Electorate, members: &BTreeMap<u64, Candidate>, 
     if let Some(new) = members.keys().copied().find(|member| electorate.rank(*member) == Rank::None) {
         return change(new, Rank::Learner);
     }
-    let is_there = |member: &u64| *member == leader || members.get(member).is_some_and(|known| known.is_there);
+    let stays = |member: &u64| members.get(member).is_none_or(|known| known.stays);
+    let is_there =
+        |member: &u64| stays(member) && (*member == leader || members.get(member).is_some_and(|known| known.is_there));
     let there = electorate.voters.iter().filter(|voter| is_there(voter)).count();
-    let wanted = wanted_voters(members.len());
+    // A leader that is about to leave votes as long as it leads, and stands for nobody who stays.
+    let beside = usize::from(!stays(&leader));
+    let staying = members.values().filter(|known| known.stays).count();
+    let wanted = wanted_voters(staying.max(1)).min(VOTERS_MAX - beside);
     if there < wanted
-        && let Some(next) = electorate
-            .learners
-            .iter()
-            .copied()
-            .find(|learner| members.get(learner).is_some_and(|known| known.is_there && known.has_caught_up))
+        && let Some(next) = electorate.learners.iter().copied().find(|learner| {
+            members.get(learner).is_some_and(|known| known.is_there && known.has_caught_up && known.stays)
+        })
     {
         return change(next, Rank::Voter);
     }
-    if electorate.voters.len() > wanted {
-        let gone = electorate.voters.iter().copied().find(|voter| !is_there(voter));
+    if electorate.voters.len() > wanted + beside {
+        let gone = electorate.voters.iter().copied().find(|voter| !is_there(voter) && *voter != leader);
         let other = electorate.voters.iter().copied().rev().find(|voter| *voter != leader);
         return gone.or(other).and_then(|voter| change(voter, Rank::Learner));
     }
@@ -88,11 +96,11 @@ mod tests {
     proptest! {
         #[test]
         fn it_settles_with_every_member_in_and_enough_voters_that_are_there(
-            there in prop::collection::vec(any::<bool>(), 1..12),
+            there in prop::collection::vec(any::<(bool, bool)>(), 1..12),
             voters in prop::collection::btree_set(0_u64..15, 1..8),
             learners in prop::collection::btree_set(0_u64..15, 0..8),
         ) {
-            let candidate = |is_there: &bool| Candidate { is_there: *is_there, has_caught_up: true };
+            let candidate = |(is_there, stays): &(bool, bool)| Candidate { is_there: *is_there, has_caught_up: true, stays: *stays };
             let members: BTreeMap<u64, Candidate> = (1..).zip(there.iter().map(candidate)).collect();
             let leader = *voters.iter().find(|voter| members.contains_key(voter)).unwrap_or(&1);
             let voters = voters.into_iter().chain([leader]).collect::<std::collections::BTreeSet<_>>();
@@ -102,16 +110,22 @@ mod tests {
             let in_it: Vec<u64> = { let mut all: Vec<u64> = electorate.members().collect(); all.sort_unstable(); all };
             prop_assert_eq!(in_it, members.keys().copied().collect::<Vec<_>>());
             prop_assert!(electorate.voters.len() <= VOTERS_MAX);
-            let wanted = wanted_voters(members.len());
-            let present = members.iter().filter(|(id, known)| known.is_there || **id == leader).count();
-            let voting = electorate.voters.iter().filter(|id| members[id].is_there || **id == leader).count();
+            let beside = usize::from(members.get(&leader).is_some_and(|known| !known.stays));
+            let staying = members.values().filter(|known| known.stays).count();
+            let wanted = wanted_voters(staying.max(1)).min(VOTERS_MAX - beside);
+            let is_present = |id: u64, known: &Candidate| known.stays && (known.is_there || id == leader);
+            let present = members.iter().filter(|(id, known)| is_present(**id, known)).count();
+            let voting = electorate.voters.iter().filter(|id| is_present(**id, &members[id])).count();
             prop_assert!(voting >= wanted.min(present), "{voting} of {wanted}: {electorate:?}");
+            let leaving = electorate.voters.iter().filter(|id| !members[id].stays && **id != leader).count();
+            let replaceable = members.values().filter(|known| known.stays && known.is_there).count() >= wanted;
+            prop_assert!(leaving == 0 || !replaceable, "{electorate:?}: whoever leaves votes although enough others could");
         }
     }
 
     #[test]
     fn whoever_has_not_caught_up_is_not_promoted() {
-        let slow = Candidate { is_there: true, has_caught_up: false };
+        let slow = Candidate { is_there: true, has_caught_up: false, stays: true };
         let members = BTreeMap::from([(1, Candidate { has_caught_up: true, ..slow }), (2, slow)]);
         let electorate = Electorate { voters: vec![1], learners: vec![2] };
         assert_eq!(next_change(&electorate, &members, 1), None);
