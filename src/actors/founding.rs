@@ -264,6 +264,18 @@ pub struct Membership<'a> {
     pub metadata: Option<&'a Metadata>,
 }
 
+impl Membership<'_> {
+    /// Whether it was agreed on that the node of this name belongs to the cluster with this very disk.
+    fn has_enrolled(&self, node: &NodeId, directory: u64) -> bool {
+        let at_the_beginning = || self.founded.log_ids.get(node).copied();
+        let log_id = match self.metadata {
+            Some(metadata) => metadata.members().get(node).map(|member| member.log_id),
+            None => at_the_beginning(),
+        };
+        log_id == Some(directory)
+    }
+}
+
 /// Decides on a dialler's `Hello`. `membership`: none while the cluster is being founded. `connected` are the data directories of the peers that are connected now.
 pub fn admit(
     local: &LocalIdentity,
@@ -283,8 +295,9 @@ pub fn admit(
         Role::Peer { member, directory } => check_peer(local, membership, connected, member, *directory)?,
     }
     let is_looking = matches!(hello.role, Role::Peer { .. }) && hello.cluster_uuid.is_none();
-    if let (Some(membership), Role::Peer { member, .. }) = (membership, &hello.role)
+    if let (Some(membership), Role::Peer { member, directory }) = (membership, &hello.role)
         && is_looking
+        && !membership.has_enrolled(&member.member.id, *directory)
     {
         check_knows_enough(membership, &member.member.id)?;
     }
@@ -309,8 +322,8 @@ fn check_cluster(local: &LocalIdentity, uuid: Option<Uuid>, hello: &Hello) -> Re
     }
 }
 
-/// Whoever looks for his cluster believes what he is told, and a node that has left, or is cut off, does not know that it knows an old one. So only
-/// one that reaches most members tells: of what it knows there is no other half.
+/// Whoever looks for his cluster believes what he is told, and a node that has left, or is cut off, does not know that it knows an old one. Where the
+/// looker has another disk than the one that was agreed on under his name, only a member that reaches most tells: of what it knows there is no other half.
 fn check_knows_enough(Membership { members, reachable, .. }: Membership<'_>, looking: &NodeId) -> Result<(), Refusal> {
     let is_there = |known: &&MemberAddress| known.member.id == *looking || reachable.contains(&known.member.id);
     let there = members.iter().filter(is_there).count();

@@ -192,14 +192,15 @@ fn only_a_node_that_is_about_to_belong_to_the_cluster_is_told_all_that_is_agreed
 #[test]
 fn only_a_member_that_reaches_most_tells_who_belongs_to_the_cluster() {
     let (ours, here) = (founded(&["a", "b", "c", "d"], 1), local("a", &["a", "b", "c", "d"]));
-    let come = |reached: &[&str], looks: bool| {
+    let come = |reached: &[&str], looks: bool, directory: u64| {
         let reachable = reached.iter().map(|name| NodeId::new(name).unwrap()).collect();
         let membership = Membership { founded: &ours, members: &ours.members, reachable: &reachable, metadata: None };
-        let hello = hello(&ours, "d", 7);
+        let hello = hello(&ours, "d", directory);
         let hello = if looks { Hello { cluster_uuid: None, ..hello } } else { hello };
         admit(&here, Some(membership), &BTreeMap::new(), &hello, [9; 16]).map(|_| ())
     };
-    assert_eq!(come(&["a"], true), Err(Refusal::Isolated { reachable: 2, members: 4 }));
-    assert_eq!(come(&["a", "b"], true), Ok(()), "three of four: whoever looks is there, too");
-    assert_eq!(come(&["a"], false), Ok(()), "whoever knows the cluster may come in: links begin somewhere");
+    assert_eq!(come(&["a"], true, 7), Err(Refusal::Isolated { reachable: 2, members: 4 }));
+    assert_eq!(come(&["a", "b"], true, 7), Ok(()), "three of four: whoever looks is there, too");
+    assert_eq!(come(&["a"], false, 7), Ok(()), "whoever knows the cluster may come in: links begin somewhere");
+    assert_eq!(come(&["a"], true, 2), Ok(()), "that disk was agreed on, be it just now: a founder begins alone");
 }
