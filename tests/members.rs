@@ -6,8 +6,8 @@
 mod cluster;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use cluster::{Cluster, Node, PATIENCE, admin, ask, get, put, refusal, values};
@@ -172,6 +172,12 @@ impl Client {
     }
 }
 
+/// One story at a time: what a machine cannot bear says nothing of a cluster.
+fn alone() -> MutexGuard<'static, ()> {
+    static STAGE: Mutex<()> = Mutex::new(());
+    STAGE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn block_on<T>(story: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(story)
 }
@@ -230,6 +236,7 @@ fn commit(node: &Node) -> Value {
 
 #[test]
 fn two_nodes_join_one_leaves_and_a_dead_one_is_replaced_under_load() {
+    let _alone = alone();
     let mut cluster = Cluster::start(3);
     let mut written = preload(&cluster, items(300));
     let load = Load::begin(&cluster, items(300));
@@ -294,6 +301,7 @@ fn leader(cluster: &Cluster) -> usize {
 
 #[test]
 fn a_kill_of_source_target_or_leader_only_delays_a_move() {
+    let _alone = alone();
     let mut cluster = Cluster::start_with(3, &[("anti_entropy.records_per_s", "200")]);
     let mut written = preload(&cluster, 600);
     let load = Load::begin(&cluster, 600);
@@ -321,6 +329,7 @@ fn a_kill_of_source_target_or_leader_only_delays_a_move() {
 
 #[test]
 fn what_cannot_be_done_is_refused_and_changes_nothing() {
+    let _alone = alone();
     let mut cluster = Cluster::start(3);
     let before = ask(&cluster.nodes[0], &["metadata"])["epoch"].clone();
     let unused = cluster.lease_addresses(1).remove(0);
@@ -354,6 +363,7 @@ fn what_cannot_be_done_is_refused_and_changes_nothing() {
 /// Whatever addresses are reused: a node of another cluster, or one that waits for another, is never taken in.
 #[test]
 fn clusters_never_merge() {
+    let _alone = alone();
     let mut one = Cluster::start(3);
     let other = Cluster::start(1);
     let (exit, text) = refusal(&one.nodes[0], &["cluster", "join", &other.nodes[0].bridge]);
@@ -371,6 +381,7 @@ fn clusters_never_merge() {
 /// The last two members of the log: whoever leads it leaves, and the other decides alone from then on.
 #[test]
 fn the_leader_of_two_leaves_and_the_other_goes_on() {
+    let _alone = alone();
     let mut cluster = Cluster::start_with(2, &[("replication.n", "1"), ("replication.r", "1"), ("replication.w", "1")]);
     let written = preload(&cluster, 100);
     let leaver = leader(&cluster);
