@@ -12,16 +12,19 @@ use slipring::dynamo::merkle::{Digest, LEAVES, leaf_of};
 use slipring::dynamo::record_key::RecordKey;
 use slipring::dynamo::tree_log::{SLOTS, TREE_PREFIX, TreeLog};
 use slipring::dynamo::tree_recovery::{Standing, recover};
+use slipring::messages::client::Put;
 use slipring::messages::repair::RepairAction;
 use slipring::messages::replica::StoredRecord;
 use slipring::storage::{EngineOptions, FjallStorage, ScanRange, Space, Storage};
 
 const KEYS: usize = 400;
 
+/// Every replica holds every key when this returns: whoever is killed then has missed nothing that a hint would bring.
 async fn fill(cluster: &Cluster, keys: usize, value: &str) {
     let client = cluster.nodes[0].client().await;
     for at in 0..keys {
-        do_put(&client, &put(&format!("key{at}"), value, None)).await.expect("written");
+        let everywhere = Put { w: Some(3), ..put(&format!("key{at}"), value, None) };
+        do_put(&client, &everywhere).await.expect("written");
     }
 }
 
