@@ -299,30 +299,83 @@ fn leader(cluster: &Cluster) -> usize {
     }
 }
 
+/// Slow enough to be killed in the middle: clients leave a fifth of it.
+const SLOWLY: (&str, &str) = ("anti_entropy.records_per_s", "100");
+const MOVED_SLOWLY: usize = 600;
+
+/// Whoever is killed in the middle of a move.
+#[derive(Clone, Copy, Debug)]
+enum Victim {
+    Node(usize),
+    Leader,
+}
+
+/// Kills and restarts them in turn. The first two die for certain while partitions move.
+fn kill_in_turn(cluster: &mut Cluster, load: &Load, asked: usize, victims: &[Victim]) {
+    for (round, victim) in victims.iter().enumerate() {
+        let at = match *victim {
+            Victim::Node(at) => at,
+            Victim::Leader => leader(cluster),
+        };
+        assert!(round > 1 || !nothing_moves(&cluster.nodes[asked]), "it was over before {victim:?} was killed");
+        load.while_failing(IN_ANY_WAY, || {
+            cluster.nodes[at].restart();
+            cluster.nodes[at].wait_until_ready();
+        });
+    }
+}
+
 #[test]
-fn a_kill_of_source_target_or_leader_only_delays_a_move() {
+fn a_kill_of_target_leader_or_source_only_delays_a_join() {
     let _alone = alone();
-    let mut cluster = Cluster::start_with(3, &[("anti_entropy.records_per_s", "200")]);
-    let mut written = preload(&cluster, 600);
-    let load = Load::begin(&cluster, 600);
+    let mut cluster = Cluster::start_with(3, &[SLOWLY]);
+    let mut written = preload(&cluster, MOVED_SLOWLY);
+    let load = Load::begin(&cluster, MOVED_SLOWLY);
     let fourth = join(&mut cluster, 0);
     commit(&cluster.nodes[0]);
     cluster.nodes[fourth].wait_until_ready();
-    for round in 0..4 {
-        let victim = match round {
-            0 => fourth,
-            1 => leader(&cluster),
-            2 => 1,
-            _ => fourth,
-        };
-        assert!(round > 0 || !nothing_moves(&cluster.nodes[0]), "it has moved before anything was killed");
-        load.while_failing(IN_ANY_WAY, || {
-            cluster.nodes[victim].restart();
-            cluster.nodes[victim].wait_until_ready();
-        });
-    }
+    let victims = [Victim::Node(fourth), Victim::Leader, Victim::Node(1), Victim::Node(fourth)];
+    kill_in_turn(&mut cluster, &load, 0, &victims);
     wait_until_at_rest(&cluster);
     assert_balanced(&cluster.nodes[0], &["n0", "n1", "n2", "n3"]);
+    written.extend(load.end());
+    assert_nothing_lost(&cluster, &written);
+}
+
+#[test]
+fn a_kill_of_source_leader_or_target_only_delays_a_leave() {
+    let _alone = alone();
+    let mut cluster = Cluster::start_with(4, &[SLOWLY]);
+    let mut written = preload(&cluster, MOVED_SLOWLY);
+    let load = Load::begin(&cluster, MOVED_SLOWLY);
+    ask(&cluster.nodes[0], &["cluster", "leave", "n1"]);
+    commit(&cluster.nodes[0]);
+    kill_in_turn(&mut cluster, &load, 0, &[Victim::Node(1), Victim::Leader, Victim::Node(0)]);
+    // Its connections end with it.
+    load.while_failing(WITH_ITS_CONNECTION, || assert_eq!(cluster.nodes[1].wait_until_ended(), Some(0)));
+    wait_until_at_rest(&cluster);
+    assert_balanced(&cluster.nodes[0], &["n0", "n2", "n3"]);
+    written.extend(load.end());
+    assert_nothing_lost(&cluster, &written);
+}
+
+#[test]
+fn a_kill_of_target_leader_or_source_only_delays_a_replacement() {
+    let _alone = alone();
+    let mut cluster = Cluster::start_with(3, &[SLOWLY]);
+    let mut written = preload(&cluster, MOVED_SLOWLY);
+    let load = Load::begin(&cluster, MOVED_SLOWLY);
+    load.while_failing(IN_ANY_WAY, || cluster.nodes[2].kill());
+    let heir = cluster.add_node();
+    cluster.nodes[heir].start();
+    cluster.nodes[heir].wait_until_waiting();
+    let address = cluster.nodes[heir].bridge.clone();
+    ask(&cluster.nodes[0], &["cluster", "replace", "n2", "--with", &address]);
+    commit(&cluster.nodes[0]);
+    cluster.nodes[heir].wait_until_ready();
+    kill_in_turn(&mut cluster, &load, 0, &[Victim::Node(heir), Victim::Leader, Victim::Node(0)]);
+    wait_until_at_rest(&cluster);
+    assert_balanced(&cluster.nodes[heir], &["n0", "n1", "n3"]);
     written.extend(load.end());
     assert_nothing_lost(&cluster, &written);
 }

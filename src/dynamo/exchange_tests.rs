@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::{Differences, Listed, Reading, Schedule, differences, drives, still_differing};
+use super::{Differences, Listed, RETRY_MAX_MS, Reading, Schedule, differences, drives, still_differing};
 use crate::dynamo::claim::claim;
 use crate::dynamo::merkle::{Digest, LEAVES};
 use crate::dynamo::node_id::NodeId;
@@ -116,20 +116,24 @@ proptest! {
         schedule.follow(&Topology::settled(ring.clone()), &node(0), 3, 0);
         let peer = node(1);
         let mut outcomes = failures.into_iter();
-        for step in 0..4_000_u64 {
-            let now_ms = step * 100;
+        // What has failed is tried again by then.
+        let mut answers_since_ms = RETRY_MAX_MS;
+        let mut now_ms = 0;
+        while now_ms < answers_since_ms + 200_000 {
             for partition in schedule.due(&peer, now_ms, 4) {
                 if outcomes.next().unwrap_or(false) {
                     schedule.failed(&peer, partition, now_ms, jitter);
+                    answers_since_ms = now_ms + RETRY_MAX_MS;
                 } else {
                     schedule.verified(&peer, partition, now_ms, jitter);
                 }
             }
-            if step > 2_000 {
+            if now_ms > answers_since_ms {
                 let progress = schedule.progress(&peer, now_ms);
                 prop_assert_eq!(progress.verified, progress.ranges);
                 prop_assert!(progress.oldest_ms <= 100_000, "{:?}", progress);
             }
+            now_ms += 100;
         }
     }
 }

@@ -62,6 +62,7 @@ fn a_partition_waits_for_all_its_new_replicas() {
     assert_eq!(topology.rings(all[0]).reading, topology.ring());
     assert!(topology.release(&all));
     assert_eq!(topology.phase(all[0]), Phase::Settled);
+    assert_eq!(topology.fence(all[0]), topology.epoch(), "a hint for an old replica must not be taken there any more");
     assert_eq!(topology.phase(all[1]), Phase::Copying, "those that wait are not released");
 }
 
