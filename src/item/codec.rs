@@ -30,6 +30,7 @@ use super::number::NumberBytesError;
 use super::value::{AttributeValue, Item, MAX_DEPTH};
 
 mod reader;
+mod value_serde;
 
 use reader::Reader;
 

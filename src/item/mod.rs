@@ -20,6 +20,7 @@
 //! | `codec` | items as bytes, one encoding each |
 //! | `json` | items as JSON, in two dialects |
 //! | `path` | where in a document something is |
+//! | `expression` | what requests ask of items and how they change them, in DynamoDB's language |
 //!
 //! Nothing here waits, reads a clock or draws a random number. Whatever comes from outside is checked by
 //! functions that return errors; none of them panics or recurses beyond the 32 levels of an item.
@@ -27,6 +28,7 @@
 #[cfg(test)]
 pub(crate) mod arbitrary;
 mod codec;
+pub mod expression;
 mod json;
 mod key;
 mod key_bytes;

@@ -71,7 +71,7 @@ impl AttributeValue {
         }
     }
 
-    fn is_empty_set(&self) -> bool {
+    pub(super) fn is_empty_set(&self) -> bool {
         match self {
             Self::Ss(members) => members.is_empty(),
             Self::Ns(members) => members.is_empty(),
@@ -135,6 +135,10 @@ impl Item {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&AttributeValue> {
         self.0.get(name)
+    }
+
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut AttributeValue> {
+        self.0.get_mut(name)
     }
 
     /// Sets an attribute and returns the value that it had.
