@@ -181,7 +181,11 @@ impl<A: Api + 'static> Endpoint<A> {
     async fn run(&self, request: &HttpRequest, body: &Bytes) -> Result<Reply, ApiError> {
         let operation = Operation::from_target(body::header(request, "x-amz-target"));
         let caller = match self.keys.is_empty() {
-            true => Caller { host: host(request), access_key_id: None, region: signature::claimed_region(request) },
+            true => Caller {
+                host: host(request),
+                access_key_id: None,
+                region: body::header(request, "authorization").and_then(signature::claimed_region),
+            },
             false => {
                 operation.clone()?;
                 self.authenticate(request, body)?

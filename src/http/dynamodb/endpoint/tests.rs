@@ -50,6 +50,7 @@ async fn ask(endpoint: Endpoint<Echo>, request: TestRequest) -> Answer {
 fn post(target: &str, body: &str) -> TestRequest {
     TestRequest::post()
         .uri("/")
+        .insert_header(("host", "localhost:8080"))
         .insert_header(("x-amz-target", target.to_owned()))
         .insert_header(("content-type", "application/x-amz-json-1.0"))
         .set_payload(body.to_owned())
