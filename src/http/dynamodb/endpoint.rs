@@ -1,0 +1,236 @@
+//! The resource `/`: HTTP around an [`Api`].
+//!
+//! ```text
+//!   request ── body::read ── OPTIONS: preflight     GET: healthy     not POST or not JSON: 404
+//!                 │
+//!                 └ POST ── X-Amz-Target ── signature ── gunzip ── JSON ── Request ── Api::run
+//!                                                                                        │
+//!   reply <── request id, CORS, crc32, gzip ── Reply or ApiError <───────────────────────┘
+//! ```
+//!
+//! The body is read whole before anything is answered, so that a client that is still sending learns what is
+//! wrong; where it is too large or too slow the connection is closed. The order of the checks is the
+//! service's, but that a signature, where one is asked for, is checked before the body is unpacked and parsed:
+//! strangers shall not cost more than a hash.
+
+mod body;
+mod reply;
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+use actix_web::http::{Method, header};
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use super::error::ApiError;
+use super::json::Json;
+use super::json_out::JsonWriter;
+use super::operation::Operation;
+use super::requests::Request;
+use super::signature::{self, AccessKey, SignedRequest};
+use reply::Answer;
+
+/// A body does not take longer to arrive, unless [`Endpoint::body_deadline`] says otherwise.
+const BODY_DEADLINE: Duration = Duration::from_secs(30);
+
+/// What carries out operations: on the thread that has the connection, so it needs not be `Send`.
+pub trait Api {
+    /// Carries out an operation and says what to reply.
+    fn run(&self, request: Request, caller: &Caller) -> impl Future<Output = Result<Reply, ApiError>>;
+}
+
+/// Who asks, and by which name of this server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// The host that the client has sent the request to, with its port.
+    pub host: String,
+    /// Whose signature the request has; nobody's, where no keys are configured.
+    pub access_key_id: Option<String>,
+    /// The region that the request is signed for, whether or not the signature was checked.
+    pub region: Option<String>,
+}
+
+/// A reply with status 200.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply(Vec<u8>);
+
+impl Reply {
+    /// An object with the names and values that `fields` writes.
+    #[must_use]
+    pub fn object(fields: impl FnOnce(&mut JsonWriter)) -> Self {
+        let mut out = JsonWriter::default();
+        out.object(fields);
+        Self(out.into_bytes())
+    }
+
+    /// `{}`.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self(b"{}".to_vec())
+    }
+
+    /// The JSON.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<JsonWriter> for Reply {
+    fn from(out: JsonWriter) -> Self {
+        Self(out.into_bytes())
+    }
+}
+
+/// The pages of which web sites may use this server from a browser.
+///
+/// A browser lets any page send requests to any address that it can reach, also to one that only this machine
+/// can; what stops it is that the server does not name the page's origin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Origins {
+    /// None.
+    #[default]
+    None,
+    /// All, as the service has it. Safe only where every request must be signed.
+    Any,
+    /// These, such as `http://localhost:8001`.
+    These(Vec<String>),
+}
+
+/// The settings of the resource, and the [`Api`] behind it.
+pub struct Endpoint<A> {
+    api: A,
+    keys: Vec<AccessKey>,
+    origins: Origins,
+    body_deadline: Duration,
+    clock: fn() -> SystemTime,
+    request_ids: RefCell<StdRng>,
+}
+
+impl<A: Api + 'static> Endpoint<A> {
+    /// An endpoint that asks for no signatures and lets no web page in.
+    pub fn new(api: A) -> Self {
+        Self {
+            api,
+            keys: Vec::new(),
+            origins: Origins::None,
+            body_deadline: BODY_DEADLINE,
+            clock: SystemTime::now,
+            request_ids: RefCell::new(StdRng::from_seed(seed())),
+        }
+    }
+
+    /// Requests must be signed with one of these keys, unless there is none.
+    #[must_use]
+    pub fn keys(self, keys: Vec<AccessKey>) -> Self {
+        Self { keys, ..self }
+    }
+
+    /// Web pages of these origins may use it.
+    #[must_use]
+    pub fn origins(self, origins: Origins) -> Self {
+        Self { origins, ..self }
+    }
+
+    /// How long a body may take to arrive.
+    #[must_use]
+    pub fn body_deadline(self, body_deadline: Duration) -> Self {
+        Self { body_deadline, ..self }
+    }
+
+    /// What time it is, for the age of signatures.
+    #[must_use]
+    pub fn clock(self, clock: fn() -> SystemTime) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Adds the resource `/` to a worker's application.
+    pub fn register(self, config: &mut web::ServiceConfig) {
+        let endpoint = Rc::new(self);
+        config.service(web::resource("/").to(move |request: HttpRequest, payload: web::Payload| {
+            let endpoint = Rc::clone(&endpoint);
+            async move { endpoint.serve(&request, payload).await }
+        }));
+    }
+
+    async fn serve(&self, request: &HttpRequest, payload: web::Payload) -> HttpResponse {
+        let answer = match body::read(request, payload, self.body_deadline).await {
+            Ok(body) => self.answer(request, &body).await,
+            Err(error) => Answer::closing(&error),
+        };
+        answer.into_response(request, &self.origins, &mut self.request_ids.borrow_mut())
+    }
+
+    async fn answer(&self, request: &HttpRequest, body: &Bytes) -> Answer {
+        match *request.method() {
+            Method::OPTIONS if request.headers().contains_key(header::ORIGIN) => Answer::preflight(),
+            Method::GET => Answer::healthy(&host(request)),
+            Method::POST if body.is_empty() || body::is_json(request) => match self.run(request, body).await {
+                Ok(Reply(json)) => Answer::json(200, json),
+                Err(error) => Answer::error(&error),
+            },
+            _ => Answer::not_found(),
+        }
+    }
+
+    async fn run(&self, request: &HttpRequest, body: &Bytes) -> Result<Reply, ApiError> {
+        let operation = Operation::from_target(body::header(request, "x-amz-target"));
+        let caller = match self.keys.is_empty() {
+            true => Caller {
+                host: host(request),
+                access_key_id: None,
+                region: body::header(request, "authorization").and_then(signature::claimed_region),
+            },
+            false => {
+                operation.clone()?;
+                self.authenticate(request, body)?
+            }
+        };
+        let parameters = {
+            let body = body::unpacked(request, body)?;
+            let json = match body.is_empty() {
+                true => None,
+                false => Some(Json::parse(&body).map_err(|_| ApiError::Serialization { message: None })?),
+            };
+            let operation = operation?;
+            Request::from_json(operation, json.ok_or(ApiError::Serialization { message: None })?)?
+        };
+        self.api.run(parameters, &caller).await
+    }
+
+    fn authenticate(&self, request: &HttpRequest, body: &Bytes) -> Result<Caller, ApiError> {
+        let signed = SignedRequest {
+            method: request.method().as_str(),
+            path: request.uri().path(),
+            query: request.uri().query().unwrap_or_default(),
+            headers: request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect(),
+            body,
+        };
+        let identity = signature::verify(&signed, &self.keys, (self.clock)())?;
+        Ok(Caller { host: host(request), access_key_id: Some(identity.access_key_id), region: Some(identity.region) })
+    }
+}
+
+fn host(request: &HttpRequest) -> String {
+    let named = body::header(request, "host").map(|host| String::from_utf8_lossy(host).into_owned());
+    named.or_else(|| request.uri().authority().map(ToString::to_string)).unwrap_or_default()
+}
+
+/// Chance for the ids of requests. They need only be different, so without chance the time will do.
+fn seed() -> [u8; 32] {
+    let mut seed = [0; 32];
+    if getrandom::fill(&mut seed).is_err() {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        seed[..16].copy_from_slice(&now.as_nanos().to_le_bytes());
+    }
+    seed
+}
+
+#[cfg(test)]
+#[path = "endpoint/tests.rs"]
+mod tests;

@@ -1,0 +1,180 @@
+//! Replies, with the headers that clients of the service look at.
+//!
+//! | header | what |
+//! |---|---|
+//! | `x-amzn-RequestId` | 52 letters and digits, other ones each time |
+//! | `x-amz-crc32` | over the body as sent, packed or not |
+//! | `Access-Control-*` | for browsers, where a page's origin is allowed |
+//! | `Content-Encoding` | `gzip`, for large replies to clients that ask for it |
+
+use std::io::Write;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use rand::Rng;
+
+use super::{Origins, body};
+use crate::http::dynamodb::error::ApiError;
+
+/// Packing less costs more than it saves.
+const PACKED_BYTES_MIN: usize = 1024;
+
+/// How long a browser remembers what it may do, in seconds: two days, as with the service.
+const PREFLIGHT_MAX_AGE: &str = "172800";
+
+/// What a script of a web page may see of a reply.
+const EXPOSED_HEADERS: &str = "x-amzn-RequestId, x-amz-crc32";
+
+/// A reply before its headers.
+pub(super) struct Answer {
+    status: u16,
+    kind: Kind,
+    body: Vec<u8>,
+    closes: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Json,
+    Plain,
+    Preflight,
+}
+
+impl Answer {
+    pub(super) fn json(status: u16, body: Vec<u8>) -> Self {
+        Self { status, kind: Kind::Json, body, closes: false }
+    }
+
+    pub(super) fn error(error: &ApiError) -> Self {
+        Self::json(error.status(), error.to_json())
+    }
+
+    /// An error after which the connection cannot be used again: some of the request may still be on its way.
+    pub(super) fn closing(error: &ApiError) -> Self {
+        Self { closes: true, ..Self::error(error) }
+    }
+
+    pub(super) fn preflight() -> Self {
+        Self { status: 200, kind: Kind::Preflight, body: Vec::new(), closes: false }
+    }
+
+    pub(super) fn healthy(host: &str) -> Self {
+        // The space at the end is the service's.
+        Self { status: 200, kind: Kind::Plain, body: format!("healthy: {host} ").into_bytes(), closes: false }
+    }
+
+    pub(super) fn not_found() -> Self {
+        Self { status: 404, kind: Kind::Plain, body: b"<UnknownOperationException/>\n".to_vec(), closes: false }
+    }
+
+    pub(super) fn into_response(self, request: &HttpRequest, origins: &Origins, ids: &mut impl Rng) -> HttpResponse {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_REQUEST);
+        let mut response = HttpResponseBuilder::new(status);
+        response.insert_header(("x-amzn-RequestId", request_id(ids)));
+        let allowed = allow_origin(request, origins, &mut response);
+        match self.kind {
+            Kind::Preflight if !allowed => return HttpResponse::Forbidden().finish(),
+            Kind::Preflight => allow_what_is_asked(request, &mut response),
+            Kind::Json => {
+                response.insert_header((header::CONTENT_TYPE, json_type(request)));
+            }
+            Kind::Plain => {
+                response.insert_header((header::CONTENT_TYPE, "text/plain; charset=utf-8"));
+            }
+        }
+        if self.closes {
+            response.force_close();
+        }
+        let body = match self.body.len() >= PACKED_BYTES_MIN && takes_gzip(request) {
+            true => packed(self.body, &mut response),
+            false => self.body,
+        };
+        if self.kind != Kind::Preflight {
+            response.insert_header(("x-amz-crc32", crc32fast::hash(&body)));
+        }
+        response.body(body)
+    }
+}
+
+/// Names the page's origin in the reply if it is allowed.
+fn allow_origin(request: &HttpRequest, origins: &Origins, response: &mut HttpResponseBuilder) -> bool {
+    let Some(origin) = request.headers().get(header::ORIGIN) else {
+        return false;
+    };
+    let allowed = match origins {
+        Origins::None => None,
+        Origins::Any => Some(HeaderValue::from_static("*")),
+        Origins::These(these) => these.iter().any(|one| one.as_bytes() == origin.as_bytes()).then(|| origin.clone()),
+    };
+    match allowed {
+        Some(allowed) => {
+            response.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed));
+            response.insert_header((header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS));
+            // What a cache has for one page is not for another.
+            response.append_header((header::VARY, "Origin"));
+            true
+        }
+        None => false,
+    }
+}
+
+fn allow_what_is_asked(request: &HttpRequest, response: &mut HttpResponseBuilder) {
+    let pairs = [
+        (header::ACCESS_CONTROL_REQUEST_HEADERS, header::ACCESS_CONTROL_ALLOW_HEADERS),
+        (header::ACCESS_CONTROL_REQUEST_METHOD, header::ACCESS_CONTROL_ALLOW_METHODS),
+    ];
+    for (asked, allowed) in pairs {
+        if let Some(value) = request.headers().get(asked) {
+            response.insert_header((allowed, value.clone()));
+        }
+    }
+    response.insert_header((header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_MAX_AGE));
+}
+
+/// The reply is called what the request was called.
+fn json_type(request: &HttpRequest) -> &'static str {
+    match body::content_type(request) {
+        b"application/x-amz-json-1.0" => "application/x-amz-json-1.0",
+        _ => "application/json",
+    }
+}
+
+fn packed(body: Vec<u8>, response: &mut HttpResponseBuilder) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 2), Compression::fast());
+    match encoder.write_all(&body).and_then(|()| encoder.finish()) {
+        Ok(packed) => {
+            response.insert_header((header::CONTENT_ENCODING, "gzip"));
+            response.append_header((header::VARY, "Accept-Encoding"));
+            packed
+        }
+        // Writing into a vector cannot fail.
+        Err(_) => body,
+    }
+}
+
+/// Whether `Accept-Encoding` names gzip, and not with a weight of zero.
+fn takes_gzip(request: &HttpRequest) -> bool {
+    let accepts = |value: &HeaderValue| {
+        value.to_str().is_ok_and(|list| {
+            list.split(',').any(|coding| {
+                let mut parts = coding.split(';').map(str::trim);
+                let is_gzip = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
+                let is_refused = parts
+                    .any(|weight| weight.strip_prefix("q=").and_then(|weight| weight.parse::<f32>().ok()) == Some(0.0));
+                is_gzip && !is_refused
+            })
+        })
+    };
+    request.headers().get_all(header::ACCEPT_ENCODING).any(accepts)
+}
+
+/// 260 bits of chance, five to a letter.
+fn request_id(ids: &mut impl Rng) -> String {
+    const LETTERS: &[u8; 32] = b"0123456789ABCDEFGHIJKLMNOPQRSTUV";
+    let mut chance = [0; 52];
+    ids.fill_bytes(&mut chance);
+    chance.iter().map(|byte| char::from(LETTERS[usize::from(byte & 31)])).collect()
+}
