@@ -30,7 +30,8 @@ use tokio::time::Instant;
 use crate::dynamo::latency::{BUCKETS, LatencyCounts, Served, bucket_of};
 use crate::dynamo::node_id::NodeId;
 use crate::messages::LinkError;
-use crate::messages::client::{GetError, GetReply, PutError, PutReply, ScanReply};
+use crate::messages::client::{GetError, GetReply, PutError, PutReply, QueryReply, ScanReply};
+use crate::messages::modify::{Modified, ModifyError};
 
 pub use balancing::BalancingMetrics;
 pub use detection::DetectionMetrics;
@@ -42,10 +43,16 @@ pub use ring::RingMetrics;
 pub use routing::{PeerRouting, RoutingMetrics};
 
 /// The operations that have their own request metrics.
-const OPERATIONS: [&str; 4] = ["put", GET, "delete", SCAN];
+const OPERATIONS: [&str; 6] = ["put", GET, "delete", SCAN, QUERY, MODIFY];
 
 /// Takes as long as it is long: it says nothing about how others fare.
 const SCAN: &str = "scan";
+
+/// The same.
+const QUERY: &str = "query";
+
+/// Waits for its turn: it says nothing either.
+const MODIFY: &str = "modify";
 
 /// What is a read.
 const GET: &str = "get";
@@ -86,6 +93,20 @@ impl Outcome {
         }
     }
 
+    /// Of a change that depends on what the item is.
+    pub fn of_modify(reply: &Result<Modified, ModifyError>) -> Self {
+        match reply {
+            Ok(_) => Self::Ok,
+            Err(ModifyError::Overloaded(_) | ModifyError::NotItsTurn) => Self::Overloaded,
+            Err(ModifyError::Read(error)) => Self::of_read_error(error),
+            Err(ModifyError::Write(PutError::Overloaded(_))) => Self::Overloaded,
+            Err(ModifyError::Write(_) | ModifyError::Link(_) | ModifyError::NotFirst | ModifyError::Stale(_)) => {
+                Self::QuorumNotReached
+            }
+            Err(_) => Self::Invalid,
+        }
+    }
+
     /// Of a get or scan.
     pub fn of_get<T: ReadReply>(reply: &Result<T, GetError>) -> Self {
         reply.as_ref().map_or_else(Self::of_read_error, |_| Self::Ok)
@@ -104,6 +125,7 @@ impl Outcome {
 pub trait ReadReply {}
 impl ReadReply for GetReply {}
 impl ReadReply for ScanReply {}
+impl ReadReply for QueryReply {}
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct RequestLabels {
@@ -411,7 +433,7 @@ impl Metrics {
             let counted = || self.requests.iter().filter(move |(op, _)| of(op)).map(|(_, metrics)| metrics);
             LatencyCounts::read(|bucket| counted().map(|metrics| metrics.took[bucket].load(Ordering::Relaxed)).sum())
         };
-        Served { reads: counts(|op| op == GET), writes: counts(|op| op != GET && op != SCAN) }
+        Served { reads: counts(|op| op == GET), writes: counts(|op| ![GET, SCAN, QUERY, MODIFY].contains(&op)) }
     }
 
     /// The hints that wait for a node have become more, or fewer.

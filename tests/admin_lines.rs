@@ -4,7 +4,9 @@ use slipring::admin::command::{Command, GetArguments, KeyArguments, PutArguments
 use slipring::admin::parse::{Request, parse_line};
 use slipring::admin::usage::UsageError;
 use slipring::admin::with_key;
-use slipring::item::{Conflict, KeyAttribute, KeyKind, TableName, TableSchema, item_from_json, item_to_json};
+use slipring::item::{
+    Conflict, KeyAttribute, KeyKind, TableName, TableSchema, TableSettings, item_from_json, item_to_json,
+};
 
 fn key(key: &str) -> KeyArguments {
     KeyArguments { table: "kv".to_owned(), key: key.to_owned(), sort: None }
@@ -158,6 +160,7 @@ fn orders() -> TableSchema {
         partition_key: KeyAttribute { name: "user".to_owned(), kind: KeyKind::S },
         sort_key: Some(KeyAttribute { name: "at".to_owned(), kind: KeyKind::N }),
         conflict: Conflict::Lww,
+        settings: TableSettings::default(),
         ..TableSchema::kv()
     }
 }

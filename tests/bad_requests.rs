@@ -209,7 +209,7 @@ async fn unknown_tables_and_impossible_quorums_are_refused() {
 }
 
 fn scan(cursor: Option<ScanCursor>, limit: u32) -> Scan {
-    Scan { trace: TraceId::default(), table: "kv".to_owned(), cursor, limit, timeout_ms: None }
+    Scan { trace: TraceId::default(), table: "kv".to_owned(), cursor, until: None, limit, r: None, timeout_ms: None }
 }
 
 /// Extreme numbers are not errors: each has the meaning that its field says.

@@ -50,7 +50,15 @@ async fn an_expired_value_is_hidden_everywhere_and_can_be_written_over() {
 
 /// All values that a scan shows, sorted.
 async fn scanned(client: &Client) -> Vec<String> {
-    let scan = Scan { trace: TraceId::default(), table: "kv".to_owned(), cursor: None, limit: 100, timeout_ms: None };
+    let scan = Scan {
+        trace: TraceId::default(),
+        table: "kv".to_owned(),
+        cursor: None,
+        until: None,
+        limit: 100,
+        r: None,
+        timeout_ms: None,
+    };
     let reply = client.request(&scan).await.expect("the scan is answered");
     assert_eq!(reply.next, None);
     let mut values: Vec<String> =

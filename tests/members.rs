@@ -300,7 +300,7 @@ fn leader(cluster: &Cluster) -> usize {
 }
 
 /// Slow enough to be killed in the middle: clients leave a fifth of it.
-const SLOWLY: (&str, &str) = ("anti_entropy.records_per_s", "100");
+const SLOWLY: (&str, &str) = ("anti_entropy.records_per_s", "400");
 const MOVED_SLOWLY: usize = 600;
 
 /// Whoever is killed in the middle of a move.
@@ -365,17 +365,23 @@ fn a_kill_of_target_leader_or_source_only_delays_a_replacement() {
     let mut cluster = Cluster::start_with(3, &[SLOWLY]);
     let mut written = preload(&cluster, MOVED_SLOWLY);
     let load = Load::begin(&cluster, MOVED_SLOWLY);
-    load.while_failing(IN_ANY_WAY, || cluster.nodes[2].kill());
+    // Whoever leads the log dies first.
+    let dead = leader(&cluster);
+    let [one, other] = [(dead + 1) % 3, (dead + 2) % 3];
+    let name = |at: usize| format!("n{at}");
+    load.while_failing(IN_ANY_WAY, || cluster.nodes[dead].kill());
     let heir = cluster.add_node();
     cluster.nodes[heir].start();
     cluster.nodes[heir].wait_until_waiting();
     let address = cluster.nodes[heir].bridge.clone();
-    ask(&cluster.nodes[0], &["cluster", "replace", "n2", "--with", &address]);
-    commit(&cluster.nodes[0]);
+    ask(&cluster.nodes[one], &["cluster", "replace", &name(dead), "--with", &address]);
+    commit(&cluster.nodes[other]);
     cluster.nodes[heir].wait_until_ready();
-    kill_in_turn(&mut cluster, &load, 0, &[Victim::Node(heir), Victim::Leader, Victim::Node(0)]);
+    kill_in_turn(&mut cluster, &load, one, &[Victim::Node(heir), Victim::Leader, Victim::Node(one)]);
     wait_until_at_rest(&cluster);
-    assert_balanced(&cluster.nodes[heir], &["n0", "n1", "n3"]);
+    let mut names = [one, other, heir].map(name);
+    names.sort();
+    assert_balanced(&cluster.nodes[heir], &names.each_ref().map(String::as_str));
     written.extend(load.end());
     assert_nothing_lost(&cluster, &written);
 }

@@ -92,7 +92,15 @@ async fn scanned(client: &Client) -> Vec<String> {
     let mut found: BTreeMap<String, ()> = BTreeMap::new();
     let mut cursor = None;
     loop {
-        let scan = Scan { trace: TraceId::default(), table: "kv".to_owned(), cursor, limit: 7, timeout_ms: None };
+        let scan = Scan {
+            trace: TraceId::default(),
+            table: "kv".to_owned(),
+            cursor,
+            until: None,
+            limit: 7,
+            r: None,
+            timeout_ms: None,
+        };
         let reply = client.request(&scan).await.expect("the scan is answered");
         for version in reply.items.iter().flatten() {
             let value = value_of(version.value.as_ref().expect("a scan shows what is visible"));

@@ -26,6 +26,7 @@ const NUMBERS: &[(&str, u16)] = &[
     ("Scan", 4),
     ("Where", 5),
     ("ListTables", 6),
+    ("Query", 7),
     ("CoordinateWrite", 20),
     ("WriteReplica", 21),
     ("ReadReplica", 22),

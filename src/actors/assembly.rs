@@ -1,13 +1,13 @@
 //! The composition root: starts every actor of a node and tells each whom it may speak to. The only file that names them all.
 //!
 //! ```text
-//!  worker 0..W (the HTTP threads)     Node shard, ReplicationCoordinator, Links, Peer per member, BridgeListener, BridgeSession per connection
+//!  worker 0..W (the HTTP threads)     Node shard, WriteSequencer, ReplicationCoordinator, Links, Peer per member, BridgeListener, BridgeSession per connection
 //!  control thread                     RingManager, FailureDetector, Links, MetadataLog, Planner, HintedHandoff, AntiEntropy, PartitionTransfer, GarbageCollector, LoadMonitor, LoadBalancer,
 //!                                    AdminSession
 //!  commit thread                      GroupCommit
 //! ```
 //!
-//! First all `Node` shards start, for everybody needs to know all of them; then the control actors; then the rest of each worker.
+//! First all `Node` shards start, and their sequencers, for everybody needs to know all of them; then the control actors; then the rest of each worker.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -18,6 +18,7 @@ use std::time::Duration;
 use actix::{Actor, Addr, AsyncContext as _, Context, Recipient};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
+use tokio::sync::watch;
 
 use super::admin_session::{AdminParts, AdminSession};
 use super::anti_entropy::{AntiEntropy, AntiEntropyParts};
@@ -42,6 +43,7 @@ use super::repair_marks::MarksWritten;
 use super::repair_recipients::{RepairPeer, RepairRecipients};
 use super::replication_coordinator::{CoordinatorParts, ReplicationCoordinator};
 use super::ring_manager::RingManager;
+use super::write_sequencer::{Attach, SequencerParts, WriteSequencer};
 use crate::config::{Config, Durability};
 use crate::dynamo::collection::settling_time;
 use crate::dynamo::handoff_rate::RateBounds;
@@ -203,6 +205,20 @@ pub fn start_shard(blueprint: &Blueprint, shard: usize) -> Result<Shard, ReadErr
         storage_failed: blueprint.storage_failed.clone(),
     })?;
     Ok(context.run(node))
+}
+
+/// A sequencer of one shard's keys.
+pub type Sequencer = Addr<WriteSequencer>;
+
+/// Starts a shard's `WriteSequencer` on the current thread.
+pub fn start_sequencer(blueprint: &Blueprint, view: &Arc<View>) -> Sequencer {
+    let parts = SequencerParts {
+        view: Arc::clone(view),
+        request_timeout: blueprint.request_timeout(),
+        waiting_max: blueprint.config.limits.inflight_requests,
+        metrics: blueprint.metrics.clone(),
+    };
+    WriteSequencer::new(parts).start()
 }
 
 /// The actors that exist once per node.
@@ -471,8 +487,19 @@ pub struct Foundation {
     pub view: Arc<View>,
     /// All shards of this node, in order.
     pub shards: Vec<Shard>,
+    /// Their sequencers, in order.
+    pub sequencers: Vec<Sequencer>,
     /// The actors that exist once.
     pub control: Control,
+}
+
+/// Where a worker's requests go, for its HTTP API.
+#[derive(Clone)]
+pub struct WorkerDoors {
+    /// The same as for its bridge.
+    pub recipients: SessionRecipients,
+    /// The cluster as it is.
+    pub views: watch::Receiver<Arc<View>>,
 }
 
 /// Starts the rest of a worker on the current thread and opens its door.
@@ -482,8 +509,8 @@ pub fn start_worker(
     acceptor: Box<dyn Acceptor>,
     connector: &Rc<dyn Connector>,
     rng: &mut StdRng,
-) {
-    let Foundation { blueprint, view, shards, control } = foundation;
+) -> WorkerDoors {
+    let Foundation { blueprint, view, shards, sequencers, control } = foundation;
     let links = start_links(blueprint, view, worker, &control.detector, connector, rng.random());
     let repairs = shards.iter().map(RepairRecipients::of).collect();
     let garbage = shards.iter().map(GarbageRecipients::of).collect();
@@ -497,13 +524,23 @@ pub fn start_worker(
         reads: blueprint.config.routing.reads,
         seed: rng.random(),
         metrics: blueprint.metrics.clone(),
-    })
-    .start();
+    });
+    let views = coordinator.views();
+    let coordinator = coordinator.start();
     links.do_send(FollowLinks::new(coordinator.clone().recipient(), ReplicaRecipients::of));
     control.ring.do_send(Subscribe(coordinator.clone().recipient()));
+    let sequencer = &sequencers[worker];
+    sequencer.do_send(Attach {
+        get: coordinator.clone().recipient(),
+        write: coordinator.clone().recipient(),
+        sequencers: sequencers.iter().map(|sequencer| sequencer.clone().recipient()).collect(),
+    });
+    links.do_send(FollowLinks::new(sequencer.clone().recipient(), |peer| peer.clone().recipient()));
+    control.ring.do_send(Subscribe(sequencer.clone().recipient()));
     control.ring.do_send(Subscribe(links.recipient()));
     control.load.do_send(Enlist(coordinator.clone().recipient()));
-    let recipients = session_recipients(&coordinator, control, shards, repairs, garbage);
+    let recipients = session_recipients(&coordinator, (sequencer, sequencers), control, shards, repairs, garbage);
+    let doors = WorkerDoors { recipients: recipients.clone(), views };
     let parts = ListenerParts {
         local: blueprint.local.clone(),
         founded: blueprint.founded.clone(),
@@ -520,10 +557,12 @@ pub fn start_worker(
     let listener = BridgeListener::new(parts, acceptor).start();
     control.ring.do_send(Subscribe(listener.clone().recipient()));
     control.log.do_send(FollowMetadata(listener.recipient()));
+    doors
 }
 
 fn session_recipients(
     coordinator: &Addr<ReplicationCoordinator>,
+    (sequencer, sequencers): (&Sequencer, &[Sequencer]),
     control: &Control,
     shards: Vec<ReplicaRecipients>,
     repairs: Vec<RepairRecipients>,
@@ -534,6 +573,9 @@ fn session_recipients(
         delete: coordinator.clone().recipient(),
         get: coordinator.clone().recipient(),
         scan: coordinator.clone().recipient(),
+        query: coordinator.clone().recipient(),
+        modify: sequencer.clone().recipient(),
+        sequencers: sequencers.iter().map(|sequencer| sequencer.clone().recipient()).collect(),
         place: coordinator.clone().recipient(),
         tables: coordinator.clone().recipient(),
         shards,

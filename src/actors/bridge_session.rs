@@ -21,12 +21,13 @@ use crate::dynamo::node_id::NodeId;
 use crate::dynamo::ring::PartitionId;
 use crate::messages::admin::{DescribeHints, DescribeNodes, DescribeRing, DescribeStatus, ReadMetrics};
 use crate::messages::balancing::Rebalance;
-use crate::messages::client::{Delete, Get, ListTables, Put, Scan, Where};
+use crate::messages::client::{Delete, Get, ListTables, Put, Query, Scan, Where};
 use crate::messages::detection::{DescribeLinks, Gossip};
 use crate::messages::garbage::{CollectTombstones, DescribeTombstones, ProbeTombstones};
 use crate::messages::hints::HintedPartitions;
 use crate::messages::load::{DescribeLoad, ReadLoad};
 use crate::messages::metadata::{ChangeTables, DescribeMetadata, EnrolLog, Propose, StepLog};
+use crate::messages::modify::{Modify, SequenceModify};
 use crate::messages::repair::{ControlRepair, DescribeRepair, DistrustTree, ListBuckets, ReadLeaves, ReadRoot};
 use crate::messages::replica::{CompareReplica, CoordinateWrite, ReadReplica, ScanReplica, WriteReplica};
 use crate::messages::ring::{ChangeRing, CommitPlan, DescribePlan, DescribeTasks, StageNode};
@@ -47,6 +48,12 @@ pub struct SessionRecipients {
     pub get: Recipient<Together<Get>>,
     /// Reads a slice of a table.
     pub scan: Recipient<Scan>,
+    /// Reads items of one partition key.
+    pub query: Recipient<Query>,
+    /// Changes an item as it is.
+    pub modify: Recipient<Modify>,
+    /// This node's sequencers, for its peers.
+    pub sequencers: Vec<Recipient<Together<SequenceModify>>>,
     /// Shows a key's place.
     pub place: Recipient<Where>,
     /// Lists the tables.
@@ -167,6 +174,9 @@ impl BridgeSession {
             Operation::ControlRepair => self.serve(frame, &to.repair_control),
             Operation::Delete => self.serve(frame, &to.delete),
             Operation::Scan => self.serve(frame, &to.scan),
+            Operation::Modify => self.serve(frame, &to.modify),
+            Operation::SequenceModify => self.sequence(frame, gathered),
+            Operation::Query => self.serve(frame, &to.query),
             Operation::Where => self.serve(frame, &to.place),
             Operation::ListTables => self.serve(frame, &to.tables),
             Operation::DescribeLinks => self.serve(frame, &to.links),
@@ -186,6 +196,11 @@ impl BridgeSession {
             Operation::DescribeLoad => self.serve(frame, &to.cluster_load),
             Operation::ReadLoad => gathered.loads.take(frame, |_| 0),
         }
+    }
+
+    /// To the sequencer of the key's shard.
+    fn sequence(&self, frame: &Frame, gathered: &mut Gathered) -> Result<(), Misbehaviour> {
+        gathered.sequenced.take(frame, |m| m.partition.0 as usize % self.recipients.sequencers.len())
     }
 
     fn check_role(&self, operation: Operation) -> Result<(), Misbehaviour> {
@@ -246,6 +261,7 @@ impl BridgeSession {
             enrolments,
             proposals,
             loads,
+            sequenced,
         } = gathered;
         puts.send(|_| &to.put, outbox);
         gets.send(|_| &to.get, outbox);
@@ -266,6 +282,7 @@ impl BridgeSession {
         enrolments.send(|_| &to.log.enrol, outbox);
         proposals.send(|_| &to.log.propose, outbox);
         loads.send(|_| &to.load, outbox);
+        sequenced.send(|shard| &to.sequencers[shard], outbox);
     }
 }
 
@@ -291,6 +308,7 @@ struct Gathered {
     enrolments: Requests<EnrolLog>,
     proposals: Requests<Propose>,
     loads: Requests<ReadLoad>,
+    sequenced: Requests<SequenceModify>,
 }
 
 /// Requests of one kind by receiver, with the numbers of their frames.

@@ -43,6 +43,8 @@ pub(super) struct KeyWrite {
     /// What the client has seen; `None`, on an `lww` table: whatever is there.
     pub(super) context: Option<VersionVector>,
     pub(super) change: Change,
+    /// It was decided in this ring and must not be acknowledged by a newer one.
+    pub(super) is_fenced: bool,
 }
 
 /// A checked write, its place among those that came together, and its replicas.
@@ -143,7 +145,7 @@ async fn replicate(cx: Rc<Coordination>, list: PreferenceList, minted: Vec<Minte
         if hear(&cx, &list, &minted[at], &mut tallies[at], heard) != Verdict::Pending && was_pending {
             unanswered -= 1;
             match newest(&tallies[at]) {
-                Some(stale) if tallies[at].verdict() == Verdict::Failed => {
+                Some(stale) if tallies[at].verdict() == Verdict::Failed && !minted[at].one.write.is_fenced => {
                     let failed = not_reached(&list, &tallies[at], minted[at].one.quorum);
                     replicate_again(&cx, minted[at].clone(), stale, failed, answers.clone());
                 }
@@ -209,6 +211,9 @@ async fn mint(
         for ((one, mut failures), outcome) in std::mem::take(&mut open).into_iter().zip(outcomes) {
             match outcome {
                 Ok(siblings) => minted.push(Minted { one, siblings }),
+                Err(CoordinateWriteError::Stale(_)) if one.write.is_fenced => {
+                    answers.give(one.place, Err(PutError::RingMoved));
+                }
                 Err(CoordinateWriteError::Stale(stale)) => mint_again(cx, one, stale, failures, answers.clone()),
                 Err(refused) if is_final(&refused) => answers.give(one.place, Err(PutError::Refused(refused))),
                 Err(error) => {

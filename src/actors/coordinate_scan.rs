@@ -1,21 +1,25 @@
-//! The story of a scan: partition by partition, R replicas each, merged as far as all of them have looked.
+//! The stories of a scan and of a query: partition by partition, R replicas each, merged as far as all of them have looked.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::timeout_at;
 
 use super::coordinate_get::{nearest_first, newest};
 use super::coordination::{Coordination, ask};
+use crate::dynamo::key_range::KeyRange;
 use crate::dynamo::preference_list::{Replica, Role};
 use crate::dynamo::quorum::{Quorum, ReadTally, Verdict};
 use crate::dynamo::record_key::RecordKey;
 use crate::dynamo::ring::PartitionId;
 use crate::dynamo::siblings::{Siblings, Version};
 use crate::messages::TraceId;
-use crate::messages::client::{FailureReason, GetError, ReplicaFailure, Scan, ScanCursor, ScanReply};
+use crate::messages::client::{
+    FailureReason, GetError, Query, QueryReply, ReplicaFailure, Scan, ScanCursor, ScanReply,
+};
 use crate::messages::replica::{ReadReplicaError, ScanReplica, ScanSlice};
 
 /// No replica is asked for more records at once.
@@ -26,48 +30,109 @@ const REPLY_MAX_BYTES: usize = 4 * 1024 * 1024;
 
 type Tally = ReadTally<ScanSlice, ReadReplicaError>;
 
+/// What is to be gone through of one partition.
+struct Stretch<'a> {
+    trace: TraceId,
+    /// The name under which the table is stored.
+    table: &'a str,
+    partition: PartitionId,
+    range: KeyRange,
+    quorum: Quorum,
+    limit: u32,
+}
+
+/// Visible items, until there are enough.
+struct Gathered {
+    items: Vec<Vec<Version>>,
+    bytes: usize,
+    limit: u32,
+    now_ms: u64,
+}
+
+impl Gathered {
+    fn new(limit: u32, now_ms: u64) -> Self {
+        Self { items: Vec::new(), bytes: 0, limit: limit.max(1), now_ms }
+    }
+
+    /// How many more there may be in the next slice; 0: it is enough.
+    fn room(&self) -> u32 {
+        let left = self.limit.saturating_sub(u32::try_from(self.items.len()).unwrap_or(u32::MAX));
+        if self.bytes >= REPLY_MAX_BYTES { 0 } else { left.min(SLICE_MAX) }
+    }
+
+    fn take(&mut self, siblings: &Siblings) {
+        let visible: Vec<Version> = siblings.visible(self.now_ms).cloned().collect();
+        if !visible.is_empty() {
+            self.bytes += siblings.payload_bytes();
+            self.items.push(visible);
+        }
+    }
+}
+
 pub(super) async fn coordinate_scan(mut cx: Rc<Coordination>, scan: Scan) -> Result<ScanReply, GetError> {
     let found = cx.table(&scan.table).ok_or_else(|| GetError::NoSuchTable { table: scan.table.clone() })?;
-    let (quorum, stored) = (cx.quorum(found, None, None)?, found.storage_name().into_owned());
-    let now_ms = (cx.wall)();
-    let mut reply = ScanReply { items: Vec::new(), next: None };
-    let mut bytes = 0;
+    let (quorum, stored) = (cx.quorum(found, scan.r, None)?, found.storage_name().into_owned());
+    let mut gathered = Gathered::new(scan.limit, (cx.wall)());
     let mut cursor = scan.cursor.unwrap_or(ScanCursor { partition: PartitionId(0), after: None });
-    while cursor.partition.0 < cx.view.ring().partitions() {
-        let room = scan.limit.saturating_sub(u32::try_from(reply.items.len()).unwrap_or(u32::MAX));
-        if room == 0 || bytes >= REPLY_MAX_BYTES {
-            reply.next = Some(cursor);
-            return Ok(reply);
+    let end = |cx: &Coordination| scan.until.map_or(u32::MAX, |until| until.0).min(cx.view.ring().partitions());
+    while cursor.partition.0 < end(&cx) {
+        let limit = gathered.room();
+        if limit == 0 {
+            return Ok(ScanReply { items: gathered.items, next: Some(cursor) });
         }
-        let tally = scan_partition(&mut cx, (scan.trace, &stored), &cursor, quorum, room.min(SLICE_MAX)).await?;
-        let (records, covers_up_to) = merged(&tally);
-        for siblings in records.values() {
-            let visible: Vec<Version> = siblings.visible(now_ms).cloned().collect();
-            if !visible.is_empty() {
-                bytes += siblings.payload_bytes();
-                reply.items.push(visible);
-            }
-        }
+        let all = KeyRange::default();
+        let range = cursor.after.as_ref().map_or(all.clone(), |last| all.after(Bytes::copy_from_slice(last.key())));
+        let (partition, trace, table) = (cursor.partition, scan.trace, stored.as_str());
+        let stretch = Stretch { trace, table, partition, range, quorum, limit };
+        let (records, covers_up_to) = scan_stretch(&mut cx, &stretch).await?;
+        records.iter().for_each(|(_, siblings)| gathered.take(siblings));
         cursor = match covers_up_to {
             Some(last) => ScanCursor { after: Some(last), ..cursor },
             None => ScanCursor { partition: PartitionId(cursor.partition.0 + 1), after: None },
         };
     }
-    Ok(reply)
+    Ok(ScanReply { items: gathered.items, next: None })
 }
 
-/// As often as the partition turns out to have moved on.
-async fn scan_partition(
-    cx: &mut Rc<Coordination>,
-    named: (TraceId, &str),
-    cursor: &ScanCursor,
-    quorum: Quorum,
-    limit: u32,
-) -> Result<Tally, GetError> {
+pub(super) async fn coordinate_query(mut cx: Rc<Coordination>, query: Query) -> Result<QueryReply, GetError> {
+    let found = cx.table(&query.table).ok_or_else(|| GetError::NoSuchTable { table: query.table.clone() })?;
+    let (quorum, stored) = (cx.quorum(found, query.r, None)?, found.storage_name().into_owned());
+    if !query.range.prefix.starts_with(&query.partition_key) {
+        let reason = "the range of a query must lie within its partition key".to_owned();
+        return Err(GetError::InvalidKey { reason });
+    }
+    let mut gathered = Gathered::new(query.limit, (cx.wall)());
+    let (mut range, mut next) = (query.range, None);
     loop {
-        let (tally, order, quorum) = scan_once(cx, named, cursor, quorum, limit).await;
+        let limit = gathered.room();
+        if limit == 0 {
+            return Ok(QueryReply { items: gathered.items, next });
+        }
+        let partition = cx.view.ring().partition_of(&query.partition_key);
+        let (trace, table) = (query.trace, stored.as_str());
+        let stretch = Stretch { trace, table, partition, range: range.clone(), quorum, limit };
+        let (records, covers_up_to) = scan_stretch(&mut cx, &stretch).await?;
+        records.iter().for_each(|(_, siblings)| gathered.take(siblings));
+        match covers_up_to {
+            None => return Ok(QueryReply { items: gathered.items, next: None }),
+            Some(last) => {
+                let last = Bytes::copy_from_slice(last.key());
+                range = range.after(last.clone());
+                next = Some(last);
+            }
+        }
+    }
+}
+
+/// As often as the partition turns out to have moved on. What the answers know together, in order, and the key up to which all of them have looked.
+async fn scan_stretch(
+    cx: &mut Rc<Coordination>,
+    stretch: &Stretch<'_>,
+) -> Result<(Vec<(RecordKey, Siblings)>, Option<RecordKey>), GetError> {
+    loop {
+        let (tally, order, quorum) = scan_once(cx, stretch).await;
         if tally.verdict() == Verdict::Reached {
-            return Ok(tally);
+            return Ok(merged(&tally, &stretch.range));
         }
         let failed = not_reached(&order, &tally, quorum);
         let Some(stale) = newest(tally.failures().map(|(_, error)| error)) else { return Err(failed) };
@@ -75,14 +140,8 @@ async fn scan_partition(
     }
 }
 
-async fn scan_once(
-    cx: &Coordination,
-    (trace, table): (TraceId, &str),
-    cursor: &ScanCursor,
-    quorum: Quorum,
-    limit: u32,
-) -> (Tally, Vec<Replica>, Quorum) {
-    let (list, quorum) = cx.replicas_of(cursor.partition, quorum);
+async fn scan_once(cx: &Coordination, stretch: &Stretch<'_>) -> (Tally, Vec<Replica>, Quorum) {
+    let (list, quorum) = cx.replicas_of(stretch.partition, stretch.quorum);
     // A fallback holds hints, not a table: it cannot say what is not there.
     let primaries = |replica: &Replica| matches!(replica.role, Role::Primary);
     let order: Vec<Replica> = nearest_first(cx, &list).into_iter().filter(primaries).collect();
@@ -90,9 +149,8 @@ async fn scan_once(
     let mut replies = FuturesUnordered::new();
     while tally.verdict() == Verdict::Pending {
         while let Some(at) = tally.ask() {
-            let recipient = cx.replicas.of(&order[at].node, cursor.partition).map(|r| &r.scan);
-            let (table, after) = (table.to_owned(), cursor.after.clone());
-            let message = ScanReplica { trace, epoch: cx.epoch(), partition: cursor.partition, table, after, limit };
+            let recipient = cx.replicas.of(&order[at].node, stretch.partition).map(|r| &r.scan);
+            let message = stretch.message(cx.epoch());
             replies.push(async move { (at, ask(recipient, message).await) });
         }
         match timeout_at(cx.deadline, replies.next()).await {
@@ -103,15 +161,25 @@ async fn scan_once(
     (tally, order, quorum)
 }
 
+impl Stretch<'_> {
+    fn message(&self, epoch: u64) -> ScanReplica {
+        let (trace, partition, table) = (self.trace, self.partition, self.table.to_owned());
+        ScanReplica { trace, epoch, partition, table, range: self.range.clone(), limit: self.limit }
+    }
+}
+
 /// What the answers know together, up to the key that all of them have covered, and that key.
-fn merged(tally: &Tally) -> (BTreeMap<RecordKey, Siblings>, Option<RecordKey>) {
-    let covers_up_to = tally.answers().filter_map(|(_, slice)| slice.covers_up_to.clone()).min();
+fn merged(tally: &Tally, range: &KeyRange) -> (Vec<(RecordKey, Siblings)>, Option<RecordKey>) {
+    let covered = tally.answers().filter_map(|(_, slice)| slice.covers_up_to.clone());
+    let covers_up_to = covered.reduce(|one, other| range.nearer(one, other));
     let mut records: BTreeMap<RecordKey, Siblings> = BTreeMap::new();
     for (key, siblings) in tally.answers().flat_map(|(_, slice)| &slice.records) {
-        if covers_up_to.as_ref().is_none_or(|last| key <= last) {
+        if covers_up_to.as_ref().is_none_or(|last| range.reaches(key, last)) {
             records.entry(key.clone()).or_default().merge(siblings);
         }
     }
+    let ascending = records.into_iter();
+    let records = if range.descends { ascending.rev().collect() } else { ascending.collect() };
     (records, covers_up_to)
 }
 

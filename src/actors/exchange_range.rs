@@ -42,7 +42,7 @@ const LIST_SLICE: u32 = 32;
 const AUDIT_SLICE: usize = 32;
 
 /// Records that travel together: reading and merging one costs several times as much as looking at it.
-const MOVE_SLICE: usize = 8;
+const MOVE_SLICE: usize = 2;
 
 /// Looking at so many records costs about what moving one does.
 const LOOKS_PER_MOVE: u32 = 8;

@@ -394,9 +394,10 @@ impl Node {
         if let Some(stale) = self.ring.refuses(scan.partition, scan.epoch) {
             return Err(stale.into());
         }
-        let prefix = RecordKey::table_prefix(scan.partition, &scan.table);
-        let all = ScanRange::prefix(&prefix);
-        let range = scan.after.as_ref().map_or(all, |key| all.after(key.as_bytes()));
+        let stored = scan.range.in_storage(scan.partition, &scan.table);
+        let up = ScanRange::prefix(&stored.prefix)
+            .between(stored.from.as_ref().map(AsRef::as_ref), stored.to.as_ref().map(AsRef::as_ref));
+        let range = if scan.range.descends { up.descending() } else { up };
         let page = self.storage.scan(Space::Records, range, scan.limit as usize).map_err(unreadable)?;
         // What is damaged here is held by the other replicas of the read quorum.
         self.metrics.corrupt_records.inc_by(page.corrupt.len() as u64);

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::coordinate_get::{KeyRead, coordinate_get};
 use super::coordinate_gets::{GetAnswers, PlacedRead, ReadGroup, coordinate_gets};
 use super::coordinate_put::{KeyWrite, PlacedWrite, PutAnswers, WriteGroup, coordinate_put, coordinate_puts};
-use super::coordinate_scan::coordinate_scan;
+use super::coordinate_scan::{coordinate_query, coordinate_scan};
 use super::coordinate_where::coordinate_where;
 use super::coordination::{Coordination, Permit, ReplicaRecipients, Replicas, grouped};
 use super::links::LinksChanged;
@@ -38,10 +38,12 @@ use crate::item::{Conflict, TableSchema};
 use crate::messages::Overloaded;
 use crate::messages::admin::AdminError;
 use crate::messages::client::{
-    Delete, Get, GetError, GetReply, ListTables, Put, PutError, PutReply, Scan, ScanReply, Where, WhereReply,
+    Delete, Get, GetError, GetReply, ListTables, Put, PutError, PutReply, Query, QueryReply, Scan, ScanReply, Where,
+    WhereReply,
 };
 use crate::messages::cluster::{View, ViewChanged};
 use crate::messages::load::RankKeys;
+use crate::messages::modify::WriteSequenced;
 use crate::messages::together::{Answers, Together};
 use crate::metrics::{Metrics, Outcome};
 
@@ -119,6 +121,11 @@ impl ReplicationCoordinator {
         }
     }
 
+    /// Every view that it is told of.
+    pub(super) fn views(&self) -> watch::Receiver<Arc<View>> {
+        self.views.subscribe()
+    }
+
     /// Takes in `count` requests that go together.
     fn begin(&self, count: usize, timeout_ms: Option<u32>) -> Result<Rc<Coordination>, Overloaded> {
         let permit = Permit::take(&self.inflight, count, self.inflight_max).ok_or_else(|| self.shed())?;
@@ -177,7 +184,23 @@ impl ReplicationCoordinator {
         let key = cx.record_key(table, &key);
         let context = seen(table, delete.context.as_ref(), &key)?;
         let change = Change { value: None, expires_at_ms: None };
-        let write = KeyWrite { trace: delete.trace, key, quorum, conflict: table.conflict, context, change };
+        let conflict = table.conflict;
+        let write = KeyWrite { trace: delete.trace, key, quorum, conflict, context, change, is_fenced: false };
+        Ok((cx, write))
+    }
+
+    fn check_sequenced(&self, write: &WriteSequenced) -> Result<(Rc<Coordination>, KeyWrite), PutError> {
+        let cx = self.begin(1, write.timeout_ms)?;
+        if cx.epoch() != write.epoch {
+            return Err(PutError::RingMoved);
+        }
+        let table = cx.table(&write.table).ok_or_else(|| PutError::NoSuchTable { table: write.table.clone() })?;
+        let key = Key::from_bytes(&write.key).map_err(|error| PutError::InvalidKey { reason: error.to_string() })?;
+        let (quorum, conflict) = (cx.quorum(table, None, None)?, table.conflict);
+        let key = cx.record_key(table, &key);
+        let context = Some(write.seen.for_key(key.as_bytes())?.clone());
+        let change = Change { value: write.item.clone(), expires_at_ms: None };
+        let write = KeyWrite { trace: write.trace, key, quorum, conflict, context, change, is_fenced: true };
         Ok((cx, write))
     }
 
@@ -212,7 +235,8 @@ fn key_write(cx: &Coordination, put: Put) -> Result<KeyWrite, PutError> {
     let context = seen(table, put.context.as_ref(), &key)?;
     let expires_at_ms = put.ttl_ms.map(|ttl| (cx.wall)().saturating_add(ttl));
     let change = Change { value: Some(put.item), expires_at_ms };
-    Ok(KeyWrite { trace: put.trace, key, quorum, conflict: table.conflict, context, change })
+    let conflict = table.conflict;
+    Ok(KeyWrite { trace: put.trace, key, quorum, conflict, context, change, is_fenced: false })
 }
 
 /// What a write may supersede: what its context says; without one, nothing, but on an `lww` table everything.
@@ -296,6 +320,21 @@ impl Handler<Delete> for ReplicationCoordinator {
     }
 }
 
+impl Handler<WriteSequenced> for ReplicationCoordinator {
+    type Result = ResponseFuture<Result<PutReply, PutError>>;
+
+    fn handle(&mut self, write: WriteSequenced, _: &mut Self::Context) -> Self::Result {
+        let checked = self.check_sequenced(&write);
+        if let Ok((_, write)) = &checked {
+            self.keys.count(&write.key, self.now_ms());
+        }
+        Box::pin(async move {
+            let (cx, write) = checked?;
+            coordinate_put(cx, write).await
+        })
+    }
+}
+
 /// A delete without a context means "what is there now": read it, then delete exactly that.
 async fn delete_what_is_there(cx: Rc<Coordination>, write: KeyWrite) -> Result<PutReply, PutError> {
     let read = KeyRead { trace: write.trace, key: write.key.clone(), quorum: write.quorum, conflict: write.conflict };
@@ -342,6 +381,23 @@ impl Handler<Scan> for ReplicationCoordinator {
         Box::pin(async move {
             let reply = match begun {
                 Ok(cx) => coordinate_scan(cx, scan).await,
+                Err(overloaded) => Err(overloaded.into()),
+            };
+            measured.finish(Outcome::of_get(&reply));
+            reply
+        })
+    }
+}
+
+impl Handler<Query> for ReplicationCoordinator {
+    type Result = ResponseFuture<Result<QueryReply, GetError>>;
+
+    fn handle(&mut self, query: Query, _: &mut Self::Context) -> Self::Result {
+        let begun = self.begin(1, query.timeout_ms);
+        let measured = self.metrics.request("query");
+        Box::pin(async move {
+            let reply = match begun {
+                Ok(cx) => coordinate_query(cx, query).await,
                 Err(overloaded) => Err(overloaded.into()),
             };
             measured.finish(Outcome::of_get(&reply));

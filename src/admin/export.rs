@@ -99,7 +99,9 @@ async fn copy<W: Write>(session: &Session, arguments: &ExportArguments, lines: &
             trace: session.trace(),
             table: arguments.table.clone(),
             cursor: cursor.take(),
+            until: None,
             limit: SLICE_ITEMS,
+            r: None,
             timeout_ms: session.timeout_ms,
         };
         let ScanReply { items, next } = persist(time, || send(&session.link, &message)).await?;

@@ -234,6 +234,8 @@ fn refused_exit(error: &ChangeError) -> Exit {
             | CommandError::OneGoes
             | CommandError::ExchangeAlone
             | CommandError::BadExchange { .. }
+            | CommandError::Setting { .. }
+            | CommandError::Protected { .. }
             | CommandError::TooFewMembers { .. } => Exit::Conflict,
             CommandError::BuiltIn { .. }
             | CommandError::Schema { .. }
@@ -264,7 +266,7 @@ fn put_exit(error: &PutError) -> Exit {
         PutError::Refused(CoordinateWriteError::Link(LinkError::Overloaded(_))) => Exit::Throttled,
         PutError::Refused(CoordinateWriteError::Link(_)) => Exit::Unknown,
         PutError::CannotReadFirst(error) => get_exit(error),
-        PutError::QuorumNotReached { .. } => Exit::Unavailable,
+        PutError::QuorumNotReached { .. } | PutError::RingMoved => Exit::Unavailable,
     }
 }
 

@@ -9,7 +9,7 @@ use super::session::Session;
 use super::usage::UsageError;
 use super::view::metadata::MetadataView;
 use super::view::table::{TableView, TablesView};
-use crate::item::{Conflict, KeyAttribute, TableId, TableName, TableSchema};
+use crate::item::{Conflict, KeyAttribute, TableId, TableName, TableSchema, TableSettings};
 use crate::messages::admin::{DescribeStatus, Status};
 use crate::messages::metadata::{ChangeTables, DescribeMetadata};
 use crate::metadata::{Alteration, QuorumChoice, TableChange};
@@ -47,6 +47,7 @@ pub(super) async fn create(session: &Session, arguments: &CreateArguments, forma
             ConflictArgument::Siblings => Conflict::Siblings,
             ConflictArgument::Lww => Conflict::Lww,
         },
+        settings: TableSettings::default(),
     };
     session.link.send(&ChangeTables { change: TableChange::Create(schema) }).await?;
     describe(session, &arguments.table, format).await

@@ -10,6 +10,7 @@ pub mod hedge_budget;
 pub mod hint;
 pub mod hlc;
 pub mod key_index;
+pub mod key_range;
 pub mod latency;
 pub mod link_matrix;
 pub mod link_meter;

@@ -55,13 +55,6 @@ impl RecordKey {
         Self(bytes.into())
     }
 
-    /// What all records of one table in one partition begin with.
-    pub fn table_prefix(partition: PartitionId, table: &str) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        put_prefix(&mut bytes, partition, table);
-        bytes
-    }
-
     /// The partition it belongs to.
     pub fn partition(&self) -> PartitionId {
         let (partition, _) = self.0.split_first_chunk::<PARTITION_BYTES>().unwrap_or((&[0; PARTITION_BYTES], &[]));
@@ -134,7 +127,7 @@ mod tests {
             let record = RecordKey::new(PartitionId(partition), &table, &key);
             prop_assert_eq!(record.partition(), PartitionId(partition));
             prop_assert_eq!((record.table(), record.key()), (table.as_str(), &key[..]));
-            prop_assert!(record.as_bytes().starts_with(&RecordKey::table_prefix(PartitionId(partition), &table)));
+            prop_assert!(record.as_bytes().starts_with(RecordKey::new(PartitionId(partition), &table, b"").as_bytes()));
             let append = |bytes: &mut Vec<u8>| { bytes.extend_from_slice(&key); key.len() / 2 };
             let placed = RecordKey::placed(&table, key.len(), append, |partition_key| {
                 assert_eq!(partition_key, &key[..key.len() / 2]);

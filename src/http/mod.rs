@@ -1,9 +1,11 @@
-//! LAYER 4. The HTTP port: `/health` and `/metrics`. Its worker threads also host the shards of the hot-path actors.
+//! LAYER 4. The HTTP port: the DynamoDB API at `/`, `/health` and `/metrics`. Its worker threads also host the shards of the hot-path actors.
 //!
 //! Every handler takes the request's body, also where it needs none: one that is left unread closes the connection.
 
+pub mod dynamodb;
+
 use std::net::TcpListener;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use actix_rt::ArbiterHandle;
 use actix_web::dev::Server;
@@ -12,6 +14,8 @@ use actix_web::{App, HttpResponse, HttpServer, web};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::metrics::Metrics;
+use dynamodb::operations::Store;
+use dynamodb::{Api, ApiError, Caller, Endpoint, Reply, Request};
 
 /// Whether the node serves, and if not, what it waits for.
 #[derive(Clone, Default)]
@@ -42,24 +46,55 @@ impl Health {
     }
 }
 
-/// Starts the server with `workers` threads and reports each thread's arbiter, so that actors can be started there.
+/// A thread of the server: actors can be started there, and its API has a store once the door is opened.
+pub struct Worker {
+    /// The thread.
+    pub arbiter: ArbiterHandle,
+    /// Where its requests go.
+    pub door: Door,
+}
+
+/// Where the requests of a worker go, once its actors run.
+#[derive(Clone, Default)]
+pub struct Door(Arc<OnceLock<Store>>);
+
+impl Door {
+    /// Lets requests in. A door that is open stays as it is.
+    pub fn open(&self, store: Store) {
+        // It is opened once, when the worker's actors have started.
+        let _ = self.0.set(store);
+    }
+}
+
+impl Api for Door {
+    async fn run(&self, request: Request, caller: &Caller) -> Result<Reply, ApiError> {
+        match self.0.get() {
+            Some(store) => store.run(request, caller).await,
+            None => Err(ApiError::ServiceUnavailable { message: "the node does not serve yet: see /health".into() }),
+        }
+    }
+}
+
+/// Starts the server with `workers` threads and reports each of them.
 pub fn serve(
     listener: TcpListener,
     workers: usize,
     health: Health,
     metrics: Metrics,
-    arbiters: UnboundedSender<ArbiterHandle>,
+    started: UnboundedSender<Worker>,
 ) -> std::io::Result<Server> {
     let server = HttpServer::new(move || {
+        let door = Door::default();
         if let Some(arbiter) = actix_rt::Arbiter::try_current() {
             // Nobody listens any more only when the process is ending.
-            let _ = arbiters.send(arbiter);
+            let _ = started.send(Worker { arbiter, door: door.clone() });
         }
         App::new()
             .app_data(web::Data::new(health.clone()))
             .app_data(web::Data::new(metrics.clone()))
             .route("/health", web::get().to(show_health))
             .route("/metrics", web::get().to(show_metrics))
+            .configure(|config| Endpoint::new(door).register(config))
     });
     Ok(server.workers(workers).disable_signals().shutdown_timeout(1).listen(listener)?.run())
 }

@@ -91,6 +91,16 @@ impl Key {
         out.into()
     }
 
+    /// What the bytes of all keys begin with that have this partition key, and a sort key that begins with this one: a text or bytes.
+    #[must_use]
+    pub fn prefix_bytes(&self) -> Bytes {
+        let bytes = self.to_bytes();
+        match self.sort {
+            Some(KeyValue::S(_) | KeyValue::B(_)) => bytes.slice(..bytes.len().saturating_sub(2)),
+            Some(KeyValue::N(_)) | None => bytes,
+        }
+    }
+
     /// Reads what [`Key::to_bytes`] writes. Lengths are not checked against the limits of keys; a caller that
     /// does not trust the bytes does so with `check_size`.
     ///
@@ -233,6 +243,14 @@ mod tests {
         #[test]
         fn byte_order_is_key_order((a, b) in neighbours()) {
             prop_assert_eq!(a.to_bytes().cmp(&b.to_bytes()), a.cmp(&b), "{} and {}", a, b);
+        }
+
+        /// Of texts, here: bytes are encoded in the same way.
+        #[test]
+        fn a_prefix_finds_what_begins_with_it(begin in "[\0-\u{2}a\u{ff}]{0,3}", other in "[\0-\u{2}a\u{ff}]{0,5}") {
+            let key = |sort: &str| Key { partition: KeyValue::S("p".to_owned()), sort: Some(KeyValue::S(sort.to_owned())) };
+            let found = key(&other).to_bytes().starts_with(&key(&begin).prefix_bytes());
+            prop_assert_eq!(found, other.starts_with(&begin));
         }
 
         #[test]

@@ -17,8 +17,10 @@
 //! | `size` | how many bytes an item counts as |
 //! | `key`, `key_bytes` | keys, and their bytes that sort |
 //! | `schema`, `table_name` | what a table says about its items |
+//! | `table_settings` | what the DynamoDB API says about a table besides |
 //! | `codec` | items as bytes, one encoding each |
 //! | `json` | items as JSON, in two dialects |
+//! | `modification` | a change that depends on what the item is |
 //! | `path` | where in a document something is |
 //! | `expression` | what requests ask of items and how they change them, in DynamoDB's language |
 //!
@@ -32,11 +34,13 @@ pub mod expression;
 mod json;
 mod key;
 mod key_bytes;
+mod modification;
 mod number;
 mod path;
 mod schema;
 mod size;
 mod table_name;
+mod table_settings;
 mod value;
 
 pub use codec::CodecError;
@@ -46,7 +50,11 @@ pub use json::{
 };
 pub use key::{Key, KeyError, KeyPart, KeyValue, MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES};
 pub use key_bytes::KeyBytesError;
+pub use modification::{Action, Modification, Refused};
 pub use number::{MAX_DIGITS, Number, NumberBytesError, NumberError};
 pub use schema::{Conflict, KeyAttribute, KeyKind, MAX_KEY_NAME_BYTES, SchemaError, TableId, TableSchema};
 pub use table_name::{TableName, TableNameError};
+pub use table_settings::{
+    Billing, IndexSchema, MAX_GLOBAL_INDEXES, MAX_TAGS, Projected, SettingChange, SettingError, TableSettings,
+};
 pub use value::{AttributeValue, Item, ItemError, MAX_DEPTH, MAX_ITEM_BYTES, MAX_NAME_BYTES};

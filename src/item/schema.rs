@@ -19,6 +19,7 @@ use std::fmt;
 
 use super::key::{Key, KeyError, KeyValue};
 use super::table_name::TableName;
+use super::table_settings::TableSettings;
 use super::value::{AttributeValue, Item};
 
 /// The most bytes that the name of a key attribute may have: DynamoDB developer guide, "Quotas", names.
@@ -88,6 +89,9 @@ pub struct TableSchema {
     pub w: Option<u8>,
     /// What becomes of concurrent writes.
     pub conflict: Conflict,
+    /// What the DynamoDB API says of it.
+    #[serde(default)]
+    pub settings: TableSettings,
 }
 
 /// Why a schema cannot be that of a table. No table was created; correct the schema.
@@ -120,6 +124,7 @@ impl TableSchema {
             r: None,
             w: None,
             conflict: Conflict::Siblings,
+            settings: TableSettings::default(),
         }
     }
 
@@ -175,6 +180,14 @@ impl TableSchema {
         let sort = self.sort_key.as_ref().map(|sort| sort.value_in(item)).transpose()?;
         let key = Key { partition, sort };
         key.check_size().map(|()| key)
+    }
+
+    /// The key attributes of an item with this key.
+    #[must_use]
+    pub fn key_attributes(&self, key: &Key) -> Item {
+        let sort = self.sort_key.as_ref().zip(key.sort.as_ref());
+        let parts = std::iter::once((&self.partition_key, &key.partition)).chain(sort);
+        parts.map(|(attribute, value)| (attribute.name.clone(), AttributeValue::from(value.clone()))).collect()
     }
 
     /// The key that a person typed: text for an S as it is, for an N as a decimal number, for a B in base64.

@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 
 use super::{Conflict, KeyAttribute, KeyKind, SchemaError, TableId, TableSchema};
-use crate::item::{AttributeValue, Item, Key, KeyError, KeyPart, KeyValue, NumberError, TableName, arbitrary};
+use crate::item::{
+    AttributeValue, Item, Key, KeyError, KeyPart, KeyValue, NumberError, TableName, TableSettings, arbitrary,
+};
 
 fn attribute(name: &str, kind: KeyKind) -> KeyAttribute {
     KeyAttribute { name: name.to_owned(), kind }
@@ -109,6 +111,7 @@ fn survives_json_toml_and_messagepack() {
         name: TableName::new("orders").unwrap(),
         n: Some(5),
         conflict: Conflict::Lww,
+        settings: TableSettings::default(),
         ..table(KeyKind::N, Some(KeyKind::B))
     };
     for schema in [schema, TableSchema::kv()] {

@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::replica::{CoordinateWriteError, ReadReplicaError, WriteReplicaError};
 use super::{Overloaded, TraceId};
 use crate::dynamo::context::{Context, ContextError};
+use crate::dynamo::key_range::KeyRange;
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::preference_list::Role;
 use crate::dynamo::quorum::QuorumError;
@@ -113,6 +114,9 @@ pub enum PutError {
         /// What became of the write.
         outcome: WriteOutcome,
     },
+    /// It was decided in a ring that is no longer the newest one. Nothing was written: decide again.
+    #[error("the ring has moved on since the write was decided; nothing was written")]
+    RingMoved,
 }
 
 /// What became of a write that was not acknowledged by W replicas.
@@ -194,8 +198,12 @@ pub struct Scan {
     pub table: String,
     /// Where the last slice ended; none: from the start.
     pub cursor: Option<ScanCursor>,
+    /// The first partition that is no part of the scan; none: to the end of the ring.
+    pub until: Option<PartitionId>,
     /// At most about this many items.
     pub limit: u32,
+    /// Replicas to ask, instead of the table's R.
+    pub r: Option<u8>,
     /// Give up after this many milliseconds, if that is sooner than `limits.request_timeout_ms`.
     pub timeout_ms: Option<u32>,
 }
@@ -216,6 +224,35 @@ pub struct ScanReply {
     pub items: Vec<Vec<Version>>,
     /// Where to go on; none: that was all.
     pub next: Option<ScanCursor>,
+}
+
+/// The items of one partition key, in the order of their sort keys.
+#[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
+#[rtype(result = "Result<QueryReply, GetError>")]
+pub struct Query {
+    /// Names the request in the logs.
+    pub trace: TraceId,
+    /// The table's name.
+    pub table: String,
+    /// The partition key, as `Key::partition_bytes` encodes it.
+    pub partition_key: Bytes,
+    /// Which of its items. The prefix begins with the partition key.
+    pub range: KeyRange,
+    /// At most about this many items.
+    pub limit: u32,
+    /// Replicas to ask, instead of the table's R.
+    pub r: Option<u8>,
+    /// Give up after this many milliseconds, if that is sooner than `limits.request_timeout_ms`.
+    pub timeout_ms: Option<u32>,
+}
+
+/// Items of one partition key: only those with a visible version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QueryReply {
+    /// Each item's visible versions, in the order that was asked for.
+    pub items: Vec<Vec<Version>>,
+    /// The key after which to go on, for [`KeyRange::after`]; none: that was all.
+    pub next: Option<Bytes>,
 }
 
 /// Who is responsible for a key, and what does each of them hold?

@@ -12,6 +12,7 @@ pub mod garbage;
 pub mod hints;
 pub mod load;
 pub mod metadata;
+pub mod modify;
 pub mod repair;
 pub mod replica;
 pub mod ring;

@@ -17,6 +17,7 @@ use thiserror::Error;
 
 use super::{LinkError, TraceId};
 use crate::dynamo::hlc::TooFarAhead;
+use crate::dynamo::key_range::KeyRange;
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::record_key::RecordKey;
 use crate::dynamo::ring::PartitionId;
@@ -203,7 +204,7 @@ pub enum ReadReplicaError {
     Stale(#[from] StaleEpoch),
 }
 
-/// A slice of a table in one partition, in key order.
+/// A slice of a table in one partition, in the order of the range.
 #[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
 #[rtype(result = "Result<ScanSlice, ReadReplicaError>")]
 pub struct ScanReplica {
@@ -215,8 +216,8 @@ pub struct ScanReplica {
     pub partition: PartitionId,
     /// The table's name.
     pub table: String,
-    /// Only keys greater than this one.
-    pub after: Option<RecordKey>,
+    /// Only these keys, in this order.
+    pub range: KeyRange,
     /// At most this many records.
     pub limit: u32,
 }
@@ -224,9 +225,9 @@ pub struct ScanReplica {
 /// What a replica holds in a slice.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ScanSlice {
-    /// The records, in key order.
+    /// The records, in the order that was asked for.
     pub records: Vec<(RecordKey, Siblings)>,
-    /// The slice covers the keys up to and including this one; `None`: to the end of the partition.
+    /// The slice covers the keys up to and including this one; `None`: to the end of the range.
     pub covers_up_to: Option<RecordKey>,
 }
 

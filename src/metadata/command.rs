@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::quorum::QuorumError;
-use crate::item::{SchemaError, TableName, TableSchema};
+use crate::item::{SchemaError, SettingChange, SettingError, TableName, TableSchema};
 
 use super::membership::StagedChange;
 use super::state::TABLES_MAX;
@@ -51,6 +51,13 @@ pub enum TableChange {
     Create(TableSchema),
     /// Alters R and W.
     Alter(Alteration),
+    /// Changes what the DynamoDB API says of a table.
+    Configure {
+        /// The table.
+        table: TableName,
+        /// The changes: all are made, or none.
+        changes: Vec<SettingChange>,
+    },
     /// Drops a table with all its items.
     Drop {
         /// The table.
@@ -129,6 +136,20 @@ pub enum CommandError {
     /// The built-in table stays as it is.
     #[error("the table `{table}` is built in: it cannot be dropped")]
     BuiltIn {
+        /// The name.
+        table: TableName,
+    },
+    /// What the DynamoDB API says of it stays as it is.
+    #[error("the table `{table}`: {reason}")]
+    Setting {
+        /// The name.
+        table: TableName,
+        /// Why.
+        reason: SettingError,
+    },
+    /// It was agreed that it stays.
+    #[error("the table `{table}` is protected from being deleted: change that first")]
+    Protected {
         /// The name.
         table: TableName,
     },

@@ -13,7 +13,7 @@ use crate::dynamo::node_id::NodeId;
 use crate::dynamo::quorum::Quorum;
 use crate::dynamo::ring::{PartitionId, Ring};
 use crate::dynamo::topology::Topology;
-use crate::item::{TableId, TableName, TableSchema};
+use crate::item::{SettingChange, TableId, TableName, TableSchema};
 
 /// More tables than this are refused: every node keeps all of them in mind.
 pub const TABLES_MAX: usize = 2_500;
@@ -164,6 +164,7 @@ impl Metadata {
             Command::Enrol { node, log_id } => self.enrol(node, *log_id)?,
             Command::ChangeTables(TableChange::Create(schema)) => self.create(schema)?,
             Command::ChangeTables(TableChange::Alter(alteration)) => self.alter(alteration)?,
+            Command::ChangeTables(TableChange::Configure { table, changes }) => self.configure(table, changes)?,
             Command::ChangeTables(TableChange::Drop { table }) => self.drop_table(table)?,
             Command::ChangeRing(RingChange::Dismiss { node }) => self.dismiss(node)?,
             Command::ChangeRing(RingChange::Stage(change)) => self.stage(change)?,
@@ -361,10 +362,23 @@ impl Metadata {
         Ok(changed)
     }
 
+    fn configure(&mut self, table: &TableName, changes: &[SettingChange]) -> Result<bool, CommandError> {
+        let at = self.existing(table)?;
+        let present = &self.tables[at].settings;
+        let reason = |reason| CommandError::Setting { table: table.clone(), reason };
+        let next = present.with(changes).map_err(reason)?;
+        let changed = next != *present;
+        self.tables[at].settings = next;
+        Ok(changed)
+    }
+
     fn drop_table(&mut self, table: &TableName) -> Result<bool, CommandError> {
         let at = self.existing(table)?;
         if self.tables[at].id == TableId::BUILT_IN {
             return Err(CommandError::BuiltIn { table: table.clone() });
+        }
+        if self.tables[at].settings.deletion_protected {
+            return Err(CommandError::Protected { table: table.clone() });
         }
         self.tables.remove(at);
         Ok(true)

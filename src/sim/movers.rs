@@ -15,6 +15,7 @@ use rand::seq::{IndexedRandom as _, IteratorRandom as _};
 use tokio::time::{Instant, sleep};
 
 use super::defect::Defect;
+use super::fault::Fault;
 use super::roster::described;
 use super::stage::Stage;
 use super::swarm::Plan;
@@ -50,7 +51,8 @@ struct Committed {
 pub(super) struct Movers {
     stage: Stage,
     rng: StdRng,
-    n: usize,
+    /// As many members stay.
+    fewest: usize,
     /// The longest time between two changes; `None`: they do nothing.
     every_max_ms: Option<u64>,
     /// Without one node for good nothing that was acknowledged is lost, and the others serve.
@@ -74,7 +76,8 @@ impl Movers {
             were_members: stage.roster.serving().into_iter().collect(),
             stage,
             rng,
-            n: plan.n.into(),
+            // Of two who decide neither can be spared, nor his disk.
+            fewest: usize::from(plan.n).max(if plan.faults.contains(&Fault::LostDisk) { 3 } else { 2 }),
             every_max_ms: plan.moves_every_max_ms,
             may_kill: plan.w > 1 && (plan.sloppy || plan.r.max(plan.w) < plan.n),
             may_forget: plan.faults.iter().any(|fault| fault.makes_forget()),
@@ -128,7 +131,7 @@ impl Movers {
         if let (Some(dead), Some(spare)) = (self.dead.filter(|dead| members.contains(dead)), spare) {
             return self.stage_node(spare, Some(dead)).await;
         }
-        let can_spare_one = may_go && members.len() > self.n.max(2) && self.dead.is_none();
+        let can_spare_one = may_go && members.len() > self.fewest && self.dead.is_none();
         match (self.rng.random_range(0..8), spare) {
             (0..4, Some(spare)) => self.stage_node(spare, None).await,
             (4, Some(spare)) if may_go && self.may_kill && self.dead.is_none() => {

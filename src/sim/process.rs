@@ -20,7 +20,9 @@ use super::disk::DiskWriter;
 use super::network::Network;
 use super::roster::Roster;
 use super::stream::{VirtualAcceptor, VirtualConnector};
-use crate::actors::assembly::{Blueprint, Foundation, Shard, start_control, start_shard, start_worker};
+use crate::actors::assembly::{
+    Blueprint, Foundation, Shard, start_control, start_sequencer, start_shard, start_worker,
+};
 use crate::actors::bridge_listener::{Nonces, answer_while_founding};
 use crate::actors::founding::{FoundingError, LocalIdentity, found_or_join};
 use crate::messages::cluster::{FoundedCluster, LeftCluster};
@@ -197,7 +199,8 @@ fn start_actors(blueprint: &Blueprint, birth: &Birth, acceptor: &VirtualAcceptor
     let control = start_control(blueprint, &view, &shards, &connector, &mut rng).map_err(|error| error.to_string())?;
     let informant = Informant { at: birth.at, roster: birth.roster.clone() };
     control.follow_metadata(informant.start().recipient());
-    let foundation = Foundation { blueprint: blueprint.clone(), view, shards, control };
+    let sequencers = (0..blueprint.workers).map(|_| start_sequencer(blueprint, &view)).collect();
+    let foundation = Foundation { blueprint: blueprint.clone(), view, shards, sequencers, control };
     for worker in 0..blueprint.workers {
         let mut rng = StdRng::from_seed(rng.random());
         start_worker(&foundation, worker, Box::new(acceptor.clone()), &connector, &mut rng);

@@ -22,7 +22,7 @@ pub trait Storage: Send + Sync + 'static {
     /// [`ReadError::Corrupt`] rather than bytes that were not written for this very key.
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, ReadError>;
 
-    /// Entries in key order, at most `limit` of them and about [`SCAN_PAGE_BYTES`] bytes.
+    /// Entries in the order of the range, at most `limit` of them and about [`SCAN_PAGE_BYTES`] bytes.
     ///
     /// A damaged value does not end a scan: its key is listed in [`ScanPage::corrupt`] and the scan
     /// goes on behind it.
@@ -62,11 +62,13 @@ pub trait Storage: Send + Sync + 'static {
 /// Lower and upper bound of a range of keys.
 pub(super) type KeyBounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
-/// Which keys a scan visits: those with `prefix` that lie within `start`.
+/// Which keys a scan visits, and in which order: those with `prefix` that lie between `start` and `end`.
 #[derive(Clone, Copy, Debug)]
 pub struct ScanRange<'a> {
     prefix: &'a [u8],
     start: Bound<&'a [u8]>,
+    end: Bound<&'a [u8]>,
+    descends: bool,
 }
 
 impl<'a> ScanRange<'a> {
@@ -79,19 +81,40 @@ impl<'a> ScanRange<'a> {
     /// Every key that starts with `prefix`.
     #[must_use]
     pub const fn prefix(prefix: &'a [u8]) -> Self {
-        Self { prefix, start: Bound::Unbounded }
+        Self { prefix, start: Bound::Unbounded, end: Bound::Unbounded, descends: false }
     }
 
-    /// Only keys greater than `key`: how the next page begins.
+    /// Only keys between these two.
+    #[must_use]
+    pub const fn between(self, start: Bound<&'a [u8]>, end: Bound<&'a [u8]>) -> Self {
+        Self { start, end, ..self }
+    }
+
+    /// From the greatest key down.
+    #[must_use]
+    pub const fn descending(self) -> Self {
+        Self { descends: true, ..self }
+    }
+
+    /// Only keys that a scan in this order meets behind `key`: how the next page begins.
     #[must_use]
     pub const fn after(self, key: &'a [u8]) -> Self {
-        Self { start: Bound::Excluded(key), ..self }
+        if self.descends {
+            Self { end: Bound::Excluded(key), ..self }
+        } else {
+            Self { start: Bound::Excluded(key), ..self }
+        }
     }
 
     /// Only keys that are `key` or greater.
     #[must_use]
     pub const fn starting_at(self, key: &'a [u8]) -> Self {
         Self { start: Bound::Included(key), ..self }
+    }
+
+    /// Whether the greatest key comes first.
+    pub(super) const fn descends(&self) -> bool {
+        self.descends
     }
 
     /// The bounds in key order, or `None` when no key can lie between them.
@@ -101,14 +124,23 @@ impl<'a> ScanRange<'a> {
             Bound::Included(key) if key >= self.prefix => Bound::Included(key.to_vec()),
             _ => Bound::Included(self.prefix.to_vec()),
         };
-        let upper = prefix_end(self.prefix);
+        let behind = prefix_end(self.prefix);
+        let is_within = |key: &[u8]| match &behind {
+            Bound::Excluded(behind) => key < behind.as_slice(),
+            _ => true,
+        };
+        let upper = match self.end {
+            Bound::Excluded(key) if is_within(key) => Bound::Excluded(key.to_vec()),
+            Bound::Included(key) if is_within(key) => Bound::Included(key.to_vec()),
+            _ => behind,
+        };
         // A range whose start lies behind its end would make `BTreeMap::range` panic.
-        if let (Bound::Excluded(low) | Bound::Included(low), Bound::Excluded(high)) = (&lower, &upper)
-            && low >= high
-        {
-            return None;
+        match (&lower, &upper) {
+            (Bound::Included(low), Bound::Included(high)) if low > high => None,
+            (Bound::Excluded(low), Bound::Included(high) | Bound::Excluded(high)) if low >= high => None,
+            (Bound::Included(low), Bound::Excluded(high)) if low >= high => None,
+            _ => Some((lower, upper)),
         }
-        Some((lower, upper))
     }
 }
 
@@ -127,9 +159,9 @@ fn prefix_end(prefix: &[u8]) -> Bound<Vec<u8>> {
 /// One page of a scan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ScanPage {
-    /// Keys and verified values, in key order.
+    /// Keys and verified values, in the order of the range.
     pub entries: Vec<(Bytes, Bytes)>,
-    /// Keys within this page whose values are damaged, in key order. They count towards the limit.
+    /// Keys within this page whose values are damaged, in the same order. They count towards the limit.
     pub corrupt: Vec<Bytes>,
     /// Where the next page starts ([`ScanRange::after`]), or `None` when the range is exhausted. A
     /// page with no entries is not the end: all its values may be damaged.
@@ -214,5 +246,19 @@ mod tests {
         assert_eq!(below.0, Bound::Included(b"m".to_vec()));
         assert!(ScanRange::prefix(b"m").after(b"z").bounds().is_none());
         assert!(ScanRange::prefix(b"m").starting_at(b"n").bounds().is_none());
+    }
+
+    #[test]
+    fn an_end_outside_of_the_prefix_is_clamped_or_empty() {
+        let range = |start, end| ScanRange::prefix(b"m").between(start, end);
+        let beyond = range(Bound::Unbounded, Bound::Included(b"z")).bounds().unwrap();
+        assert_eq!(beyond, (Bound::Included(b"m".to_vec()), Bound::Excluded(b"n".to_vec())));
+        assert!(range(Bound::Unbounded, Bound::Excluded(b"m")).bounds().is_none());
+        assert!(range(Bound::Unbounded, Bound::Included(b"a")).bounds().is_none());
+        assert!(range(Bound::Included(b"mb"), Bound::Included(b"ma")).bounds().is_none());
+        assert!(range(Bound::Included(b"ma"), Bound::Included(b"ma")).bounds().is_some());
+        assert!(range(Bound::Excluded(b"ma"), Bound::Included(b"ma")).bounds().is_none());
+        let second = ScanRange::prefix(b"m").descending().after(b"mc").bounds().unwrap();
+        assert_eq!(second, (Bound::Included(b"m".to_vec()), Bound::Excluded(b"mc".to_vec())));
     }
 }

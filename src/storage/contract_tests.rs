@@ -1,5 +1,7 @@
 //! The tests that every engine passes, written once. `contract_of!` runs them for an engine.
 
+use std::ops::Bound;
+
 use bytes::Bytes;
 
 use super::contract_disks::{Disk, FolderDisk, MemoryDisk};
@@ -107,6 +109,19 @@ fn a_scan_goes_in_key_order_through_its_range<D: Disk>() {
     assert_eq!(in_range(ScanRange::prefix(b"b").after(b"a")), all[3..4]);
     assert_eq!(in_range(ScanRange::all().starting_at(b"b")), all[3..]);
     assert_eq!(in_range(ScanRange::all().starting_at(b"a\x01")), all[2..]);
+    let between = |start, end| ScanRange::all().between(start, end);
+    assert_eq!(in_range(between(Bound::Excluded(b"a"), Bound::Included(b"b"))), all[1..4]);
+    assert_eq!(in_range(between(Bound::Included(b"a"), Bound::Excluded(b"b"))), all[..3]);
+
+    let down = |range: ScanRange<'static>| {
+        let mut found = keys(&engine, Space::Hints, range.descending());
+        found.reverse();
+        found
+    };
+    assert_eq!(down(ScanRange::all()), all);
+    assert_eq!(down(ScanRange::prefix(b"a")), all[..3]);
+    assert_eq!(down(between(Bound::Excluded(b"a"), Bound::Included(b"b"))), all[1..4]);
+    assert_eq!(down(ScanRange::prefix(b"a").descending().after(b"a\xff")), all[..2]);
 }
 
 fn pages_joined_are_the_whole_scan<D: Disk>() {
@@ -116,20 +131,24 @@ fn pages_joined_are_the_whole_scan<D: Disk>() {
     for key in &written {
         put(&engine, Space::Records, key, b"v");
     }
-    for limit in [1, 3, 5, 10, 11] {
+    for (limit, descends) in [1, 3, 5, 10, 11].into_iter().flat_map(|limit| [(limit, false), (limit, true)]) {
         let mut found = Vec::new();
-        let mut after = Bytes::new();
+        let mut after: Option<Bytes> = None;
         loop {
-            let range = ScanRange::prefix(b"k").after(&after);
+            let all = if descends { ScanRange::prefix(b"k").descending() } else { ScanRange::prefix(b"k") };
+            let range = after.as_deref().map_or(all, |last| all.after(last));
             let page = engine.scan(Space::Records, range, limit).unwrap();
             assert!(page.entries.len() <= limit);
             found.extend(page.entries.into_iter().map(|(key, _)| key));
             match page.resume_after {
-                Some(key) => after = key,
+                Some(key) => after = Some(key),
                 None => break,
             }
         }
-        assert_eq!(found, written, "limit {limit}");
+        if descends {
+            found.reverse();
+        }
+        assert_eq!(found, written, "limit {limit}, descending: {descends}");
     }
 }
 

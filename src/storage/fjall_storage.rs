@@ -209,7 +209,8 @@ impl Storage for FjallStorage {
         let Some(bounds) = range.bounds() else {
             return Ok(page.finish());
         };
-        for entry in self.keyspace(space).range(bounds) {
+        let mut entries = self.keyspace(space).range(bounds);
+        while let Some(entry) = if range.descends() { entries.next_back() } else { entries.next() } {
             if page.is_full() {
                 return Ok(page.finish_full());
             }

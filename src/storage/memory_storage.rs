@@ -207,7 +207,8 @@ impl Storage for MemoryStorage {
         let (Some(bounds), Some(table)) = (range.bounds(), disk.table(space)) else {
             return Ok(page.finish());
         };
-        for (key, stored) in table.range::<[u8], _>((as_slice(&bounds.0), as_slice(&bounds.1))) {
+        let mut entries = table.range::<[u8], _>((as_slice(&bounds.0), as_slice(&bounds.1)));
+        while let Some((key, stored)) = if range.descends() { entries.next_back() } else { entries.next() } {
             if page.is_full() {
                 return Ok(page.finish_full());
             }

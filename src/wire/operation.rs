@@ -8,7 +8,9 @@ use actix::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::messages::{admin, balancing, client, detection, garbage, hints, load, metadata, repair, replica, ring};
+use crate::messages::{
+    admin, balancing, client, detection, garbage, hints, load, metadata, modify, repair, replica, ring,
+};
 
 /// A message that travels over the bridge.
 pub trait BridgeRequest:
@@ -68,6 +70,10 @@ operations! {
     Where = 5, client::Where => client::WhereReply, client::GetError;
     /// Client: the tables.
     ListTables = 6, client::ListTables => Vec<crate::item::TableSchema>, admin::AdminError;
+    /// Client: items of one partition key.
+    Query = 7, client::Query => client::QueryReply, client::GetError;
+    /// Client: change an item as it is.
+    Modify = 8, modify::Modify => modify::Modified, modify::ModifyError;
     /// Peer: mint a dot.
     CoordinateWrite = 20, replica::CoordinateWrite => crate::dynamo::siblings::Siblings, replica::CoordinateWriteError;
     /// Peer: hold a copy.
@@ -86,6 +92,8 @@ operations! {
     EnrolLog = 27, metadata::EnrolLog => (), crate::messages::LinkError;
     /// Peer: have this agreed on.
     Propose = 28, metadata::Propose => u64, metadata::ProposeError;
+    /// Peer: change an item where its writes are put in order.
+    SequenceModify = 29, modify::SequenceModify => modify::Modified, modify::ModifyError;
     /// Peer: the digest of a partition.
     ReadRoot = 30, repair::ReadRoot => repair::RootState, repair::RepairError;
     /// Peer: the digests of its buckets.

@@ -1,10 +1,13 @@
 //! One fixed value of every message. Every field holds something, so that none can move or vanish unnoticed.
 
+use std::ops::Bound;
+
 use bytes::Bytes;
 use slipring::consensus::{self, Content, Electorate, Entry, Kind, MemberChange, Rank, Snapshot};
 use slipring::dynamo::collection::{CopyState, Kept};
 use slipring::dynamo::context::{Context, ContextError};
 use slipring::dynamo::hlc::{HlcTime, TooFarAhead};
+use slipring::dynamo::key_range::KeyRange;
 use slipring::dynamo::link_matrix::{LinkCell, LinkRow, LinkSight};
 use slipring::dynamo::load::LoadRates;
 use slipring::dynamo::merkle::{Digest, LeafSet};
@@ -17,15 +20,15 @@ use slipring::dynamo::ring::{Member, PartitionId};
 use slipring::dynamo::siblings::{Change, Mint, Siblings, Version};
 use slipring::dynamo::swim::KnownLife;
 use slipring::dynamo::version::{Dot, ReplicaId, Span, VersionVector};
-use slipring::item::{Conflict, KeyAttribute, KeyKind, TableId, TableName, TableSchema};
+use slipring::item::{Conflict, KeyAttribute, KeyKind, TableId, TableName, TableSchema, TableSettings};
 use slipring::messages::admin::{
     AdminError, DescribeHints, DescribeNodes, DescribeRing, DescribeStatus, HintState, HintsRow, NodeRow, ReadMetrics,
     RingDescription, Status,
 };
 use slipring::messages::balancing::{BorneLoad, Rebalance, RebalanceError, Rebalancing, Verdict};
 use slipring::messages::client::{
-    Delete, FailureReason, Get, GetError, GetReply, ListTables, Put, PutError, PutReply, ReplicaFailure, Scan,
-    ScanCursor, ScanReply, Where, WhereReplica, WhereReply, WriteOutcome,
+    Delete, FailureReason, Get, GetError, GetReply, ListTables, Put, PutError, PutReply, Query, QueryReply,
+    ReplicaFailure, Scan, ScanCursor, ScanReply, Where, WhereReplica, WhereReply, WriteOutcome,
 };
 use slipring::messages::cluster::{ClusterIdentity, FoundedCluster, MemberAddress};
 use slipring::messages::detection::{DescribeLinks, Gossip, Rumours};
@@ -67,6 +70,11 @@ fn replica(directory: u64) -> ReplicaId {
 
 fn time(bits: u64) -> HlcTime {
     HlcTime::from_u64(bits)
+}
+
+fn key_range() -> KeyRange {
+    let (from, to) = (Bound::Included("\u{1}pa".into()), Bound::Excluded("\u{1}pb".into()));
+    KeyRange { from, to, descends: true, ..KeyRange::prefix("\u{1}p") }
 }
 
 fn vector() -> VersionVector {
@@ -122,6 +130,7 @@ fn schema() -> TableSchema {
         r: Some(1),
         w: Some(4),
         conflict: Conflict::Lww,
+        settings: TableSettings::default(),
     }
 }
 
@@ -157,10 +166,28 @@ pub fn client_operations(records: &mut Records) {
     let reply = GetReply { versions: versions().into(), context: context() };
     records.operation(&get, &reply, &get_errors());
     let cursor = ScanCursor { partition: PartitionId(7), after: Some(record_key()) };
-    let scan =
-        Scan { trace: TRACE, table: "kv".to_owned(), cursor: Some(cursor.clone()), limit: 100, timeout_ms: Some(900) };
+    let scan = Scan {
+        trace: TRACE,
+        table: "kv".to_owned(),
+        cursor: Some(cursor.clone()),
+        until: Some(PartitionId(9)),
+        limit: 100,
+        r: Some(2),
+        timeout_ms: Some(900),
+    };
     let reply = ScanReply { items: vec![versions()], next: Some(cursor) };
     records.operation(&scan, &reply, &[GetError::Overloaded(overloaded())]);
+    let query = Query {
+        trace: TRACE,
+        table: "kv".to_owned(),
+        partition_key: Bytes::from_static(b"\x01p"),
+        range: key_range(),
+        limit: 100,
+        r: Some(2),
+        timeout_ms: Some(900),
+    };
+    let reply = QueryReply { items: vec![versions()], next: Some(Bytes::from_static(b"\x01pq")) };
+    records.operation(&query, &reply, &[GetError::Overloaded(overloaded())]);
     let place = Where { trace: TRACE, table: "kv".to_owned(), key: Bytes::from_static(b"\x01the key") };
     records.operation(&place, &places(), &[GetError::NoSuchTable { table: "x".to_owned() }]);
     records.operation(&ListTables, &vec![TableSchema::kv(), schema()], &[AdminError::Stopping]);
@@ -256,8 +283,8 @@ pub fn replica_operations(records: &mut Records) {
     let known = siblings().fingerprint();
     let compare = CompareReplica { trace, epoch, key: key.clone(), slot: Slot::Own, known };
     records.operation(&compare, &Some(siblings()), &[ReadReplicaError::Corrupt]);
-    let (partition, table, after) = (PartitionId(7), "kv".to_owned(), Some(key.clone()));
-    let scan = ScanReplica { trace, epoch, partition, table, after, limit: 1000 };
+    let (partition, table, range) = (PartitionId(7), "kv".to_owned(), key_range());
+    let scan = ScanReplica { trace, epoch, partition, table, range, limit: 1000 };
     let slice = ScanSlice { records: vec![(key.clone(), siblings())], covers_up_to: Some(key) };
     records.operation(&scan, &slice, &[ReadReplicaError::Corrupt]);
 }

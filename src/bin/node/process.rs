@@ -10,11 +10,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use actix::{Actor, Context, Handler};
 use actix_rt::{ArbiterHandle, System};
-use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 use rustix::time::{ClockId, clock_gettime};
 use slipring::actors::assembly::{
-    Blueprint, Foundation, Shard, ViewError, nobody_connected, start_control, start_shard, start_worker,
+    Blueprint, Foundation, Sequencer, Shard, ViewError, WorkerDoors, nobody_connected, start_control, start_sequencer,
+    start_shard, start_worker,
 };
 use slipring::actors::bridge_listener::{Nonces, answer_while_founding};
 use slipring::actors::founding::{FoundingError, LocalIdentity, check_founded, found_or_join};
@@ -23,7 +24,8 @@ use slipring::dynamo::node_id::{NodeId, NodeIdError};
 use slipring::dynamo::quorum::Quorum;
 use slipring::dynamo::ring::Member;
 use slipring::dynamo::version::ReplicaId;
-use slipring::http::{self, Health};
+use slipring::http::dynamodb::operations::{Store, Traces};
+use slipring::http::{self, Health, Worker};
 use slipring::messages::cluster::{FoundedCluster, LeftCluster, MemberAddress, View};
 use slipring::messages::storage::StorageFailed;
 use slipring::metrics::Metrics;
@@ -116,10 +118,10 @@ impl Opened {
     async fn live(self, bridge: StdListener, http: StdListener) -> Result<(), StartError> {
         let (health, metrics) = (Health::starting(), Metrics::new());
         let workers = self.config.worker_threads(cores());
-        let (arbiters, mut started) = mpsc::unbounded_channel();
-        let server = http::serve(http, workers, health.clone(), metrics.clone(), arbiters)?;
+        let (tell, mut started) = mpsc::unbounded_channel();
+        let server = http::serve(http, workers, health.clone(), metrics.clone(), tell)?;
         actix_rt::spawn(server);
-        let mut handles: Vec<ArbiterHandle> = Vec::new();
+        let mut handles: Vec<Worker> = Vec::new();
         while handles.len() < workers {
             handles.push(started.recv().await.ok_or(StartError::WorkerLost)?);
         }
@@ -222,28 +224,49 @@ async fn failed_sync(commit: &GroupCommit) -> String {
 async fn start_actors(
     blueprint: &Blueprint,
     view: &Arc<View>,
-    workers: &[ArbiterHandle],
+    workers: &[Worker],
     bridge: StdListener,
 ) -> Result<(), StartError> {
     let mut shards: Vec<Shard> = Vec::new();
     for (number, worker) in workers.iter().enumerate() {
         let blueprint = blueprint.clone();
-        shards.push(on_worker(worker, move || start_shard(&blueprint, number)).await??);
+        shards.push(on_worker(&worker.arbiter, move || start_shard(&blueprint, number)).await??);
     }
     let connector: Rc<dyn Connector> = Rc::new(TcpConnector);
     let control = start_control(blueprint, view, &shards, &connector, &mut rng())?;
-    let foundation = Foundation { blueprint: blueprint.clone(), view: Arc::clone(view), shards, control };
+    let mut sequencers: Vec<Sequencer> = Vec::new();
+    for worker in workers {
+        let (blueprint, view) = (blueprint.clone(), Arc::clone(view));
+        sequencers.push(on_worker(&worker.arbiter, move || start_sequencer(&blueprint, &view)).await?);
+    }
+    let foundation = Foundation { blueprint: blueprint.clone(), view: Arc::clone(view), shards, sequencers, control };
     for (number, worker) in workers.iter().enumerate() {
         let (foundation, listener) = (foundation.clone(), bridge.try_clone()?);
-        let start = move || -> std::io::Result<()> {
+        let start = move || -> std::io::Result<WorkerDoors> {
             let connector: Rc<dyn Connector> = Rc::new(TcpConnector);
             let acceptor = Box::new(TcpAcceptor(TcpListener::from_std(listener)?));
-            start_worker(&foundation, number, acceptor, &connector, &mut rng());
-            Ok(())
+            Ok(start_worker(&foundation, number, acceptor, &connector, &mut rng()))
         };
-        on_worker(worker, start).await??;
+        let doors = on_worker(&worker.arbiter, start).await??;
+        worker.door.open(store(doors, blueprint));
     }
     Ok(())
+}
+
+/// What the HTTP API of a worker works with.
+fn store(WorkerDoors { recipients, views }: WorkerDoors, blueprint: &Blueprint) -> Store {
+    Store {
+        put: recipients.put,
+        get: recipients.get,
+        delete: recipients.delete,
+        query: recipients.query,
+        scan: recipients.scan,
+        modify: recipients.modify,
+        change_tables: recipients.change_tables,
+        views,
+        wall: Arc::clone(&blueprint.wall),
+        traces: Traces::from(rng().random()),
+    }
 }
 
 async fn on_worker<T: Send + 'static>(

@@ -8,7 +8,7 @@
 //!     ├ operation   which of the operations
 //!     ├ shapes      what its parameters may be: tables, and the service's words where they are not
 //!     ├ requests    Request::GetItem(GetItem { table_name, key, ... })
-//!     ├ Api::run    what this server does; not here
+//!     ├ operations  what this server does
 //!     ├ json_out    the reply as JSON
 //!     └ error       ApiError: status, type and message as the service spells them
 //! ```
@@ -25,6 +25,7 @@ mod error;
 mod json;
 mod json_out;
 mod operation;
+pub mod operations;
 pub mod requests;
 mod shapes;
 pub mod signature;

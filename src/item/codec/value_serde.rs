@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use super::reader::Reader;
 use super::{CodecError, VERSION, put_value, take_value};
 use crate::item::number::{Number, NumberBytesError};
-use crate::item::value::AttributeValue;
+use crate::item::value::{AttributeValue, Item};
 
 impl AttributeValue {
     /// The encoded value: equal values have equal bytes.
@@ -49,6 +49,18 @@ impl Serialize for AttributeValue {
 }
 
 impl<'de> Deserialize<'de> for AttributeValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::from_bytes(&Bytes::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+impl Serialize for Item {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.to_bytes())
+    }
+}
+
+impl<'de> Deserialize<'de> for Item {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::from_bytes(&Bytes::deserialize(deserializer)?).map_err(de::Error::custom)
     }

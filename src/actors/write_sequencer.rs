@@ -1,0 +1,255 @@
+//! Puts changes that depend on what an item is in order: one after the other for each key, at the key's first live replica.
+//!
+//! Sessions and the HTTP API of its worker give it `Modify`, which it takes to the node that counts; that node's sequencer of the key's shard takes
+//! `SequenceModify`. It decides nothing about items (`Modification` does) nor who is live (`RingManager` does). What waits dies with it and is not applied; what
+//! was being written may be.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext as _, Context, Handler, Message, Recipient, ResponseFuture};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::links::LinksChanged;
+use super::modify_in_turn::{Desk, modify_in_turn};
+use super::pass_on_modify::{Ways, first_live, pass_on, pass_on_once, record_key};
+use crate::dynamo::node_id::NodeId;
+use crate::dynamo::record_key::RecordKey;
+use crate::messages::Overloaded;
+use crate::messages::client::Get;
+use crate::messages::cluster::{View, ViewChanged};
+use crate::messages::modify::{Modified, Modify, ModifyError, SequenceModify, WriteSequenced};
+use crate::messages::replica::StaleEpoch;
+use crate::messages::together::{Answers, Together};
+use crate::metrics::{Metrics, Outcome};
+
+/// So many changes of one key share a read and a write.
+const TURN_MAX: usize = 128;
+
+/// What a [`WriteSequencer`] is told.
+pub struct SequencerParts {
+    /// The cluster as it is at the start.
+    pub view: Arc<View>,
+    /// The longest a request may take.
+    pub request_timeout: Duration,
+    /// Bound of the changes that wait for their turn.
+    pub waiting_max: usize,
+    /// Where it counts.
+    pub metrics: Metrics,
+}
+
+/// One worker's sequencer.
+pub struct WriteSequencer {
+    view: Arc<View>,
+    views: watch::Sender<Arc<View>>,
+    request_timeout: Duration,
+    waiting_max: usize,
+    metrics: Metrics,
+    peers: BTreeMap<NodeId, Recipient<Together<SequenceModify>>>,
+    colleagues: Option<Attach>,
+    /// Whoever waits for a key that somebody is changing.
+    lines: BTreeMap<RecordKey, VecDeque<Queued>>,
+    /// How many wait, in all lines.
+    waiting: usize,
+}
+
+/// Whom a sequencer works with. Before it knows, it is not reached.
+#[derive(Clone, Message)]
+#[rtype(result = "()")]
+pub struct Attach {
+    /// Reads.
+    pub get: Recipient<Together<Get>>,
+    /// Writes.
+    pub write: Recipient<WriteSequenced>,
+    /// The sequencers of this node's shards, in order.
+    pub sequencers: Vec<Recipient<Together<SequenceModify>>>,
+}
+
+/// A change whose turn has not come yet.
+pub(super) struct Queued {
+    pub(super) modify: Modify,
+    pub(super) overdue_at: Instant,
+    pub(super) answer: Answer,
+}
+
+/// Where one answer goes.
+pub(super) struct Answer {
+    answers: Answers<Result<Modified, ModifyError>>,
+    at: usize,
+}
+
+impl Answer {
+    pub(super) fn give(self, outcome: Result<Modified, ModifyError>) {
+        self.answers.give(self.at, outcome);
+    }
+}
+
+/// The changes of a key whose turn it was are done.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct TurnOver(RecordKey);
+
+impl WriteSequencer {
+    /// A sequencer that knows nobody yet.
+    pub fn new(parts: SequencerParts) -> Self {
+        Self {
+            views: watch::Sender::new(Arc::clone(&parts.view)),
+            view: parts.view,
+            request_timeout: parts.request_timeout,
+            waiting_max: parts.waiting_max,
+            metrics: parts.metrics,
+            peers: BTreeMap::new(),
+            colleagues: None,
+            lines: BTreeMap::new(),
+            waiting: 0,
+        }
+    }
+
+    fn overdue_at(&self, modify: &Modify) -> Instant {
+        let asked = modify.timeout_ms.map(|ms| Duration::from_millis(ms.into()));
+        Instant::now() + asked.map_or(self.request_timeout, |asked| asked.min(self.request_timeout))
+    }
+
+    fn ways(&self, overdue_at: Instant) -> Ways {
+        Ways {
+            views: self.views.subscribe(),
+            here: self.colleagues.as_ref().map(|colleagues| colleagues.sequencers.clone()).unwrap_or_default(),
+            peers: self.peers.clone(),
+            overdue_at,
+        }
+    }
+
+    /// Lets the change wait for its turn; the first of a key need not.
+    fn line_up(&mut self, sequence: SequenceModify, answer: Answer, ctx: &mut Context<Self>) {
+        let SequenceModify { epoch, forwarded, modify, .. } = sequence;
+        let key = match self.place(epoch, &modify) {
+            Ok(Place::Here(key)) => key,
+            Ok(Place::At(_)) if forwarded => return answer.give(Err(ModifyError::NotFirst)),
+            Ok(Place::At(first)) => {
+                let ways = self.ways(self.overdue_at(&modify));
+                actix::spawn(async move { answer.give(pass_on_once(&ways, first, epoch, modify).await) });
+                return;
+            }
+            Err(refused) => return answer.give(Err(refused)),
+        };
+        if self.waiting >= self.waiting_max {
+            self.metrics.shed.inc();
+            let overloaded = Overloaded { limit: "limits.inflight_requests".to_owned(), max: self.waiting_max as u64 };
+            return answer.give(Err(overloaded.into()));
+        }
+        let queued = Queued { overdue_at: self.overdue_at(&modify), modify, answer };
+        self.waiting += 1;
+        let is_first = !self.lines.contains_key(&key);
+        self.lines.entry(key.clone()).or_default().push_back(queued);
+        if is_first {
+            self.begin_turn(key, ctx);
+        }
+    }
+
+    /// Where this change is put in order, if the sender knows the ring that this node knows.
+    fn place(&self, epoch: u64, modify: &Modify) -> Result<Place, ModifyError> {
+        let known = self.view.topology.epoch();
+        if epoch < known {
+            return Err(StaleEpoch { epoch: known }.into());
+        }
+        if epoch > known {
+            return Err(ModifyError::NotFirst);
+        }
+        let key = record_key(&self.view, modify)?;
+        match first_live(&self.view, modify, &key)? {
+            first if first == self.view.local => Ok(Place::Here(key)),
+            first => Ok(Place::At(first)),
+        }
+    }
+
+    fn begin_turn(&mut self, key: RecordKey, ctx: &mut Context<Self>) {
+        let Some(colleagues) = &self.colleagues else { return self.lines.clear() };
+        let Some(line) = self.lines.get_mut(&key) else { return };
+        let turn: Vec<Queued> = line.drain(..line.len().min(TURN_MAX)).collect();
+        if turn.is_empty() {
+            self.lines.remove(&key);
+            return;
+        }
+        self.waiting -= turn.len();
+        let desk = Desk { get: colleagues.get.clone(), write: colleagues.write.clone(), view: Arc::clone(&self.view) };
+        let over = ctx.address();
+        actix::spawn(async move {
+            modify_in_turn(desk, turn).await;
+            over.do_send(TurnOver(key));
+        });
+    }
+}
+
+/// Where a change is put in order.
+enum Place {
+    Here(RecordKey),
+    At(NodeId),
+}
+
+impl Actor for WriteSequencer {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(0);
+    }
+}
+
+impl Handler<Attach> for WriteSequencer {
+    type Result = ();
+
+    fn handle(&mut self, attach: Attach, _: &mut Self::Context) {
+        self.colleagues = Some(attach);
+    }
+}
+
+impl Handler<Modify> for WriteSequencer {
+    type Result = ResponseFuture<Result<Modified, ModifyError>>;
+
+    fn handle(&mut self, modify: Modify, _: &mut Self::Context) -> Self::Result {
+        let ways = self.ways(self.overdue_at(&modify));
+        let measured = self.metrics.request("modify");
+        Box::pin(async move {
+            let reply = pass_on(ways, modify).await;
+            measured.finish(Outcome::of_modify(&reply));
+            reply
+        })
+    }
+}
+
+impl Handler<Together<SequenceModify>> for WriteSequencer {
+    type Result = ();
+
+    fn handle(&mut self, Together { requests, answers }: Together<SequenceModify>, ctx: &mut Self::Context) {
+        for (at, sequence) in requests.into_iter().enumerate() {
+            let answer = Answer { answers: answers.clone(), at };
+            self.line_up(sequence, answer, ctx);
+        }
+    }
+}
+
+impl Handler<TurnOver> for WriteSequencer {
+    type Result = ();
+
+    fn handle(&mut self, TurnOver(key): TurnOver, ctx: &mut Self::Context) {
+        self.begin_turn(key, ctx);
+    }
+}
+
+impl Handler<ViewChanged> for WriteSequencer {
+    type Result = ();
+
+    fn handle(&mut self, ViewChanged(view): ViewChanged, _: &mut Self::Context) {
+        self.views.send_replace(Arc::clone(&view));
+        self.view = view;
+    }
+}
+
+impl Handler<LinksChanged<Recipient<Together<SequenceModify>>>> for WriteSequencer {
+    type Result = ();
+
+    fn handle(&mut self, changed: LinksChanged<Recipient<Together<SequenceModify>>>, _: &mut Self::Context) {
+        self.peers = changed.0;
+    }
+}

@@ -1,0 +1,55 @@
+//! What a request would have cost: capacity units by the rules of the developer guide, "Read and write capacity units".
+
+use crate::http::dynamodb::json_out::JsonWriter;
+use crate::http::dynamodb::requests::ReturnConsumedCapacity;
+
+/// What one write unit covers.
+const WRITE_UNIT_BYTES: usize = 1024;
+
+/// What one read unit covers, if all writes before are seen; else half of one.
+const READ_UNIT_BYTES: usize = 4096;
+
+/// Of a write of an item that had, or has, so many bytes.
+pub(super) fn of_write(bytes: usize) -> f64 {
+    bytes.div_ceil(WRITE_UNIT_BYTES).max(1) as f64
+}
+
+/// Of a read of so many bytes.
+pub(super) fn of_read(bytes: usize, consistent: Option<bool>) -> f64 {
+    let units = bytes.div_ceil(READ_UNIT_BYTES).max(1) as f64;
+    if consistent.unwrap_or(false) { units } else { units / 2.0 }
+}
+
+/// Writes `ConsumedCapacity`, where it was asked for.
+pub(super) fn write(out: &mut JsonWriter, asked: Option<ReturnConsumedCapacity>, table: &str, units: f64) {
+    if is_asked(asked) {
+        out.name("ConsumedCapacity");
+        write_one(out, asked, table, units);
+    }
+}
+
+/// Writes `ConsumedCapacity` of several tables, where it was asked for.
+pub(super) fn write_all<'a>(
+    out: &mut JsonWriter,
+    asked: Option<ReturnConsumedCapacity>,
+    tables: impl IntoIterator<Item = (&'a str, f64)>,
+) {
+    if is_asked(asked) {
+        out.name("ConsumedCapacity")
+            .array(|out| tables.into_iter().for_each(|(table, units)| write_one(out, asked, table, units)));
+    }
+}
+
+fn is_asked(asked: Option<ReturnConsumedCapacity>) -> bool {
+    !matches!(asked, None | Some(ReturnConsumedCapacity::None))
+}
+
+fn write_one(out: &mut JsonWriter, asked: Option<ReturnConsumedCapacity>, table: &str, units: f64) {
+    out.object(|out| {
+        out.name("TableName").text(table);
+        out.name("CapacityUnits").float(units);
+        if asked == Some(ReturnConsumedCapacity::Indexes) {
+            out.name("Table").object(|out| out.name("CapacityUnits").float(units));
+        }
+    });
+}

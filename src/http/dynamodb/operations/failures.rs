@@ -1,0 +1,110 @@
+//! What the actors answer where something went wrong, as errors of the API.
+
+use actix::MailboxError;
+
+use crate::http::dynamodb::error::ApiError;
+use crate::item::Item;
+use crate::messages::LinkError;
+use crate::messages::client::{GetError, PutError};
+use crate::messages::metadata::ChangeError;
+use crate::messages::modify::ModifyError;
+use crate::metadata::CommandError;
+
+/// The text of a condition that does not hold.
+pub(super) fn not_found() -> ApiError {
+    ApiError::ResourceNotFound { message: "Requested resource not found".into() }
+}
+
+/// The node is ending.
+pub(super) fn stopped<E>(_: E) -> ApiError {
+    ApiError::ServiceUnavailable { message: "the node is stopping".into() }
+}
+
+/// What is stored cannot be read.
+pub(super) fn damaged<E>(_: E) -> ApiError {
+    ApiError::InternalServerError { message: "a stored item is damaged on all replicas that answered".into() }
+}
+
+pub(super) fn of_get(error: GetError) -> ApiError {
+    let message = error.to_string();
+    match error {
+        GetError::NoSuchTable { .. } => not_found(),
+        GetError::InvalidKey { .. } | GetError::InvalidQuorum(_) => ApiError::validation(message),
+        GetError::Overloaded(_) => ApiError::Throttling { message: message.into() },
+        GetError::QuorumNotReached { .. } => ApiError::ServiceUnavailable { message: message.into() },
+    }
+}
+
+pub(super) fn of_put(error: PutError) -> ApiError {
+    let message = error.to_string();
+    match error {
+        PutError::NoSuchTable { .. } => not_found(),
+        PutError::InvalidItem { .. }
+        | PutError::InvalidKey { .. }
+        | PutError::InvalidContext(_)
+        | PutError::InvalidQuorum(_) => ApiError::validation(message),
+        PutError::Overloaded(_) => ApiError::Throttling { message: message.into() },
+        PutError::CannotReadFirst(error) => of_get(error),
+        PutError::Refused(_) | PutError::QuorumNotReached { .. } | PutError::RingMoved => {
+            ApiError::ServiceUnavailable { message: message.into() }
+        }
+    }
+}
+
+/// `shows`: the item as it is goes with the refusal.
+pub(super) fn of_modify(error: ModifyError, shows: bool) -> ApiError {
+    let message = error.to_string();
+    match error {
+        ModifyError::NoSuchTable { .. } => not_found(),
+        ModifyError::ConditionFailed { present } => {
+            let item = present.filter(|_| shows).map(|bytes| Item::from_bytes(&bytes));
+            match item.transpose() {
+                Ok(item) => ApiError::ConditionalCheckFailed { item: item.map(Box::new) },
+                Err(error) => damaged(error),
+            }
+        }
+        ModifyError::KeepsSiblings { .. } | ModifyError::InvalidKey { .. } | ModifyError::Refused { .. } => {
+            ApiError::validation(message)
+        }
+        ModifyError::Overloaded(_) | ModifyError::NotItsTurn => ApiError::Throttling { message: message.into() },
+        ModifyError::Link(LinkError::Overloaded(_)) => ApiError::Throttling { message: message.into() },
+        ModifyError::Read(error) => of_get(error),
+        ModifyError::Write(error) => of_put(error),
+        ModifyError::NotFirst | ModifyError::Stale(_) | ModifyError::Link(_) => {
+            ApiError::ServiceUnavailable { message: message.into() }
+        }
+    }
+}
+
+/// Of a change of a table with this name.
+pub(super) fn of_change(error: ChangeError, name: &str) -> ApiError {
+    let message = error.to_string();
+    match error {
+        ChangeError::Refused(refused) => match refused {
+            CommandError::TableExists { .. } => {
+                ApiError::ResourceInUse { message: format!("Table already exists: {name}").into() }
+            }
+            CommandError::NoSuchTable { .. } => table_not_found(name),
+            CommandError::Protected { .. } => ApiError::validation(format!(
+                "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first: {name}"
+            )),
+            CommandError::TooManyTables | CommandError::Setting { .. } => {
+                ApiError::LimitExceeded { message: message.into() }
+            }
+            CommandError::RingMoves => ApiError::ResourceInUse { message: message.into() },
+            _ => ApiError::validation(message),
+        },
+        ChangeError::NoLeader | ChangeError::Unknown => ApiError::ServiceUnavailable { message: message.into() },
+    }
+}
+
+/// What operations on tables, but not those on items, say of a table that is not there.
+pub(super) fn table_not_found(name: &str) -> ApiError {
+    ApiError::ResourceNotFound { message: format!("Requested resource not found: Table: {name} not found").into() }
+}
+
+impl From<MailboxError> for ApiError {
+    fn from(error: MailboxError) -> Self {
+        stopped(error)
+    }
+}

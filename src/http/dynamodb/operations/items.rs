@@ -1,0 +1,235 @@
+//! Put, get, update and delete one item.
+
+use bytes::Bytes;
+
+use super::table::Table;
+use super::{Store, capacity, expressions, failures};
+use crate::http::dynamodb::endpoint::Reply;
+use crate::http::dynamodb::error::ApiError;
+use crate::http::dynamodb::json_out::JsonWriter;
+use crate::http::dynamodb::requests::{
+    DeleteItem, GetItem, PutItem, ReturnItemCollectionMetrics, ReturnValues, ReturnValuesOnConditionCheckFailure,
+    UpdateItem,
+};
+use crate::item::expression::{Condition, ExpressionKind, Update};
+use crate::item::{Action, Item, Key, Modification};
+use crate::messages::client::{Delete, Get, Put};
+use crate::messages::modify::{Modified, Modify};
+use crate::messages::together::Together;
+
+/// What a write says of the item before and after.
+struct Returned {
+    old: Option<Item>,
+    new: Option<Item>,
+}
+
+impl Store {
+    pub(super) async fn get_item(&self, get: GetItem) -> Result<Reply, ApiError> {
+        let expressions = [("ProjectionExpression", get.projection_expression.is_some())];
+        let mut placeholders = expressions::placeholders(get.expression_attribute_names, None, &expressions)?;
+        let projection = expressions::projection(get.projection_expression.as_ref(), &mut placeholders)?;
+        placeholders.check_all_used()?;
+        let table = self.table(&get.table_name).await?;
+        let key = table.key(&get.key)?;
+        let found = self.read(&table, &key, get.consistent_read).await?;
+        let units = capacity::of_read(found.as_ref().map_or(0, Item::size), get.consistent_read);
+        Ok(Reply::object(|out| {
+            if let Some(item) = &found {
+                match &projection {
+                    Some(projection) => out.name("Item").item(&projection.apply(item)),
+                    None => out.name("Item").item(item),
+                }
+            }
+            capacity::write(out, get.return_consumed_capacity, &get.table_name, units);
+        }))
+    }
+
+    pub(super) async fn put_item(&self, put: PutItem) -> Result<Reply, ApiError> {
+        let returns = only_old(put.return_values)?;
+        let given = [("ConditionExpression", put.condition_expression.is_some())];
+        let (names, values) = (put.expression_attribute_names, put.expression_attribute_values);
+        let mut placeholders = expressions::placeholders(names, values, &given)?;
+        let text = put.condition_expression.as_ref();
+        let condition = expressions::condition(ExpressionKind::Condition, text, &mut placeholders)?;
+        placeholders.check_all_used()?;
+        let table = self.table(&put.table_name).await?;
+        let key = table.key_of_item(&put.item)?;
+        put.item.validate()?;
+        let bytes = put.item.size();
+        let returned = if condition.is_none() && !returns {
+            self.put_by_quorum(&table, put.item.to_bytes()).await?;
+            Returned { old: None, new: None }
+        } else {
+            let shows = shows_item(put.return_values_on_condition_check_failure);
+            self.modify(&table, &key, condition, Action::Put(put.item), shows).await?
+        };
+        let units = capacity::of_write(bytes.max(returned.old.as_ref().map_or(0, Item::size)));
+        Ok(Reply::object(|out| {
+            if let Some(old) = returned.old.filter(|_| returns) {
+                out.name("Attributes").item(&old);
+            }
+            capacity::write(out, put.return_consumed_capacity, &put.table_name, units);
+            write_collection(out, put.return_item_collection_metrics, &table, &key);
+        }))
+    }
+
+    pub(super) async fn delete_item(&self, delete: DeleteItem) -> Result<Reply, ApiError> {
+        let returns = only_old(delete.return_values)?;
+        let given = [("ConditionExpression", delete.condition_expression.is_some())];
+        let (names, values) = (delete.expression_attribute_names, delete.expression_attribute_values);
+        let mut placeholders = expressions::placeholders(names, values, &given)?;
+        let text = delete.condition_expression.as_ref();
+        let condition = expressions::condition(ExpressionKind::Condition, text, &mut placeholders)?;
+        placeholders.check_all_used()?;
+        let table = self.table(&delete.table_name).await?;
+        let key = table.key(&delete.key)?;
+        let returned = if condition.is_none() && !returns {
+            self.delete_by_quorum(&table, &key).await?;
+            Returned { old: None, new: None }
+        } else {
+            let shows = shows_item(delete.return_values_on_condition_check_failure);
+            self.modify(&table, &key, condition, Action::Delete, shows).await?
+        };
+        let units = capacity::of_write(returned.old.as_ref().map_or(0, Item::size));
+        Ok(Reply::object(|out| {
+            if let Some(old) = returned.old.filter(|_| returns) {
+                out.name("Attributes").item(&old);
+            }
+            capacity::write(out, delete.return_consumed_capacity, &delete.table_name, units);
+            write_collection(out, delete.return_item_collection_metrics, &table, &key);
+        }))
+    }
+
+    pub(super) async fn update_item(&self, asked: UpdateItem) -> Result<Reply, ApiError> {
+        let given = [
+            ("UpdateExpression", asked.update_expression.is_some()),
+            ("ConditionExpression", asked.condition_expression.is_some()),
+        ];
+        let (names, values) = (asked.expression_attribute_names, asked.expression_attribute_values);
+        let mut placeholders = expressions::placeholders(names, values, &given)?;
+        let update = expressions::update(asked.update_expression.as_ref(), &mut placeholders)?;
+        let text = asked.condition_expression.as_ref();
+        let condition = expressions::condition(ExpressionKind::Condition, text, &mut placeholders)?;
+        placeholders.check_all_used()?;
+        let table = self.table(&asked.table_name).await?;
+        let key = table.key(&asked.key)?;
+        // Without one the item is only made, if there is none.
+        let update = update.unwrap_or_else(expressions::no_update);
+        update.check_keys(table.key_names())?;
+        let shows = shows_item(asked.return_values_on_condition_check_failure);
+        let returned = self.modify(&table, &key, condition, Action::Update(update.clone()), shows).await?;
+        let size = |item: &Option<Item>| item.as_ref().map_or(0, Item::size);
+        let units = capacity::of_write(size(&returned.old).max(size(&returned.new)));
+        let attributes = changed(asked.return_values, &update, returned, &asked.key)?;
+        Ok(Reply::object(|out| {
+            if let Some(attributes) = attributes {
+                out.name("Attributes").item(&attributes);
+            }
+            capacity::write(out, asked.return_consumed_capacity, &asked.table_name, units);
+            write_collection(out, asked.return_item_collection_metrics, &table, &key);
+        }))
+    }
+
+    pub(super) async fn read(
+        &self,
+        table: &Table,
+        key: &Key,
+        consistent: Option<bool>,
+    ) -> Result<Option<Item>, ApiError> {
+        let get = Get {
+            trace: self.traces.next(),
+            table: table.name.to_string(),
+            key: key.to_bytes(),
+            r: table.replicas_to_read(consistent),
+            timeout_ms: None,
+        };
+        let (alone, answer) = Together::alone(get);
+        self.get.do_send(alone);
+        let reply = answer.await.map_err(failures::stopped)?.map_err(failures::of_get)?;
+        let newest = reply.versions.into_iter().max_by_key(|version| (version.dot.time, version.dot.replica));
+        let item = newest.and_then(|version| version.value).map(|bytes| Item::from_bytes(&bytes));
+        item.transpose().map_err(failures::damaged)
+    }
+
+    pub(super) async fn put_by_quorum(&self, table: &Table, item: Bytes) -> Result<(), ApiError> {
+        let (trace, table) = (self.traces.next(), table.name.to_string());
+        let put = Put { trace, table, item, context: None, ttl_ms: None, w: None, timeout_ms: None };
+        let (alone, answer) = Together::alone(put);
+        self.put.do_send(alone);
+        answer.await.map_err(failures::stopped)?.map_err(failures::of_put)?;
+        Ok(())
+    }
+
+    pub(super) async fn delete_by_quorum(&self, table: &Table, key: &Key) -> Result<(), ApiError> {
+        let (trace, table, key) = (self.traces.next(), table.name.to_string(), key.to_bytes());
+        let delete = Delete { trace, table, key, context: None, w: None, timeout_ms: None };
+        self.delete.send(delete).await?.map_err(failures::of_put)?;
+        Ok(())
+    }
+
+    async fn modify(
+        &self,
+        table: &Table,
+        key: &Key,
+        condition: Option<Condition>,
+        action: Action,
+        shows: bool,
+    ) -> Result<Returned, ApiError> {
+        let modify = Modify {
+            trace: self.traces.next(),
+            table: table.name.to_string(),
+            key: key.to_bytes(),
+            modification: Modification { condition, action },
+            timeout_ms: None,
+        };
+        let reply = self.modify.send(modify).await?;
+        let Modified { old, new } = reply.map_err(|error| failures::of_modify(error, shows))?;
+        let decode = |bytes: Option<Bytes>| bytes.map(|bytes| Item::from_bytes(&bytes)).transpose();
+        Ok(Returned { old: decode(old).map_err(failures::damaged)?, new: decode(new).map_err(failures::damaged)? })
+    }
+}
+
+/// Whether what was there is returned. Puts and deletes have nothing else to return.
+fn only_old(returns: Option<ReturnValues>) -> Result<bool, ApiError> {
+    match returns {
+        None | Some(ReturnValues::None) => Ok(false),
+        Some(ReturnValues::AllOld) => Ok(true),
+        Some(_) => Err(ApiError::validation("Return values set to invalid value")),
+    }
+}
+
+fn shows_item(asked: Option<ReturnValuesOnConditionCheckFailure>) -> bool {
+    asked == Some(ReturnValuesOnConditionCheckFailure::AllOld)
+}
+
+/// What an update returns, if anything.
+fn changed(
+    returns: Option<ReturnValues>,
+    update: &Update,
+    returned: Returned,
+    key: &Item,
+) -> Result<Option<Item>, ApiError> {
+    let touched = || update.apply(returned.old.as_ref(), key);
+    Ok(match returns {
+        None | Some(ReturnValues::None) => None,
+        Some(ReturnValues::AllOld) => returned.old,
+        Some(ReturnValues::AllNew) => returned.new,
+        Some(ReturnValues::UpdatedOld) => Some(touched()?.updated_old).filter(|item| !item.is_empty()),
+        Some(ReturnValues::UpdatedNew) => Some(touched()?.updated_new).filter(|item| !item.is_empty()),
+    })
+}
+
+/// Only tables with local indexes have collections.
+fn write_collection(out: &mut JsonWriter, asked: Option<ReturnItemCollectionMetrics>, table: &Table, key: &Key) {
+    if asked == Some(ReturnItemCollectionMetrics::Size) && !table.settings.local_indexes.is_empty() {
+        out.name("ItemCollectionMetrics").object(|out| {
+            let name = &table.partition_key.name;
+            let value = super::table::attribute(&key.partition);
+            out.name("ItemCollectionKey").object(|out| out.name(name).value(&value));
+            out.name("SizeEstimateRangeGB").array(|out| {
+                out.float(0.0);
+                out.float(1.0);
+            });
+        });
+    }
+}

@@ -1,0 +1,135 @@
+//! What the operations do: requests as types become messages to the actors, and their answers replies.
+//!
+//! ```text
+//!   Request ── check what needs the table ──▶ Get, Put, Delete, Query, Scan, Modify, ChangeTables ──▶ Reply
+//! ```
+//!
+//! | file | idea |
+//! |---|---|
+//! | `table` | a table as this API shows it, and keys in the service's words |
+//! | `expressions` | conditions, projections and updates of a request |
+//! | `items`, `queries`, `batches` | items |
+//! | `tables`, `describe`, `settings` | tables |
+//! | `capacity` | what it would have cost |
+//! | `failures` | what the actors answer, as errors of this API |
+//!
+//! Nothing here knows how items are replicated. A write that depends on nothing is a put by quorum; one that has a condition, changes an item or returns
+//! what was there goes to where the writes of its key are put in order.
+
+mod batches;
+mod capacity;
+mod describe;
+mod expressions;
+mod failures;
+mod items;
+mod queries;
+mod settings;
+mod table;
+mod tables;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use actix::Recipient;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::endpoint::{Api, Caller, Reply};
+use super::error::ApiError;
+use super::requests::Request;
+use crate::messages::TraceId;
+use crate::messages::client::{Delete, Get, Put, Query, Scan};
+use crate::messages::cluster::View;
+use crate::messages::metadata::ChangeTables;
+use crate::messages::modify::Modify;
+use crate::messages::together::Together;
+use table::Table;
+
+/// How long a node waits to hear of a table that it does not know: another one may have created it a moment ago.
+const HEARSAY: Duration = Duration::from_millis(200);
+
+/// Where the operations go, on one worker.
+pub struct Store {
+    /// Puts by quorum.
+    pub put: Recipient<Together<Put>>,
+    /// Gets.
+    pub get: Recipient<Together<Get>>,
+    /// Deletes by quorum.
+    pub delete: Recipient<Delete>,
+    /// Items of one partition key.
+    pub query: Recipient<Query>,
+    /// Slices of a table.
+    pub scan: Recipient<Scan>,
+    /// Changes that depend on what an item is.
+    pub modify: Recipient<Modify>,
+    /// Changes of tables.
+    pub change_tables: Recipient<ChangeTables>,
+    /// The cluster as it is.
+    pub views: watch::Receiver<Arc<View>>,
+    /// The wall clock, in ms since the Unix epoch.
+    pub wall: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// Names requests.
+    pub traces: Traces,
+}
+
+/// Numbers for requests, different in each worker's life.
+pub struct Traces(AtomicU64);
+
+impl Traces {
+    /// Numbers from here on.
+    pub fn from(first: u64) -> Self {
+        Self(AtomicU64::new(first))
+    }
+
+    fn next(&self) -> TraceId {
+        TraceId(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Api for Store {
+    async fn run(&self, request: Request, caller: &Caller) -> Result<Reply, ApiError> {
+        match request {
+            Request::PutItem(put) => self.put_item(*put).await,
+            Request::GetItem(get) => self.get_item(*get).await,
+            Request::UpdateItem(update) => self.update_item(*update).await,
+            Request::DeleteItem(delete) => self.delete_item(*delete).await,
+            Request::Query(query) => self.run_query(*query).await,
+            Request::Scan(scan) => self.run_scan(*scan).await,
+            Request::BatchGetItem(batch) => self.batch_get(*batch).await,
+            Request::BatchWriteItem(batch) => self.batch_write(*batch).await,
+            Request::CreateTable(create) => self.create_table(*create, caller).await,
+            Request::UpdateTable(update) => self.update_table(*update, caller).await,
+            Request::DeleteTable(delete) => self.delete_table(*delete, caller).await,
+            Request::DescribeTable(describe) => self.describe_table(*describe, caller).await,
+            Request::ListTables(list) => Ok(self.list_tables(&list)),
+            Request::TagResource(tag) => self.tag(*tag).await,
+            Request::UntagResource(untag) => self.untag(*untag).await,
+            Request::ListTagsOfResource(list) => self.list_tags(*list).await,
+            Request::DescribeTimeToLive(describe) => self.describe_ttl(*describe).await,
+            Request::UpdateTimeToLive(update) => self.update_ttl(*update).await,
+            Request::DescribeLimits(_) => Ok(settings::limits()),
+            Request::DescribeEndpoints(_) => Ok(settings::endpoints(caller)),
+            Request::TransactGetItems(_) | Request::TransactWriteItems(_) => Err(ApiError::UnknownOperation {
+                message: Some("Transactions are not supported by this server.".into()),
+            }),
+        }
+    }
+}
+
+impl Store {
+    fn view(&self) -> Arc<View> {
+        Arc::clone(&*self.views.borrow())
+    }
+
+    /// The table, if it is one of this API's. Of one that nobody here knows others may know.
+    async fn table(&self, name: &str) -> Result<Table, ApiError> {
+        let view = self.view();
+        if view.table(name).is_none() && view.members.len() > 1 {
+            let mut views = self.views.clone();
+            // Nothing heard is an answer, too.
+            let _ = timeout(HEARSAY, views.wait_for(|view| view.table(name).is_some())).await;
+        }
+        Table::find(self.view(), name)
+    }
+}

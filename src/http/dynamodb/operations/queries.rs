@@ -1,0 +1,329 @@
+//! Query and scan: pages of at most 1 MiB, filtered after they are read.
+
+use std::ops::Bound;
+
+use bytes::Bytes;
+
+use super::table::Table;
+use super::{Store, capacity, expressions, failures};
+use crate::dynamo::key_range::KeyRange;
+use crate::dynamo::record_key::RecordKey;
+use crate::dynamo::ring::PartitionId;
+use crate::dynamo::siblings::Version;
+use crate::http::dynamodb::endpoint::Reply;
+use crate::http::dynamodb::error::ApiError;
+use crate::http::dynamodb::json_out::JsonWriter;
+use crate::http::dynamodb::requests::{Query, ReturnConsumedCapacity, Scan, Select, StartKey};
+use crate::item::expression::{
+    Condition, ExpressionKind, KeyCondition, KeyTerms, Projection, SortTest, check_query_filter,
+};
+use crate::item::{Item, Key, KeyValue};
+use crate::messages::client;
+use crate::messages::client::ScanCursor;
+
+/// A page ends before it holds more bytes than this, by `Item::size`.
+const PAGE_MAX_BYTES: usize = 1024 * 1024;
+
+/// So many items are read at once.
+const SLICE_ITEMS: u32 = 300;
+
+impl Store {
+    pub(super) async fn run_query(&self, query: Query) -> Result<Reply, ApiError> {
+        let given = [
+            ("ProjectionExpression", query.projection_expression.is_some()),
+            ("FilterExpression", query.filter_expression.is_some()),
+            ("KeyConditionExpression", query.key_condition_expression.is_some()),
+        ];
+        let (names, values) = (query.expression_attribute_names, query.expression_attribute_values);
+        let mut placeholders = expressions::placeholders(names, values, &given)?;
+        let filter_text = query.filter_expression.as_ref();
+        let filter = expressions::condition(ExpressionKind::Filter, filter_text, &mut placeholders)?;
+        let projection = expressions::projection(query.projection_expression.as_ref(), &mut placeholders)?;
+        let terms = match &query.key_condition_expression {
+            Some(text) => KeyTerms::parse(text, &mut placeholders)?,
+            None => {
+                return Err(ApiError::validation(
+                    "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
+                ));
+            }
+        };
+        placeholders.check_all_used()?;
+        let counts = counts_only(query.select, projection.is_some(), query.index_name.is_some())?;
+        let table = self.table(&query.table_name).await?;
+        check_index(&table, query.index_name.as_deref())?;
+        let keys = terms.for_keys(&table.partition_key, table.sort_key.as_ref())?;
+        if let Some(filter) = &filter {
+            check_query_filter(filter, table.key_names())?;
+        }
+        let mut range = range_of(&keys, query.scan_index_forward.unwrap_or(true));
+        if let Some(start) = &query.exclusive_start_key {
+            range = range.after(start_within(&table, &keys, start)?.to_bytes());
+        }
+        let mut page = Page { filter, projection, limit: query.limit, ..Page::new(&table) };
+        let partition_key = Key { partition: keys.partition.clone(), sort: None }.partition_bytes();
+        loop {
+            let message = client::Query {
+                trace: self.traces.next(),
+                table: query.table_name.clone(),
+                partition_key: partition_key.clone(),
+                range: range.clone(),
+                limit: page.room(),
+                r: table.replicas_to_read(query.consistent_read),
+                timeout_ms: None,
+            };
+            let reply = self.query.send(message).await?.map_err(failures::of_get)?;
+            let more = page.take(reply.items)?;
+            match reply.next.filter(|_| more) {
+                Some(last) => range = range.after(last),
+                None => break,
+            }
+        }
+        Ok(page.reply(counts, query.return_consumed_capacity, query.consistent_read))
+    }
+
+    pub(super) async fn run_scan(&self, scan: Scan) -> Result<Reply, ApiError> {
+        let given = [
+            ("ProjectionExpression", scan.projection_expression.is_some()),
+            ("FilterExpression", scan.filter_expression.is_some()),
+        ];
+        let (names, values) = (scan.expression_attribute_names, scan.expression_attribute_values);
+        let mut placeholders = expressions::placeholders(names, values, &given)?;
+        let filter_text = scan.filter_expression.as_ref();
+        let filter = expressions::condition(ExpressionKind::Filter, filter_text, &mut placeholders)?;
+        let projection = expressions::projection(scan.projection_expression.as_ref(), &mut placeholders)?;
+        placeholders.check_all_used()?;
+        let counts = counts_only(scan.select, projection.is_some(), scan.index_name.is_some())?;
+        let segment = Segment::of(scan.segment, scan.total_segments)?;
+        let table = self.table(&scan.table_name).await?;
+        check_index(&table, scan.index_name.as_deref())?;
+        let [begin, until] = segment.partitions(table.partitions());
+        let mut cursor = ScanCursor { partition: begin, after: None };
+        if let Some(start) = &scan.exclusive_start_key {
+            cursor = segment.resumed(&table, start)?;
+        }
+        let mut page = Page { filter, projection, limit: scan.limit, ..Page::new(&table) };
+        loop {
+            let message = client::Scan {
+                trace: self.traces.next(),
+                table: scan.table_name.clone(),
+                cursor: Some(cursor.clone()),
+                until: Some(until),
+                limit: page.room(),
+                r: table.replicas_to_read(scan.consistent_read),
+                timeout_ms: None,
+            };
+            let reply = self.scan.send(message).await?.map_err(failures::of_get)?;
+            let more = page.take(reply.items)?;
+            match reply.next.filter(|_| more) {
+                Some(next) => cursor = next,
+                None => break,
+            }
+        }
+        Ok(page.reply(counts, scan.return_consumed_capacity, scan.consistent_read))
+    }
+}
+
+/// The items that a request has looked at.
+struct Page<'a> {
+    table: &'a Table,
+    filter: Option<Condition>,
+    projection: Option<Projection>,
+    /// The most items to look at.
+    limit: Option<u32>,
+    items: Vec<Item>,
+    scanned: u32,
+    bytes: usize,
+    /// The last item looked at, where there may be more.
+    last: Option<Key>,
+}
+
+impl<'a> Page<'a> {
+    fn new(table: &'a Table) -> Self {
+        let (items, scanned, bytes, last) = (Vec::new(), 0, 0, None);
+        Self { table, filter: None, projection: None, limit: None, items, scanned, bytes, last }
+    }
+
+    /// How many more are wanted at once.
+    fn room(&self) -> u32 {
+        self.limit.map_or(SLICE_ITEMS, |limit| limit.saturating_sub(self.scanned).clamp(1, SLICE_ITEMS))
+    }
+
+    /// Looks at items, and says whether more are wanted.
+    fn take(&mut self, slice: Vec<Vec<Version>>) -> Result<bool, ApiError> {
+        for versions in slice {
+            let newest = versions.into_iter().max_by_key(|version| (version.dot.time, version.dot.replica));
+            let Some(bytes) = newest.and_then(|version| version.value) else { continue };
+            let item = Item::from_bytes(&bytes).map_err(failures::damaged)?;
+            let size = item.size();
+            if self.scanned > 0 && self.bytes + size > PAGE_MAX_BYTES {
+                return Ok(false);
+            }
+            self.bytes += size;
+            self.scanned += 1;
+            self.last = Some(self.table.key_of(&item).map_err(failures::damaged)?);
+            if self.filter.as_ref().is_none_or(|filter| filter.holds(&item)) {
+                let shown = self.projection.as_ref().map(|projection| projection.apply(&item));
+                self.items.push(shown.unwrap_or(item));
+            }
+            if self.limit == Some(self.scanned) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn reply(self, counts: bool, asked: Option<ReturnConsumedCapacity>, consistent: Option<bool>) -> Reply {
+        let units = capacity::of_read(self.bytes, consistent);
+        Reply::object(|out: &mut JsonWriter| {
+            if !counts {
+                out.name("Items").array(|out| self.items.iter().for_each(|item| out.item(item)));
+            }
+            out.name("Count").count(self.items.len());
+            out.name("ScannedCount").integer(self.scanned);
+            if let Some(last) = &self.last {
+                out.name("LastEvaluatedKey").item(&self.table.key_attributes(last));
+            }
+            capacity::write(out, asked, self.table.name.as_str(), units);
+        })
+    }
+}
+
+/// Whether only numbers are wanted.
+fn counts_only(select: Option<Select>, projects: bool, of_index: bool) -> Result<bool, ApiError> {
+    let refused = |what: &'static str| Err(ApiError::validation(what));
+    match select {
+        Some(Select::Count) if projects => {
+            refused("Cannot specify the ProjectionExpression when choosing to get only the Count")
+        }
+        Some(Select::AllAttributes) if projects => {
+            refused("Cannot specify the ProjectionExpression when choosing to get ALL_ATTRIBUTES")
+        }
+        Some(Select::SpecificAttributes) if !projects => {
+            refused("Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES")
+        }
+        Some(Select::AllProjectedAttributes) if !of_index => refused(
+            "One or more parameter values were invalid: ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",
+        ),
+        select => Ok(select == Some(Select::Count)),
+    }
+}
+
+fn check_index(table: &Table, index: Option<&str>) -> Result<(), ApiError> {
+    let Some(index) = index else { return Ok(()) };
+    Err(match table.settings.index(index) {
+        None => ApiError::validation(format!("The table does not have the specified index: {index}")),
+        Some(_) => {
+            ApiError::validation(format!("The index {index} cannot be read yet: this server has no indexes yet"))
+        }
+    })
+}
+
+/// The keys that a condition allows.
+fn range_of(keys: &KeyCondition, forward: bool) -> KeyRange {
+    let key = |sort: &KeyValue| Key { partition: keys.partition.clone(), sort: Some(sort.clone()) };
+    let bytes = |sort: &KeyValue| key(sort).to_bytes();
+    let all = KeyRange {
+        descends: !forward,
+        ..KeyRange::prefix(Key { partition: keys.partition.clone(), sort: None }.partition_bytes())
+    };
+    let Some((_, test)) = &keys.sort else { return all };
+    let between = |from: Bound<Bytes>, to: Bound<Bytes>| KeyRange { from, to, ..all.clone() };
+    match test {
+        SortTest::Equal(value) => between(Bound::Included(bytes(value)), Bound::Included(bytes(value))),
+        SortTest::Less(value) => between(Bound::Unbounded, Bound::Excluded(bytes(value))),
+        SortTest::LessOrEqual(value) => between(Bound::Unbounded, Bound::Included(bytes(value))),
+        SortTest::Greater(value) => between(Bound::Excluded(bytes(value)), Bound::Unbounded),
+        SortTest::GreaterOrEqual(value) => between(Bound::Included(bytes(value)), Bound::Unbounded),
+        SortTest::Between(from, to) => between(Bound::Included(bytes(from)), Bound::Included(bytes(to))),
+        SortTest::BeginsWith(value) => KeyRange { prefix: key(value).prefix_bytes(), ..all },
+    }
+}
+
+/// The key after which a query goes on. It must be one that the query could have shown.
+fn start_within(table: &Table, keys: &KeyCondition, StartKey(start): &StartKey) -> Result<Key, ApiError> {
+    let key = start_key(table, start)?;
+    if key.partition != keys.partition {
+        return Err(ApiError::validation(
+            "The provided starting key is outside query boundaries based on provided conditions",
+        ));
+    }
+    Ok(key)
+}
+
+fn start_key(table: &Table, start: &Item) -> Result<Key, ApiError> {
+    table.key(start).map_err(|error| match error {
+        ApiError::Validation { message } => {
+            ApiError::validation(format!("The provided starting key is invalid: {message}"))
+        }
+        error => error,
+    })
+}
+
+/// A part of a table that is scanned by itself: some partitions of the ring.
+struct Segment {
+    number: u32,
+    of: u32,
+}
+
+impl Segment {
+    fn of(segment: Option<u32>, total: Option<u32>) -> Result<Self, ApiError> {
+        match (segment, total) {
+            (None, None) => Ok(Self { number: 0, of: 1 }),
+            (Some(number), Some(of)) if number < of => Ok(Self { number, of }),
+            (Some(number), Some(of)) => Err(ApiError::validation(format!(
+                "The Segment parameter is zero-based and must be less than parameter TotalSegments: Segment: {number} is not less than TotalSegments: {of}"
+            ))),
+            (Some(_), None) => Err(ApiError::validation(
+                "The TotalSegments parameter is required but was not present in the request when Segment parameter is present",
+            )),
+            (None, Some(_)) => Err(ApiError::validation(
+                "The Segment parameter is required but was not present in the request when parameter TotalSegments is present",
+            )),
+        }
+    }
+
+    /// The first partition of the segment, and the first behind it. Where there are more segments than partitions, some have none.
+    fn partitions(&self, count: u32) -> [PartitionId; 2] {
+        let border = |number: u32| {
+            let place = u64::from(number) * u64::from(count) / u64::from(self.of);
+            PartitionId(u32::try_from(place).unwrap_or(count))
+        };
+        [border(self.number), border(self.number + 1)]
+    }
+
+    fn resumed(&self, table: &Table, StartKey(start): &StartKey) -> Result<ScanCursor, ApiError> {
+        let key = start_key(table, start)?;
+        let partition = table.partition_of(&key);
+        let [begin, end] = self.partitions(table.partitions());
+        if !(begin..end).contains(&partition) {
+            return Err(ApiError::validation(format!(
+                "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. TotalSegments: {} Segment: {}",
+                self.of, self.number
+            )));
+        }
+        let after = Some(RecordKey::new(partition, &table.stored_as(), &key.to_bytes()));
+        Ok(ScanCursor { partition, after })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::Segment;
+
+    proptest! {
+        /// Every partition is in one segment.
+        #[test]
+        fn segments_cover_the_ring_once(count in 1..2_000_u32, of in 1..5_000_u32) {
+            let mut next = 0;
+            for number in 0..of {
+                let [begin, end] = Segment { number, of }.partitions(count);
+                prop_assert_eq!(begin.0, next);
+                prop_assert!(end >= begin);
+                next = end.0;
+            }
+            prop_assert_eq!(next, count);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! A table as the API shows it: its schema, and keys taken from items in the service's words.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::http::dynamodb::error::ApiError;
+use crate::item::{AttributeValue, Conflict, Item, Key, KeyAttribute, KeyError, KeyPart, KeyValue, TableSchema};
+use crate::messages::cluster::View;
+
+/// A table in the view in which it was found.
+pub(super) struct Table {
+    view: Arc<View>,
+    at: usize,
+}
+
+impl Deref for Table {
+    type Target = TableSchema;
+
+    fn deref(&self) -> &TableSchema {
+        &self.view.tables[self.at]
+    }
+}
+
+impl Table {
+    pub(super) fn find(view: Arc<View>, name: &str) -> Result<Self, ApiError> {
+        let at = view.tables.binary_search_by(|table| table.name.as_str().cmp(name));
+        let at = at.map_err(|_| ApiError::ResourceNotFound { message: "Requested resource not found".into() })?;
+        if view.tables[at].conflict != Conflict::Lww {
+            return Err(ApiError::validation(format!(
+                "The table {name} keeps siblings, which this API cannot show: use a table with conflict = lww"
+            )));
+        }
+        Ok(Self { view, at })
+    }
+
+    /// So many replicas are asked that one of them holds whatever was acknowledged; `None`: as many as the table says.
+    pub(super) fn replicas_to_read(&self, consistent: Option<bool>) -> Option<u8> {
+        let quorum = self.view.quorum_for(Some(self));
+        let consistent = consistent.unwrap_or(false);
+        consistent.then(|| quorum.r().max(quorum.n() - quorum.w() + 1)).and_then(|r| u8::try_from(r).ok())
+    }
+
+    /// The number of partitions of the ring.
+    pub(super) fn partitions(&self) -> u32 {
+        self.view.ring().partitions()
+    }
+
+    /// The place of a key's partition.
+    pub(super) fn partition_of(&self, key: &Key) -> crate::dynamo::ring::PartitionId {
+        self.view.ring().partition_of(&key.partition_bytes())
+    }
+
+    /// The name under which its items are stored.
+    pub(super) fn stored_as(&self) -> String {
+        self.storage_name().into_owned()
+    }
+
+    pub(super) fn key_names(&self) -> impl Iterator<Item = &str> {
+        key_parts(self).map(|part| part.name.as_str())
+    }
+
+    /// A key that stands by itself: it has the key attributes and no others.
+    pub(super) fn key(&self, key: &Item) -> Result<Key, ApiError> {
+        let parts = key_parts(self).count();
+        if key.len() != parts {
+            return Err(no_match());
+        }
+        for part in key_parts(self) {
+            match key.get(&part.name) {
+                Some(value) if value.type_name() == part.kind.type_name() => check_not_empty(part, value)?,
+                _ => return Err(no_match()),
+            }
+        }
+        self.key_of(key).map_err(|error| size_error(&error).unwrap_or_else(no_match))
+    }
+
+    /// The key of a whole item.
+    pub(super) fn key_of_item(&self, item: &Item) -> Result<Key, ApiError> {
+        for part in key_parts(self) {
+            let invalid =
+                |what: String| ApiError::validation(format!("One or more parameter values were invalid: {what}"));
+            match item.get(&part.name) {
+                None => return Err(invalid(format!("Missing the key {} in the item", part.name))),
+                Some(value) if value.type_name() != part.kind.type_name() => {
+                    let (expected, actual) = (part.kind, value.type_name());
+                    let name = &part.name;
+                    return Err(invalid(format!("Type mismatch for key {name} expected: {expected} actual: {actual}")));
+                }
+                Some(value) => check_not_empty(part, value)?,
+            }
+        }
+        self.check_index_keys(item)?;
+        self.key_of(item).map_err(|error| size_error(&error).unwrap_or_else(no_match))
+    }
+
+    /// The attributes of an item that are keys of indexes have the types that the table says.
+    pub(super) fn check_index_keys(&self, item: &Item) -> Result<(), ApiError> {
+        let settings = &self.settings;
+        for index in settings.local_indexes.iter().chain(&settings.global_indexes) {
+            for name in std::iter::once(&index.partition_key).chain(&index.sort_key) {
+                let defined = settings.attributes.iter().find(|known| known.name == *name);
+                let (Some(defined), Some(value)) = (defined, item.get(name)) else { continue };
+                if value.type_name() != defined.kind.type_name() {
+                    let (expected, actual) = (defined.kind, value.type_name());
+                    return Err(ApiError::validation(format!(
+                        "One or more parameter values were invalid: Type mismatch for Index Key {name} Expected: {expected} Actual: {actual} IndexName: {}",
+                        index.name
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn key_parts(table: &TableSchema) -> impl Iterator<Item = &KeyAttribute> {
+    std::iter::once(&table.partition_key).chain(&table.sort_key)
+}
+
+fn no_match() -> ApiError {
+    ApiError::validation("The provided key element does not match the schema")
+}
+
+fn check_not_empty(part: &KeyAttribute, value: &AttributeValue) -> Result<(), ApiError> {
+    let what = match value {
+        AttributeValue::S(text) if text.is_empty() => "string",
+        AttributeValue::B(bytes) if bytes.is_empty() => "binary",
+        _ => return Ok(()),
+    };
+    Err(ApiError::validation(format!(
+        "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty {what} value. Key: {}",
+        part.name
+    )))
+}
+
+fn size_error(error: &KeyError) -> Option<ApiError> {
+    let KeyError::TooLong { part, .. } = error else { return None };
+    Some(ApiError::validation(match part {
+        KeyPart::Partition => {
+            "One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of2048 bytes"
+        }
+        KeyPart::Sort => {
+            "One or more parameter values were invalid: Aggregated size of all range keys has exceeded the size limit of 1024 bytes"
+        }
+    }))
+}
+
+/// A key value as that of an attribute.
+pub(super) fn attribute(value: &KeyValue) -> AttributeValue {
+    AttributeValue::from(value.clone())
+}
