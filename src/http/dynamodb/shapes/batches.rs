@@ -6,7 +6,7 @@ use super::{Lengths, List, Map, Names, Structure};
 
 pub(in crate::http::dynamodb) static BATCH_GET_ITEM: Structure = Structure {
     name: "BatchGetItemInput",
-    members: &[optional("ReturnConsumedCapacity", CONSUMED_CAPACITY), required("RequestItems", map(&KEYS_BY_TABLE))],
+    members: &[required("RequestItems", map(&KEYS_BY_TABLE)), optional("ReturnConsumedCapacity", CONSUMED_CAPACITY)],
 };
 
 static KEYS_BY_TABLE: Map = Map {
