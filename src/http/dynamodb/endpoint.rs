@@ -28,10 +28,9 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::error::ApiError;
-use super::json::Json;
 use super::json_out::JsonWriter;
 use super::operation::Operation;
-use super::requests::Request;
+use super::requests::{Request, parsed};
 use super::signature::{self, AccessKey, SignedRequest};
 use reply::Answer;
 
@@ -195,7 +194,7 @@ impl<A: Api + 'static> Endpoint<A> {
             let body = body::unpacked(request, body)?;
             let json = match body.is_empty() {
                 true => None,
-                false => Some(Json::parse(&body).map_err(|_| ApiError::Serialization { message: None })?),
+                false => Some(parsed(&body)?),
             };
             let operation = operation?;
             Request::from_json(operation, json.ok_or(ApiError::Serialization { message: None })?)?

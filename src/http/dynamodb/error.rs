@@ -15,6 +15,7 @@
 use std::borrow::Cow;
 
 use super::json_out::JsonWriter;
+use super::operation::Operation;
 use crate::item::Item;
 
 /// A text for the client.
@@ -204,6 +205,18 @@ impl ApiError {
     #[must_use]
     pub fn validation(message: impl Into<Message>) -> Self {
         Self::Validation { message: message.into() }
+    }
+
+    /// The error as an operation reports it: those that write one item put what is wrong with a value or an expression
+    /// behind "1 validation error detected: ".
+    #[must_use]
+    pub fn in_envelope_of(self, operation: Operation) -> Self {
+        match (operation, self) {
+            (Operation::PutItem | Operation::UpdateItem | Operation::DeleteItem, Self::Validation { message }) => {
+                Self::validation(format!("1 validation error detected: {message}"))
+            }
+            (_, error) => error,
+        }
     }
 
     /// A [`ApiError::Serialization`] that says where JSON of another type stands.

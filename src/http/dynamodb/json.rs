@@ -58,7 +58,7 @@ impl<'a> Json<'a> {
     }
 }
 
-/// The name under which `serde_json` hands over a number, which it gives no other way when it keeps their text.
+/// The name under which `serde_json` hands over a number of which it keeps the text.
 const NUMBER: &str = "$serde_json::private::Number";
 
 impl<'de> Deserialize<'de> for Json<'de> {
@@ -82,6 +82,18 @@ impl<'de> Visitor<'de> for TreeVisitor {
 
     fn visit_bool<E>(self, boolean: bool) -> Result<Json<'de>, E> {
         Ok(Json::Boolean(boolean))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Json<'de>, E> {
+        Ok(Json::Number(number.to_string().into()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Json<'de>, E> {
+        Ok(Json::Number(number.to_string().into()))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Json<'de>, E> {
+        Ok(Json::Number(format!("{number:?}").into()))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Json<'de>, E> {

@@ -28,7 +28,7 @@ mod values;
 use super::error::ApiError;
 use super::json::Json;
 use super::operation::Operation;
-use decode::Decode;
+use decode::{Decode, Words};
 
 pub use batches::{BatchGetItem, BatchWriteItem, DeleteRequest, KeysAndAttributes, PutRequest, WriteRequest};
 pub use items::{
@@ -69,9 +69,9 @@ macro_rules! requests {
                 }
             }
 
-            fn decode(operation: Operation, json: Json<'_>) -> Result<Self, ApiError> {
+            fn decode(operation: Operation, json: Json<'_>, words: Words) -> Result<Self, ApiError> {
                 match operation {
-                    $(Operation::$name => <$name>::decode(json).map(|request| Self::$name(Box::new(request))),)+
+                    $(Operation::$name => <$name>::decode(json, words).map(|request| Self::$name(Box::new(request))),)+
                 }
             }
         }
@@ -111,18 +111,43 @@ impl Request {
     /// [`ApiError::Serialization`] when it is not JSON or has JSON of another type somewhere, and
     /// [`ApiError::Validation`] when a parameter is missing or cannot be, in the service's words.
     pub fn read(operation: Operation, body: &[u8]) -> Result<Self, ApiError> {
-        let json = Json::parse(body).map_err(|_| ApiError::Serialization { message: None })?;
-        Self::from_json(operation, json)
+        Self::from_json(operation, parsed(body)?)
     }
 
     /// The same for a body that has been parsed.
     pub(super) fn from_json(operation: Operation, json: Json<'_>) -> Result<Self, ApiError> {
         operation.shape().check(&json)?;
-        mixture::check(operation, &json)?;
-        Self::decode(operation, json)
+        let words = match operation {
+            Operation::PutItem
+            | Operation::UpdateItem
+            | Operation::DeleteItem
+            | Operation::GetItem
+            | Operation::BatchGetItem
+            | Operation::Query => Words::Current,
+            _ => Words::Older,
+        };
+        let decode = || {
+            mixture::check(operation, &json)?;
+            Self::decode(operation, json, words)
+        };
+        decode().map_err(|error| error.in_envelope_of(operation))
     }
 }
 
+/// Parses a body.
+///
+/// # Errors
+///
+/// [`ApiError::Serialization`] when it is not JSON. What is nested deeper than can be parsed is deeper than any item.
+pub(super) fn parsed(body: &[u8]) -> Result<Json<'_>, ApiError> {
+    Json::parse(body).map_err(|error| match error.to_string().starts_with("recursion limit exceeded") {
+        true => values::too_deep(),
+        false => ApiError::Serialization { message: None },
+    })
+}
+
+#[cfg(test)]
+mod property_tests;
 #[cfg(test)]
 #[path = "requests/tests.rs"]
 mod tests;

@@ -52,8 +52,8 @@ pub(super) enum Presence {
     Optional,
     /// Its absence is one of the ten things that are reported together.
     Required,
-    /// Its absence is reported before all else, in other words.
-    Parameter,
+    /// Its absence is reported before all else, in these words.
+    Told(&'static str),
 }
 
 /// What a JSON value may be.
@@ -90,10 +90,15 @@ pub(super) enum Kind {
     Enumeration(&'static [&'static str]),
     /// The name of a table or index: `[a-zA-Z0-9_.-]+`.
     Name,
-    /// The name of a table in a request on items, or its ARN. What it is made of is checked after all else.
+    /// The same, but the service looks at its length first.
+    NewName,
+    /// The name of a table in a request on items, or its ARN.
     TableOfItems,
-    /// The name of a table in a request on tables, or its ARN. Its length is checked before all else.
+    /// The name of a table in a request on tables, or its ARN. Its length is checked before all else, and reported in
+    /// words of its own.
     Table,
+    /// The name of a table that is to be created. Its length is checked before all else.
+    NewTable,
 }
 
 /// How long a text, list or map may be.
@@ -115,6 +120,8 @@ pub(super) struct Range {
 pub(super) struct List {
     pub(super) element: Shape,
     pub(super) lengths: Lengths,
+    /// Whether the service shows a list of a wrong length. Of some it only says where it is, with capital letters.
+    pub(super) is_shown: bool,
 }
 
 /// An object with names of the client's choice.
@@ -122,10 +129,20 @@ pub(super) struct List {
 pub(super) struct Map {
     pub(super) value: Shape,
     pub(super) lengths: Lengths,
-    /// Whether the names are names of tables.
-    pub(super) of_tables: bool,
+    /// Whether the names are names of tables, and how the service reports those that cannot be.
+    pub(super) names: Names,
     /// How long the values may be, which are lists.
     pub(super) value_lengths: Lengths,
+}
+
+/// The names in a [`Map`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Names {
+    Any,
+    /// Names of tables, checked with all else; where they cannot be, the map is shown as JSON.
+    OfTables,
+    /// Names of tables, checked when all else is right.
+    OfTablesLast,
 }
 
 impl Lengths {
@@ -156,7 +173,7 @@ pub(super) fn table_of(name_or_arn: &str) -> &str {
 
 /// Words with which the tables are written.
 mod words {
-    use super::{Kind, Lengths, List, Map, Member, Presence, Range, Shape, Structure, Text};
+    use super::{Kind, Lengths, List, Map, Member, Names, Presence, Range, Shape, Structure, Text};
 
     pub(super) const TEXT: Shape = text(0, usize::MAX);
     pub(super) const BOOLEAN: Shape = Shape::Boolean;
@@ -172,8 +189,14 @@ mod words {
         Member { name, presence: Presence::Optional, shape }
     }
 
-    pub(super) const fn parameter(name: &'static str, shape: Shape) -> Member {
-        Member { name, presence: Presence::Parameter, shape }
+    pub(super) const fn told(name: &'static str, shape: Shape, words: &'static str) -> Member {
+        Member { name, presence: Presence::Told(words), shape }
+    }
+
+    /// The table that a request on tables is about.
+    pub(super) const fn table_name(kind: Kind) -> Member {
+        let words = "The parameter 'TableName' is required but was not present in the request";
+        told("TableName", named(kind, 0, usize::MAX), words)
     }
 
     pub(super) const fn text(min: usize, max: usize) -> Shape {
@@ -205,7 +228,7 @@ mod words {
     }
 
     pub(super) const fn list_of(element: Shape, min: usize, max: usize) -> List {
-        List { element, lengths: Lengths { min, max } }
+        List { element, lengths: Lengths { min, max }, is_shown: true }
     }
 
     pub(super) const fn map(map: &'static Map) -> Shape {
@@ -213,14 +236,11 @@ mod words {
     }
 
     pub(super) const fn map_of(value: Shape) -> Map {
-        Map { value, lengths: Lengths::ANY, of_tables: false, value_lengths: Lengths::ANY }
+        Map { value, lengths: Lengths::ANY, names: Names::Any, value_lengths: Lengths::ANY }
     }
 
     /// The name or ARN of a table in a request on items.
-    pub(super) const TABLE_OF_ITEMS: Shape = named(Kind::TableOfItems, 1, 1024);
-
-    /// The name or ARN of a table in a request on tables.
-    pub(super) const TABLE: Shape = named(Kind::Table, 0, usize::MAX);
+    pub(super) const TABLE_OF_ITEMS: Shape = named(Kind::TableOfItems, 0, usize::MAX);
 
     /// The name of an index.
     pub(super) const INDEX: Shape = named(Kind::Name, 3, 255);

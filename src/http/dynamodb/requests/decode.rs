@@ -10,10 +10,18 @@ use crate::http::dynamodb::error::ApiError;
 use crate::http::dynamodb::json::Json;
 use crate::http::dynamodb::shapes::{boolean_of, table_of, whole_of};
 
+/// In which words a value is refused: the service has two layers that check values, and some operations go through
+/// the one, some through the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Words {
+    Current,
+    Older,
+}
+
 /// A type that JSON can be decoded to.
 pub(super) trait Decode: Sized {
     /// Makes one of a JSON value that is not null.
-    fn decode(json: Json<'_>) -> Result<Self, ApiError>;
+    fn decode(json: Json<'_>, words: Words) -> Result<Self, ApiError>;
 
     /// What the absence of a member stands for.
     fn absent(member: &str) -> Result<Self, ApiError> {
@@ -27,7 +35,7 @@ pub(super) fn misfit() -> ApiError {
 }
 
 impl Decode for String {
-    fn decode(json: Json<'_>) -> Result<Self, ApiError> {
+    fn decode(json: Json<'_>, _: Words) -> Result<Self, ApiError> {
         match json {
             Json::Text(text) => Ok(text.into_owned()),
             _ => Err(misfit()),
@@ -36,7 +44,7 @@ impl Decode for String {
 }
 
 impl Decode for bool {
-    fn decode(json: Json<'_>) -> Result<Self, ApiError> {
+    fn decode(json: Json<'_>, _: Words) -> Result<Self, ApiError> {
         match json {
             Json::Boolean(boolean) => Ok(boolean),
             Json::Text(text) => boolean_of(&text).ok_or_else(misfit),
@@ -46,7 +54,7 @@ impl Decode for bool {
 }
 
 impl Decode for i64 {
-    fn decode(json: Json<'_>) -> Result<Self, ApiError> {
+    fn decode(json: Json<'_>, _: Words) -> Result<Self, ApiError> {
         match json {
             Json::Number(number) => whole_of(&number).ok_or_else(misfit),
             _ => Err(misfit()),
@@ -55,20 +63,20 @@ impl Decode for i64 {
 }
 
 impl Decode for u64 {
-    fn decode(json: Json<'_>) -> Result<Self, ApiError> {
-        Self::try_from(i64::decode(json)?).map_err(|_| misfit())
+    fn decode(json: Json<'_>, words: Words) -> Result<Self, ApiError> {
+        Self::try_from(i64::decode(json, words)?).map_err(|_| misfit())
     }
 }
 
 impl Decode for u32 {
-    fn decode(json: Json<'_>) -> Result<Self, ApiError> {
-        Self::try_from(i64::decode(json)?).map_err(|_| misfit())
+    fn decode(json: Json<'_>, words: Words) -> Result<Self, ApiError> {
+        Self::try_from(i64::decode(json, words)?).map_err(|_| misfit())
     }
 }
 
 impl<T: Decode> Decode for Option<T> {
-    fn decode(json: Json<'_>) -> Result<Self, ApiError> {
-        T::decode(json).map(Some)
+    fn decode(json: Json<'_>, words: Words) -> Result<Self, ApiError> {
+        T::decode(json, words).map(Some)
     }
 
     fn absent(_: &str) -> Result<Self, ApiError> {
@@ -77,22 +85,26 @@ impl<T: Decode> Decode for Option<T> {
 }
 
 impl<T: Decode> Decode for Vec<T> {
-    fn decode(json: Json<'_>) -> Result<Self, ApiError> {
+    fn decode(json: Json<'_>, words: Words) -> Result<Self, ApiError> {
         match json {
             // A null in a list counts as nothing, as everywhere.
-            Json::Array(elements) => elements.into_iter().filter(|element| !element.is_null()).map(T::decode).collect(),
+            Json::Array(elements) => elements
+                .into_iter()
+                .filter(|element| !element.is_null())
+                .map(|element| T::decode(element, words))
+                .collect(),
             _ => Err(misfit()),
         }
     }
 }
 
 impl<T: Decode> Decode for BTreeMap<String, T> {
-    fn decode(json: Json<'_>) -> Result<Self, ApiError> {
+    fn decode(json: Json<'_>, words: Words) -> Result<Self, ApiError> {
         match json {
             Json::Object(fields) => fields
                 .into_iter()
                 .filter(|(_, value)| !value.is_null())
-                .map(|(name, value)| Ok((name.into_owned(), T::decode(value)?)))
+                .map(|(name, value)| Ok((name.into_owned(), T::decode(value, words)?)))
                 .collect(),
             _ => Err(misfit()),
         }
@@ -100,7 +112,7 @@ impl<T: Decode> Decode for BTreeMap<String, T> {
 }
 
 /// The name of a table, which clients may send within an ARN.
-pub(super) fn name_of_table(json: Json<'_>) -> Result<String, ApiError> {
+pub(super) fn name_of_table(json: Json<'_>, _: Words) -> Result<String, ApiError> {
     match json {
         Json::Text(text) => Ok(table_of(&text).to_owned()),
         _ => Err(misfit()),
@@ -124,6 +136,7 @@ macro_rules! structure {
         impl $crate::http::dynamodb::requests::decode::Decode for $name {
             fn decode(
                 json: $crate::http::dynamodb::json::Json<'_>,
+                words: $crate::http::dynamodb::requests::decode::Words,
             ) -> Result<Self, $crate::http::dynamodb::error::ApiError> {
                 $(let mut $field = None;)*
                 let $crate::http::dynamodb::json::Json::Object(members) = json else {
@@ -141,7 +154,7 @@ macro_rules! structure {
                 Ok(Self {
                     $($field: match $field {
                         Some(value) => $crate::http::dynamodb::requests::decode::structure!(
-                            @decode value, $type $(, $with)?
+                            @decode value, words, $type $(, $with)?
                         )?,
                         None => <$type as $crate::http::dynamodb::requests::decode::Decode>::absent($member)?,
                     },)*
@@ -149,11 +162,11 @@ macro_rules! structure {
             }
         }
     };
-    (@decode $value:ident, $type:ty) => {
-        <$type as $crate::http::dynamodb::requests::decode::Decode>::decode($value)
+    (@decode $value:ident, $words:ident, $type:ty) => {
+        <$type as $crate::http::dynamodb::requests::decode::Decode>::decode($value, $words)
     };
-    (@decode $value:ident, $type:ty, $with:path) => {
-        $with($value)
+    (@decode $value:ident, $words:ident, $type:ty, $with:path) => {
+        $with($value, $words)
     };
 }
 
@@ -179,6 +192,7 @@ macro_rules! enumeration {
         impl $crate::http::dynamodb::requests::decode::Decode for $name {
             fn decode(
                 json: $crate::http::dynamodb::json::Json<'_>,
+                _: $crate::http::dynamodb::requests::decode::Words,
             ) -> Result<Self, $crate::http::dynamodb::error::ApiError> {
                 match &json {
                     $($crate::http::dynamodb::json::Json::Text(text) if text == $word => Ok(Self::$variant),)+

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::decode::{Decode, enumeration, name_of_table, structure};
+use super::decode::{Decode, Words, enumeration, name_of_table, structure};
 use super::items::{ComparisonOperator, ConditionalOperator, ReturnConsumedCapacity};
 use super::values::{ExpressionNames, ExpressionValues};
 use crate::http::dynamodb::error::ApiError;
@@ -38,12 +38,14 @@ structure! {
 pub struct StartKey(pub Item);
 
 impl Decode for StartKey {
-    fn decode(json: Json<'_>) -> Result<Self, ApiError> {
+    fn decode(json: Json<'_>, words: Words) -> Result<Self, ApiError> {
         // The service puts this before some texts and not before others.
         const UNPREFIXED: [&str; 5] =
             ["contains duplicates", "number set", "numeric value", "significant digits", "number with magnitude"];
-        Item::decode(json).map(Self).map_err(|error| match error {
-            ApiError::Validation { message } if !UNPREFIXED.iter().any(|part| message.contains(part)) => {
+        Item::decode(json, words).map(Self).map_err(|error| match error {
+            ApiError::Validation { message }
+                if words == Words::Older && !UNPREFIXED.iter().any(|part| message.contains(part)) =>
+            {
                 ApiError::validation(format!("The provided starting key is invalid: {message}"))
             }
             error => error,

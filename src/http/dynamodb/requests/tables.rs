@@ -1,6 +1,6 @@
 //! Requests on tables, their tags and their expiry.
 
-use super::decode::{Decode, enumeration, name_of_table, structure};
+use super::decode::{Decode, Words, enumeration, name_of_table, structure};
 use crate::http::dynamodb::error::ApiError;
 use crate::http::dynamodb::json::Json;
 
@@ -12,7 +12,7 @@ macro_rules! without_members {
         pub struct $name;
 
         impl Decode for $name {
-            fn decode(_: Json<'_>) -> Result<Self, ApiError> {
+            fn decode(_: Json<'_>, _: Words) -> Result<Self, ApiError> {
                 Ok(Self)
             }
         }
@@ -200,13 +200,33 @@ structure! {
     }
 }
 
-structure! {
-    /// A name and value for the client's own use.
-    Tag {
-        /// Its name.
-        "Key" => key: String;
-        /// Its value.
-        "Value" => value: String;
+/// A name and value for the client's own use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tag {
+    /// Its name.
+    pub key: String,
+    /// Its value.
+    pub value: String,
+}
+
+impl Decode for Tag {
+    fn decode(json: Json<'_>, _: Words) -> Result<Self, ApiError> {
+        let text = |name: &str| match json.get(name) {
+            Some(Json::Text(text)) => Some(text.as_ref().to_owned()),
+            _ => None,
+        };
+        let refused = |part: &str, text: Option<&str>| {
+            let text = text.unwrap_or("null");
+            ApiError::validation(format!("The Tag {part} provided is invalid, {part}: {text}"))
+        };
+        let (key, value) = (text("Key"), text("Value"));
+        match (key, value) {
+            (Some(key), _) if !(1..=128).contains(&key.chars().count()) => Err(refused("Key", Some(&key))),
+            (Some(_), Some(value)) if value.chars().count() > 256 => Err(refused("Value", Some(&value))),
+            (Some(key), Some(value)) => Ok(Self { key, value }),
+            (Some(_), None) => Err(refused("Value", None)),
+            (None, _) => Err(refused("Key", None)),
+        }
     }
 }
 

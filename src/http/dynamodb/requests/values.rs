@@ -16,7 +16,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use super::decode::{Decode, misfit};
+use super::decode::{Decode, Words, misfit};
 use crate::http::dynamodb::error::ApiError;
 use crate::http::dynamodb::json::Json;
 use crate::item::{AttributeValue, Item, ItemError, MAX_DEPTH, Number, NumberError};
@@ -29,13 +29,13 @@ pub type ExpressionNames = BTreeMap<String, String>;
 pub struct ExpressionValues(pub BTreeMap<String, AttributeValue>);
 
 impl Decode for ExpressionValues {
-    fn decode(json: Json<'_>) -> Result<Self, ApiError> {
+    fn decode(json: Json<'_>, words: Words) -> Result<Self, ApiError> {
         let Json::Object(fields) = json else {
             return Err(misfit());
         };
-        let decode = |name: String, value| match attribute_value(value, 1) {
+        let decode = |name: String, value| match attribute_value(value, 1, words) {
             Ok(value) => Ok((name, value)),
-            Err(ApiError::Validation { message }) => Err(ApiError::validation(format!(
+            Err(ApiError::Validation { message }) if words == Words::Older => Err(ApiError::validation(format!(
                 "ExpressionAttributeValues contains invalid value: {message} for key {name}"
             ))),
             Err(error) => Err(error),
@@ -45,16 +45,16 @@ impl Decode for ExpressionValues {
 }
 
 impl Decode for AttributeValue {
-    fn decode(json: Json<'_>) -> Result<Self, ApiError> {
-        attribute_value(json, 1)
+    fn decode(json: Json<'_>, words: Words) -> Result<Self, ApiError> {
+        attribute_value(json, 1, words)
     }
 }
 
 /// An item, part of one, or a key.
 impl Decode for Item {
-    fn decode(json: Json<'_>) -> Result<Self, ApiError> {
+    fn decode(json: Json<'_>, words: Words) -> Result<Self, ApiError> {
         match json {
-            Json::Object(fields) => entries(fields, 1),
+            Json::Object(fields) => entries(fields, 1, words),
             _ => Err(misfit()),
         }
     }
@@ -63,11 +63,12 @@ impl Decode for Item {
 fn entries<C: FromIterator<(String, AttributeValue)>>(
     fields: Vec<(std::borrow::Cow<'_, str>, Json<'_>)>,
     level: usize,
+    words: Words,
 ) -> Result<C, ApiError> {
-    fields.into_iter().map(|(name, value)| Ok((name.into_owned(), attribute_value(value, level)?))).collect()
+    fields.into_iter().map(|(name, value)| Ok((name.into_owned(), attribute_value(value, level, words)?))).collect()
 }
 
-fn attribute_value(json: Json<'_>, level: usize) -> Result<AttributeValue, ApiError> {
+fn attribute_value(json: Json<'_>, level: usize, words: Words) -> Result<AttributeValue, ApiError> {
     if level > MAX_DEPTH {
         return Err(too_deep());
     }
@@ -83,20 +84,22 @@ fn attribute_value(json: Json<'_>, level: usize) -> Result<AttributeValue, ApiEr
             continue;
         }
         let value = match name.as_ref() {
-            "S" => AttributeValue::S(String::decode(content)?),
-            "N" => AttributeValue::N(number(&content)?),
+            "S" => AttributeValue::S(String::decode(content, words)?),
+            "N" => AttributeValue::N(number(&content, words)?),
             "B" => AttributeValue::B(binary(&content)?),
-            "BOOL" => AttributeValue::Bool(bool::decode(content)?),
-            // The service takes a false here too, and gives back a true.
-            "NULL" => bool::decode(content).map(|_| AttributeValue::Null)?,
-            "L" => AttributeValue::L(list(content, level + 1)?),
+            "BOOL" => AttributeValue::Bool(bool::decode(content, words)?),
+            "NULL" => match bool::decode(content, words)? {
+                true => AttributeValue::Null,
+                false => return Err(invalid("Null attribute value types must have the value of true")),
+            },
+            "L" => AttributeValue::L(list(content, level + 1, words)?),
             "M" => match content {
-                Json::Object(fields) => AttributeValue::M(entries(fields, level + 1)?),
+                Json::Object(fields) => AttributeValue::M(entries(fields, level + 1, words)?),
                 _ => return Err(misfit()),
             },
-            "SS" => AttributeValue::Ss(strings(content)?),
-            "NS" => AttributeValue::Ns(numbers(content)?),
-            "BS" => AttributeValue::Bs(binaries(content)?),
+            "SS" => AttributeValue::Ss(strings(content, words)?),
+            "NS" => AttributeValue::Ns(numbers(content, words)?),
+            "BS" => AttributeValue::Bs(binaries(content, words)?),
             _ => continue,
         };
         is_several |= found.replace(value).is_some();
@@ -114,14 +117,14 @@ fn empty_value() -> ApiError {
     ApiError::validation("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
 }
 
-fn too_deep() -> ApiError {
+pub(super) fn too_deep() -> ApiError {
     ApiError::validation(
         "Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit",
     )
 }
 
-fn list(json: Json<'_>, level: usize) -> Result<Vec<AttributeValue>, ApiError> {
-    array(json)?.into_iter().map(|element| attribute_value(element, level)).collect()
+fn list(json: Json<'_>, level: usize, words: Words) -> Result<Vec<AttributeValue>, ApiError> {
+    array(json)?.into_iter().map(|element| attribute_value(element, level, words)).collect()
 }
 
 fn array(json: Json<'_>) -> Result<Vec<Json<'_>>, ApiError> {
@@ -140,10 +143,10 @@ fn text<'a>(json: &'a Json<'_>) -> Result<&'a str, ApiError> {
     }
 }
 
-fn number(json: &Json<'_>) -> Result<Number, ApiError> {
+fn number(json: &Json<'_>, words: Words) -> Result<Number, ApiError> {
     let text = text(json)?;
     text.parse().map_err(|reason| match reason {
-        NumberError::Malformed if text.is_empty() => {
+        NumberError::Malformed if text.is_empty() && words == Words::Older => {
             ApiError::validation("The parameter cannot be converted to a numeric value")
         }
         NumberError::Malformed => {
@@ -165,70 +168,84 @@ fn binary(json: &Json<'_>) -> Result<Bytes, ApiError> {
     STANDARD.decode(text(json)?).map(Bytes::from).map_err(|_| misfit())
 }
 
-fn strings(json: Json<'_>) -> Result<BTreeSet<String>, ApiError> {
+fn strings(json: Json<'_>, words: Words) -> Result<BTreeSet<String>, ApiError> {
     let members = array(json)?;
     if members.is_empty() {
         return Err(invalid("An string set  may not be empty"));
     }
-    let mut set = BTreeSet::new();
-    for member in &members {
-        if !set.insert(text(member)?.to_owned()) {
-            return Err(invalid(format!("Input collection {} contains duplicates.", Listed(&members))));
+    let texts = members.iter().map(|member| text(member).map(str::to_owned)).collect::<Result<Vec<_>, _>>()?;
+    set_of(texts).map_err(|texts| match words {
+        Words::Current => {
+            let quoted: Vec<String> = texts.iter().map(|text| format!("\"{text}\"")).collect();
+            invalid(format!("Input collection [{}] contains duplicates.", shown(quoted, ", ")))
         }
-    }
-    Ok(set)
+        Words::Older => invalid(format!("Input collection [{}] contains duplicates.", shown(sent(&members), ", "))),
+    })
 }
 
-fn numbers(json: Json<'_>) -> Result<BTreeSet<Number>, ApiError> {
+fn numbers(json: Json<'_>, words: Words) -> Result<BTreeSet<Number>, ApiError> {
     let members = array(json)?;
     if members.is_empty() {
         return Err(invalid("An number set  may not be empty"));
     }
-    let set = members.iter().map(number).collect::<Result<BTreeSet<_>, _>>()?;
-    match set.len() == members.len() {
-        true => Ok(set),
-        false => Err(ApiError::validation("Input collection contains duplicates")),
-    }
+    let numbers = members.iter().map(|member| number(member, words)).collect::<Result<Vec<_>, _>>()?;
+    set_of(numbers).map_err(|_| match words {
+        Words::Current => invalid("Input collection contains duplicates."),
+        Words::Older => ApiError::validation("Input collection contains duplicates"),
+    })
 }
 
-fn binaries(json: Json<'_>) -> Result<BTreeSet<Bytes>, ApiError> {
+fn binaries(json: Json<'_>, words: Words) -> Result<BTreeSet<Bytes>, ApiError> {
     let members = array(json)?;
     if members.is_empty() {
         return Err(invalid("Binary sets should not be empty"));
     }
-    let set = members.iter().map(binary).collect::<Result<BTreeSet<_>, _>>()?;
-    match set.len() == members.len() {
-        true => Ok(set),
-        false => Err(invalid(format!("Input collection {}of type BS contains duplicates.", Listed(&members)))),
+    let binaries = members.iter().map(binary).collect::<Result<Vec<_>, _>>()?;
+    set_of(binaries).map_err(|binaries| match words {
+        Words::Current => {
+            let quoted: Vec<String> = binaries.iter().map(|bytes| format!("\"{}\"", STANDARD.encode(bytes))).collect();
+            invalid(format!("Input collection [{}]of type BS contains duplicates.", shown(quoted, ",")))
+        }
+        Words::Older => {
+            invalid(format!("Input collection [{}]of type BS contains duplicates.", shown(sent(&members), ", ")))
+        }
+    })
+}
+
+/// The set of different members; of others a list as the service shows it: in order what came before the first
+/// that was there already, then this, then the rest as sent.
+fn set_of<T: Ord + Clone>(members: Vec<T>) -> Result<BTreeSet<T>, Vec<T>> {
+    let mut set = BTreeSet::new();
+    let mut members = members.into_iter();
+    while let Some(member) = members.next() {
+        if set.contains(&member) {
+            return Err(set.into_iter().chain([member]).chain(members).collect());
+        }
+        set.insert(member);
     }
+    Ok(set)
+}
+
+/// The members of a set of texts, as sent.
+fn sent(members: &[Json<'_>]) -> Vec<String> {
+    members.iter().filter_map(|member| text(member).ok().map(str::to_owned)).collect()
+}
+
+/// The members of a refused set, of a large one only the first.
+fn shown(members: Vec<String>, comma: &str) -> String {
+    const SHOWN_BYTES_MAX: usize = 4096;
+    let mut bytes = 0;
+    let fit = members.iter().take_while(|member| {
+        bytes += member.len();
+        bytes <= SHOWN_BYTES_MAX
+    });
+    let fit = fit.count();
+    let more = if fit < members.len() { "..." } else { "" };
+    format!("{}{more}", members[..fit].join(comma))
 }
 
 fn invalid(what: impl Display) -> ApiError {
     ApiError::validation(format!("One or more parameter values were invalid: {what}"))
-}
-
-/// The members of a set as the service shows them: `[a, b]`. Of a large one only the first.
-struct Listed<'a>(&'a [Json<'a>]);
-
-impl Display for Listed<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        const SHOWN_BYTES_MAX: usize = 4096;
-        f.write_str("[")?;
-        let mut shown = 0;
-        for (at, member) in self.0.iter().enumerate() {
-            if at > 0 {
-                f.write_str(", ")?;
-            }
-            let Json::Text(text) = member else { continue };
-            shown += text.len();
-            if shown > SHOWN_BYTES_MAX {
-                f.write_str("...")?;
-                break;
-            }
-            f.write_str(text)?;
-        }
-        f.write_str("]")
-    }
 }
 
 /// What the service says of an item that breaks a limit.
@@ -238,7 +255,7 @@ impl From<ItemError> for ApiError {
             ItemError::TooDeep { .. } => too_deep(),
             ItemError::TooLarge { .. } => Self::validation("Item size has exceeded the maximum allowed size"),
             ItemError::EmptySet { .. } => invalid("An string set  may not be empty"),
-            ItemError::EmptyName { .. } => invalid("Empty attribute name"),
+            ItemError::EmptyName { .. } => Self::validation("Empty attribute name"),
             ItemError::NameTooLong { .. } => invalid("Attribute name is too large, must be less than 65535 bytes"),
         }
     }

@@ -2,17 +2,17 @@
 
 use super::items::{ATTRIBUTES_TO_GET, COLLECTION_METRICS, CONSUMED_CAPACITY, NAMES};
 use super::words::{BOOLEAN, TEXT, VALUES, list, list_of, map, optional, required, structure};
-use super::{Lengths, List, Map, Structure};
+use super::{Lengths, List, Map, Names, Structure};
 
 pub(in crate::http::dynamodb) static BATCH_GET_ITEM: Structure = Structure {
     name: "BatchGetItemInput",
-    members: &[optional("ReturnConsumedCapacity", CONSUMED_CAPACITY), required("RequestItems", map(&KEYS_BY_TABLE))],
+    members: &[required("RequestItems", map(&KEYS_BY_TABLE)), optional("ReturnConsumedCapacity", CONSUMED_CAPACITY)],
 };
 
 static KEYS_BY_TABLE: Map = Map {
     value: structure(&KEYS_AND_ATTRIBUTES),
     lengths: Lengths { min: 1, max: 100 },
-    of_tables: true,
+    names: Names::OfTables,
     value_lengths: Lengths::ANY,
 };
 
@@ -27,7 +27,7 @@ static KEYS_AND_ATTRIBUTES: Structure = Structure {
     ],
 };
 
-static KEYS: List = list_of(VALUES, 1, 100);
+static KEYS: List = List { element: VALUES, lengths: Lengths { min: 1, max: 100 }, is_shown: false };
 
 pub(in crate::http::dynamodb) static BATCH_WRITE_ITEM: Structure = Structure {
     name: "BatchWriteItemInput",
@@ -41,7 +41,7 @@ pub(in crate::http::dynamodb) static BATCH_WRITE_ITEM: Structure = Structure {
 static WRITES_BY_TABLE: Map = Map {
     value: list(&WRITE_REQUESTS),
     lengths: Lengths { min: 1, max: 25 },
-    of_tables: true,
+    names: Names::OfTablesLast,
     value_lengths: Lengths { min: 1, max: 25 },
 };
 

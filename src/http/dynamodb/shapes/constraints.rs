@@ -1,9 +1,9 @@
 //! Whether a request, whose types are right, has what its shape asks for.
 //!
 //! ```text
-//!   first    a table that is not named, or in too few or many letters     one error, in words of its own
-//!   then     whatever is null, too long, too small, none of a set         "3 validation errors detected: ..."
-//!   last     the letters of a table's name in a request on items          the same, of this alone
+//!   first    the table of a request on tables, where it is not named or its name is too short or long
+//!   then     whatever is null, too long, too small, none of a set: "3 validation errors detected: ..."
+//!   last     the names of tables in a BatchWriteItem
 //! ```
 //!
 //! The walk follows the tables, in whose order the service reports. It reports ten at most.
@@ -13,8 +13,8 @@ use std::borrow::Cow;
 use super::echo::echo;
 use super::place::Place;
 use super::{
-    Kind, Lengths, List, Map, Member, NAME_LENGTHS, NAME_PATTERN, Presence, Range, Shape, Structure, Text, is_name,
-    table_of,
+    Kind, Lengths, List, Map, Member, NAME_LENGTHS, NAME_PATTERN, Names, Presence, Range, Shape, Structure, Text,
+    is_name, table_of,
 };
 use crate::http::dynamodb::error::ApiError;
 use crate::http::dynamodb::json::Json;
@@ -30,13 +30,13 @@ const REPORTED_MAX: usize = 10;
 /// [`ApiError::Validation`] with all that is wrong, up to ten.
 pub(super) fn check(body: &Json<'_>, structure: &Structure) -> Result<(), ApiError> {
     for member in structure.members {
-        check_parameter(body, member)?;
+        check_parameter(body, structure, member)?;
     }
     let mut faults = Faults::default();
     check_members(body, structure, &Place::BODY, &mut faults);
     faults.into_result()?;
     let mut faults = Faults::default();
-    check_table_names(body, structure, &Place::BODY, &mut faults);
+    check_last(body, structure, &mut faults);
     faults.into_result()
 }
 
@@ -53,12 +53,13 @@ impl Faults {
         if self.are_enough() {
             return;
         }
-        let shown = match json {
-            Json::Null => "null".to_owned(),
-            json => format!("'{}'", echo(json, shape)),
-        };
         let constraint = constraint.into();
-        self.0.push(format!("Value {shown} at '{place}' failed to satisfy constraint: {constraint}"));
+        let value = match (json, shape) {
+            (_, Shape::List(List { is_shown: false, .. })) => format!("at '{place:#}'"),
+            (Json::Null, _) => format!("null at '{place}'"),
+            (json, shape) => format!("'{}' at '{place}'", echo(json, shape)),
+        };
+        self.0.push(format!("Value {value} failed to satisfy constraint: {constraint}"));
     }
 
     fn into_result(self) -> Result<(), ApiError> {
@@ -74,24 +75,39 @@ impl Faults {
 }
 
 /// Checks what is checked before all else.
-fn check_parameter(body: &Json<'_>, member: &Member) -> Result<(), ApiError> {
+fn check_parameter(body: &Json<'_>, structure: &Structure, member: &Member) -> Result<(), ApiError> {
     let name = member.name;
     let Some(value) = body.get(name) else {
         return match member.presence {
-            Presence::Parameter => Err(ApiError::validation(format!(
-                "The parameter '{name}' is required but was not present in the request"
-            ))),
+            Presence::Told(words) => Err(ApiError::validation(words)),
             Presence::Optional | Presence::Required => Ok(()),
         };
     };
+    let (Shape::Text(Text { kind, .. }), Json::Text(text)) = (member.shape, value) else {
+        return check_requests(structure, member, value);
+    };
+    match kind {
+        Kind::Table if !fits(length(table_of(text)), NAME_LENGTHS) => Err(ApiError::validation(format!(
+            "{name} must be at least {} characters long and at most {} characters long",
+            NAME_LENGTHS.min, NAME_LENGTHS.max
+        ))),
+        Kind::NewTable => {
+            let mut faults = Faults::default();
+            check_lengths(value, length(text), member.shape, NAME_LENGTHS, &Place::BODY.member(name), &mut faults);
+            faults.into_result()
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A batch must be of something.
+fn check_requests(structure: &Structure, member: &Member, value: &Json<'_>) -> Result<(), ApiError> {
     match (member.shape, value) {
-        (Shape::Text(Text { kind: Kind::Table, .. }), Json::Text(text))
-            if !fits(length(table_of(text)), NAME_LENGTHS) =>
+        (Shape::Map(Map { names: Names::OfTables | Names::OfTablesLast, .. }), Json::Object(fields))
+            if fields.is_empty() =>
         {
-            Err(ApiError::validation(format!(
-                "{name} must be at least {} characters long and at most {} characters long",
-                NAME_LENGTHS.min, NAME_LENGTHS.max
-            )))
+            let operation = structure.name.trim_end_matches("Input");
+            Err(ApiError::validation(format!("The requestItems parameter is required for {operation}")))
         }
         _ => Ok(()),
     }
@@ -128,16 +144,40 @@ fn check_value(json: &Json<'_>, shape: Shape, place: &Place<'_>, faults: &mut Fa
 
 fn check_text(json: &Json<'_>, text: &str, rules: Text, place: &Place<'_>, faults: &mut Faults) {
     let shape = Shape::Text(rules);
+    let name = match rules.kind {
+        Kind::Table | Kind::TableOfItems => table_of(text),
+        _ => text,
+    };
+    let lengths = match rules.kind {
+        // An ARN may be empty no more than a name may, but is only told so.
+        Kind::TableOfItems if text.is_empty() => Lengths { min: 1, max: usize::MAX },
+        Kind::TableOfItems => NAME_LENGTHS,
+        _ => rules.lengths,
+    };
+    let check_lengths = |faults: &mut Faults| check_lengths(json, length(name), shape, lengths, place, faults);
     match rules.kind {
+        Kind::NewName => {
+            check_lengths(faults);
+            check_pattern(json, name, shape, place, faults);
+        }
+        Kind::TableOfItems if text.is_empty() => check_lengths(faults),
+        Kind::Name | Kind::TableOfItems | Kind::Table | Kind::NewTable => {
+            check_pattern(json, name, shape, place, faults);
+            check_lengths(faults);
+        }
         Kind::Enumeration(values) if !values.contains(&text) => {
             let set = values.join(", ");
             faults.add(place, json, shape, format!("Member must satisfy enum value set: [{set}]"));
         }
-        Kind::Name if !is_name(text) => faults.add(place, json, shape, pattern()),
-        Kind::Table if !is_name(table_of(text)) => faults.add(place, json, shape, pattern()),
-        _ => {}
+        Kind::Enumeration(_) => {}
+        Kind::Any => check_lengths(faults),
     }
-    check_lengths(json, length(text), shape, rules.lengths, place, faults);
+}
+
+fn check_pattern(json: &Json<'_>, name: &str, shape: Shape, place: &Place<'_>, faults: &mut Faults) {
+    if !is_name(name) {
+        faults.add(place, json, shape, pattern());
+    }
 }
 
 fn pattern() -> String {
@@ -196,10 +236,8 @@ fn check_map(
 ) {
     let shape = Shape::Map(map);
     check_lengths(json, fields.len(), shape, map.lengths, place, faults);
-    let is_table = |name: &str| is_name(name) && fits(length(name), NAME_LENGTHS);
-    if map.of_tables && !fields.iter().all(|(name, _)| is_table(name)) {
-        let rules = [at_most(NAME_LENGTHS), at_least(NAME_LENGTHS), pattern()].join(", ");
-        faults.add(place, json, shape, format!("Map keys must satisfy constraint: [{rules}]"));
+    if map.names == Names::OfTables {
+        check_names(json, fields, shape, place, faults);
     }
     let value_fits = |value: &Json<'_>| match value {
         Json::Array(elements) => fits(elements.len(), map.value_lengths),
@@ -214,30 +252,26 @@ fn check_map(
     }
 }
 
-/// Checks the names of tables in requests on items, which may be ARNs, once all else is right.
-fn check_table_names(json: &Json<'_>, structure: &Structure, place: &Place<'_>, faults: &mut Faults) {
+fn check_names(
+    json: &Json<'_>,
+    fields: &[(Cow<'_, str>, Json<'_>)],
+    shape: Shape,
+    place: &Place<'_>,
+    faults: &mut Faults,
+) {
+    let is_table = |name: &str| is_name(name) && fits(length(name), NAME_LENGTHS);
+    if !fields.iter().all(|(name, _)| is_table(name)) {
+        let rules = [at_most(NAME_LENGTHS), at_least(NAME_LENGTHS), pattern()].join(", ");
+        faults.add(place, json, shape, format!("Map keys must satisfy constraint: [{rules}]"));
+    }
+}
+
+fn check_last(body: &Json<'_>, structure: &Structure, faults: &mut Faults) {
     for member in structure.members {
-        let Some(value) = json.get(member.name) else {
-            continue;
-        };
-        let place = place.member(member.name);
-        match (member.shape, value) {
-            (Shape::Text(Text { kind: Kind::TableOfItems, .. }), Json::Text(text)) => {
-                let table = table_of(text);
-                if !is_name(table) {
-                    faults.add(&place, value, member.shape, pattern());
-                }
-                check_lengths(value, length(table), member.shape, NAME_LENGTHS, &place, faults);
-            }
-            (Shape::Structure(structure), _) => check_table_names(value, structure, &place, faults),
-            (Shape::List(list), Json::Array(elements)) => {
-                if let Shape::Structure(structure) = list.element {
-                    for (index, element) in elements.iter().enumerate() {
-                        check_table_names(element, structure, &place.index(index), faults);
-                    }
-                }
-            }
-            _ => {}
+        if let (Shape::Map(map), Some(json @ Json::Object(fields))) = (member.shape, body.get(member.name))
+            && map.names == Names::OfTablesLast
+        {
+            check_names(json, fields, member.shape, &Place::BODY.member(member.name), faults);
         }
     }
 }

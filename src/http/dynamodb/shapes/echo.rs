@@ -12,7 +12,7 @@
 use std::fmt::{self, Write};
 
 use super::place::LowerFirst;
-use super::{Shape, Structure};
+use super::{Map, Names, Shape, Structure};
 use crate::http::dynamodb::json::Json;
 
 /// More of a value is not shown.
@@ -22,7 +22,10 @@ const SHOWN_BYTES_MAX: usize = 4096;
 pub(super) fn echo(json: &Json<'_>, shape: Shape) -> String {
     let mut shown = Bounded(String::new());
     // An error means that it has been cut.
-    let _ = write(&mut shown, json, shape);
+    let _ = match shape {
+        Shape::Map(Map { names: Names::OfTables, .. }) => write_json(&mut shown, json),
+        shape => write(&mut shown, json, shape),
+    };
     shown.0
 }
 
@@ -52,7 +55,7 @@ fn write(out: &mut Bounded, json: &Json<'_>, shape: Shape) -> fmt::Result {
                 Shape::List(list) => list.element,
                 _ => Shape::Boolean,
             };
-            write_all(out, ('[', ']'), elements, |out, element| write(out, element, element_shape))
+            write_parts(out, ('[', ']'), ", ", elements, |out, element| write(out, element, element_shape))
         }
         (Json::Object(_), Shape::Structure(structure)) => write_structure(out, json, structure),
         (Json::Object(_), Shape::Value) => write_structure(out, json, &ATTRIBUTE_VALUE),
@@ -61,7 +64,7 @@ fn write(out: &mut Bounded, json: &Json<'_>, shape: Shape) -> fmt::Result {
                 Shape::Map(map) => map.value,
                 _ => Shape::Value,
             };
-            write_all(out, ('{', '}'), fields, |out, (name, value)| {
+            write_parts(out, ('{', '}'), ", ", fields, |out, (name, value)| {
                 write!(out, "{name}=")?;
                 write(out, value, value_shape)
             })
@@ -69,16 +72,17 @@ fn write(out: &mut Bounded, json: &Json<'_>, shape: Shape) -> fmt::Result {
     }
 }
 
-fn write_all<T>(
+fn write_parts<T>(
     out: &mut Bounded,
     (open, close): (char, char),
+    comma: &str,
     parts: &[T],
     mut write: impl FnMut(&mut Bounded, &T) -> fmt::Result,
 ) -> fmt::Result {
     out.write_char(open)?;
     for (at, part) in parts.iter().enumerate() {
         if at > 0 {
-            out.write_str(", ")?;
+            out.write_str(comma)?;
         }
         write(out, part)?;
     }
@@ -93,6 +97,18 @@ fn write_structure(out: &mut Bounded, json: &Json<'_>, structure: &Structure) ->
         write(out, json.get(member.name).unwrap_or(&Json::Null), member.shape)?;
     }
     out.write_char(')')
+}
+
+fn write_json(out: &mut Bounded, json: &Json<'_>) -> fmt::Result {
+    match json {
+        Json::Text(text) => write!(out, "\"{text}\""),
+        Json::Array(elements) => write_parts(out, ('[', ']'), ",", elements, write_json),
+        Json::Object(fields) => write_parts(out, ('{', '}'), ",", fields, |out, (name, value)| {
+            write!(out, "\"{name}\":")?;
+            write_json(out, value)
+        }),
+        scalar => write(out, scalar, Shape::Boolean),
+    }
 }
 
 /// For printing only: its types are checked by rules of their own.

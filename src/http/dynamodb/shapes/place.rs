@@ -39,6 +39,7 @@ impl<'a> Place<'a> {
     }
 }
 
+/// As most texts have it; in the alternate form with members as they are spelled in the request.
 impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(parent) = self.parent {
@@ -49,6 +50,7 @@ impl fmt::Display for Place<'_> {
         }
         match self.step {
             Step::Body => Ok(()),
+            Step::Member(name) if f.alternate() => f.write_str(name),
             Step::Member(name) => write!(f, "{}", LowerFirst(name)),
             Step::Name(name) => write!(f, "{name}.member"),
             Step::Index(index) => write!(f, "{}.member", index + 1),

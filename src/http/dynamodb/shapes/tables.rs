@@ -1,22 +1,23 @@
 //! Requests on tables, their tags and their expiry.
 
 use super::words::{
-    BOOLEAN, INDEX, LONG, TABLE, TEXT, integer, list, list_of, long, named, one_of, optional, parameter, required,
-    structure, text,
+    BOOLEAN, INDEX, LONG, TEXT, integer, list, list_of, long, named, one_of, optional, required, structure, table_name,
+    text, told,
 };
-use super::{Kind, List, Shape, Structure};
+use super::{Kind, List, Member, Shape, Structure};
 
 const BILLING_MODE: Shape = one_of(&["PROVISIONED", "PAY_PER_REQUEST"]);
 const TABLE_CLASS: Shape = one_of(&["STANDARD", "STANDARD_INFREQUENT_ACCESS"]);
 const SETTINGS_REPLICATION: Shape = one_of(&["ENABLED", "DISABLED", "ENABLED_WITH_OVERRIDES"]);
 const CAPACITY_UNITS: Shape = long(1, i64::MAX);
 const KEY_NAME: Shape = text(1, 255);
+const NEW_INDEX: Shape = named(Kind::NewName, 3, 255);
 
 const ATTRIBUTE_DEFINITIONS: Shape = list(&ATTRIBUTE_DEFINITION_LIST);
 static ATTRIBUTE_DEFINITION_LIST: List = list_of(structure(&ATTRIBUTE_DEFINITION), 0, usize::MAX);
 static ATTRIBUTE_DEFINITION: Structure = Structure {
     name: "AttributeDefinition",
-    members: &[required("AttributeName", KEY_NAME), required("AttributeType", one_of(&["B", "N", "S"]))],
+    members: &[required("AttributeType", one_of(&["B", "N", "S"])), required("AttributeName", KEY_NAME)],
 };
 
 const KEY_SCHEMA: Shape = list(&KEY_SCHEMA_LIST);
@@ -59,7 +60,7 @@ static STREAM_SPECIFICATION_STRUCTURE: Structure = Structure {
     name: "StreamSpecification",
     members: &[
         required("StreamEnabled", BOOLEAN),
-        optional("StreamViewType", one_of(&["NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY"])),
+        optional("StreamViewType", one_of(&["OLD_IMAGE", "KEYS_ONLY", "NEW_AND_OLD_IMAGES", "NEW_IMAGE"])),
     ],
 };
 
@@ -69,21 +70,21 @@ static SSE_SPECIFICATION_STRUCTURE: Structure = Structure {
     members: &[
         optional("Enabled", BOOLEAN),
         optional("SSEType", one_of(&["AES256", "KMS"])),
-        optional("KMSMasterKeyId", TEXT),
+        optional("KMSMasterKeyId", text(1, usize::MAX)),
     ],
 };
 
 static LOCAL_SECONDARY_INDEXES: List = list_of(structure(&LOCAL_SECONDARY_INDEX), 0, usize::MAX);
 static LOCAL_SECONDARY_INDEX: Structure = Structure {
     name: "LocalSecondaryIndex",
-    members: &[required("IndexName", INDEX), required("KeySchema", KEY_SCHEMA), required("Projection", PROJECTION)],
+    members: &[required("IndexName", NEW_INDEX), required("KeySchema", KEY_SCHEMA), required("Projection", PROJECTION)],
 };
 
 static GLOBAL_SECONDARY_INDEXES: List = list_of(structure(&GLOBAL_SECONDARY_INDEX), 0, usize::MAX);
 static GLOBAL_SECONDARY_INDEX: Structure = Structure {
     name: "GlobalSecondaryIndex",
     members: &[
-        required("IndexName", INDEX),
+        required("IndexName", NEW_INDEX),
         required("KeySchema", KEY_SCHEMA),
         required("Projection", PROJECTION),
         optional("ProvisionedThroughput", PROVISIONED_THROUGHPUT),
@@ -93,19 +94,19 @@ static GLOBAL_SECONDARY_INDEX: Structure = Structure {
 };
 
 static TAGS: List = list_of(structure(&TAG), 0, usize::MAX);
-static TAG: Structure =
-    Structure { name: "Tag", members: &[required("Key", text(1, 128)), required("Value", text(0, 256))] };
+/// What is wrong with a tag is said where it is decoded.
+static TAG: Structure = Structure { name: "Tag", members: &[optional("Key", TEXT), optional("Value", TEXT)] };
 
 pub(in crate::http::dynamodb) static CREATE_TABLE: Structure = Structure {
     name: "CreateTableInput",
     members: &[
         required("AttributeDefinitions", ATTRIBUTE_DEFINITIONS),
-        parameter("TableName", TABLE),
+        table_name(Kind::NewTable),
         optional("BillingMode", BILLING_MODE),
         optional("ProvisionedThroughput", PROVISIONED_THROUGHPUT),
         required("KeySchema", KEY_SCHEMA),
-        optional("LocalSecondaryIndexes", list(&LOCAL_SECONDARY_INDEXES)),
         optional("GlobalSecondaryIndexes", list(&GLOBAL_SECONDARY_INDEXES)),
+        optional("LocalSecondaryIndexes", list(&LOCAL_SECONDARY_INDEXES)),
         optional("StreamSpecification", STREAM_SPECIFICATION),
         optional("SSESpecification", SSE_SPECIFICATION),
         optional("Tags", list(&TAGS)),
@@ -132,7 +133,7 @@ static INDEX_UPDATE: Structure = Structure {
 static UPDATE_INDEX: Structure = Structure {
     name: "UpdateGlobalSecondaryIndexAction",
     members: &[
-        required("IndexName", INDEX),
+        required("IndexName", NEW_INDEX),
         optional("ProvisionedThroughput", PROVISIONED_THROUGHPUT),
         optional("OnDemandThroughput", ON_DEMAND_THROUGHPUT),
         optional("WarmThroughput", WARM_THROUGHPUT),
@@ -143,7 +144,7 @@ static CREATE_INDEX: Structure = Structure {
     name: "CreateGlobalSecondaryIndexAction",
     members: &[
         required("Projection", PROJECTION),
-        required("IndexName", INDEX),
+        required("IndexName", NEW_INDEX),
         optional("ProvisionedThroughput", PROVISIONED_THROUGHPUT),
         required("KeySchema", KEY_SCHEMA),
         optional("OnDemandThroughput", ON_DEMAND_THROUGHPUT),
@@ -152,7 +153,7 @@ static CREATE_INDEX: Structure = Structure {
 };
 
 static DELETE_INDEX: Structure =
-    Structure { name: "DeleteGlobalSecondaryIndexAction", members: &[required("IndexName", INDEX)] };
+    Structure { name: "DeleteGlobalSecondaryIndexAction", members: &[required("IndexName", NEW_INDEX)] };
 
 /// What concerns copies in other regions is only looked at to be refused.
 static REPLICA_UPDATES: List = list_of(structure(&REPLICA_UPDATE), 1, usize::MAX);
@@ -162,7 +163,7 @@ pub(in crate::http::dynamodb) static UPDATE_TABLE: Structure = Structure {
     name: "UpdateTableInput",
     members: &[
         optional("AttributeDefinitions", ATTRIBUTE_DEFINITIONS),
-        parameter("TableName", TABLE),
+        table_name(Kind::Table),
         optional("ProvisionedThroughput", PROVISIONED_THROUGHPUT),
         optional("BillingMode", BILLING_MODE),
         optional("GlobalSecondaryIndexUpdates", list(&INDEX_UPDATES)),
@@ -178,34 +179,28 @@ pub(in crate::http::dynamodb) static UPDATE_TABLE: Structure = Structure {
 };
 
 pub(in crate::http::dynamodb) static DELETE_TABLE: Structure =
-    Structure { name: "DeleteTableInput", members: &[parameter("TableName", TABLE)] };
+    Structure { name: "DeleteTableInput", members: &[table_name(Kind::Table)] };
 
 pub(in crate::http::dynamodb) static DESCRIBE_TABLE: Structure =
-    Structure { name: "DescribeTableInput", members: &[parameter("TableName", TABLE)] };
+    Structure { name: "DescribeTableInput", members: &[table_name(Kind::Table)] };
 
 pub(in crate::http::dynamodb) static LIST_TABLES: Structure = Structure {
     name: "ListTablesInput",
-    members: &[optional("Limit", integer(1, 100)), optional("ExclusiveStartTableName", named(Kind::Name, 3, 255))],
+    members: &[optional("Limit", integer(1, 100)), optional("ExclusiveStartTableName", INDEX)],
 };
 
-const RESOURCE_ARN: Shape = text(1, 1283);
+const RESOURCE_ARN: Member = told("ResourceArn", TEXT, "Invalid TableArn");
 
-pub(in crate::http::dynamodb) static TAG_RESOURCE: Structure = Structure {
-    name: "TagResourceInput",
-    members: &[required("ResourceArn", RESOURCE_ARN), required("Tags", list(&TAGS))],
-};
+pub(in crate::http::dynamodb) static TAG_RESOURCE: Structure =
+    Structure { name: "TagResourceInput", members: &[RESOURCE_ARN, required("Tags", list(&TAGS))] };
 
-static TAG_KEYS: List = list_of(text(1, 128), 0, usize::MAX);
+static TAG_KEYS: List = list_of(TEXT, 0, usize::MAX);
 
-pub(in crate::http::dynamodb) static UNTAG_RESOURCE: Structure = Structure {
-    name: "UntagResourceInput",
-    members: &[required("ResourceArn", RESOURCE_ARN), required("TagKeys", list(&TAG_KEYS))],
-};
+pub(in crate::http::dynamodb) static UNTAG_RESOURCE: Structure =
+    Structure { name: "UntagResourceInput", members: &[RESOURCE_ARN, required("TagKeys", list(&TAG_KEYS))] };
 
-pub(in crate::http::dynamodb) static LIST_TAGS_OF_RESOURCE: Structure = Structure {
-    name: "ListTagsOfResourceInput",
-    members: &[required("ResourceArn", RESOURCE_ARN), optional("NextToken", TEXT)],
-};
+pub(in crate::http::dynamodb) static LIST_TAGS_OF_RESOURCE: Structure =
+    Structure { name: "ListTagsOfResourceInput", members: &[RESOURCE_ARN, optional("NextToken", TEXT)] };
 
 pub(in crate::http::dynamodb) static DESCRIBE_LIMITS: Structure =
     Structure { name: "DescribeLimitsInput", members: &[] };
@@ -214,17 +209,14 @@ pub(in crate::http::dynamodb) static DESCRIBE_ENDPOINTS: Structure =
     Structure { name: "DescribeEndpointsRequest", members: &[] };
 
 pub(in crate::http::dynamodb) static DESCRIBE_TIME_TO_LIVE: Structure =
-    Structure { name: "DescribeTimeToLiveInput", members: &[parameter("TableName", TABLE)] };
+    Structure { name: "DescribeTimeToLiveInput", members: &[table_name(Kind::Table)] };
 
 pub(in crate::http::dynamodb) static UPDATE_TIME_TO_LIVE: Structure = Structure {
     name: "UpdateTimeToLiveInput",
-    members: &[
-        parameter("TableName", TABLE),
-        required("TimeToLiveSpecification", structure(&TIME_TO_LIVE_SPECIFICATION)),
-    ],
+    members: &[table_name(Kind::Table), required("TimeToLiveSpecification", structure(&TIME_TO_LIVE_SPECIFICATION))],
 };
 
 static TIME_TO_LIVE_SPECIFICATION: Structure = Structure {
     name: "TimeToLiveSpecification",
-    members: &[required("Enabled", BOOLEAN), required("AttributeName", text(1, 255))],
+    members: &[required("AttributeName", text(1, 255)), required("Enabled", BOOLEAN)],
 };

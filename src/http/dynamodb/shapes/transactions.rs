@@ -27,9 +27,9 @@ static GET: Structure = Structure {
 pub(in crate::http::dynamodb) static TRANSACT_WRITE_ITEMS: Structure = Structure {
     name: "TransactWriteItemsInput",
     members: &[
+        optional("ClientRequestToken", text(1, 36)),
         optional("ReturnConsumedCapacity", CONSUMED_CAPACITY),
         optional("ReturnItemCollectionMetrics", COLLECTION_METRICS),
-        optional("ClientRequestToken", text(1, 36)),
         required("TransactItems", list(&WRITES)),
     ],
 };
