@@ -263,7 +263,7 @@ fn collect(condition: Condition, terms: &mut Vec<KeyTerm>) -> Result<(), KeyCond
         Condition::Any(_) => Err(KeyConditionError::Operator { operator: "OR" }),
         Condition::Not(_) => Err(KeyConditionError::Operator { operator: "NOT" }),
         Condition::Test(test) => {
-            let term = term_of(test)?;
+            let term = term_of(*test)?;
             if terms.iter().any(|before| before.attribute == term.attribute) {
                 return Err(KeyConditionError::TwoPerAttribute);
             }
@@ -392,3 +392,7 @@ pub fn check_not_within_key<'a, 'b>(
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+#[path = "key_condition_tests.rs"]
+mod tests;

@@ -15,13 +15,14 @@ use super::ast::{
 };
 use super::condition::order;
 use super::document_path::{DocumentPath, MAX_PATH_ELEMENTS, PathStep};
-use super::error::{Bounds, ExpressionError, ExpressionKind, Problem, Section};
+use super::error::{Bounds, ExpressionError, ExpressionKind, Paths, Problem, Section};
 use super::parser::{parse_condition, parse_projection, parse_update};
 use super::placeholders::Placeholders;
 use super::projection::Projection;
 use super::survey::{Function, parse_index, survey_action, survey_condition, survey_path};
 use super::syntax::{
     Comparator, RawAction, RawCall, RawChange, RawCondition, RawPath, RawSection, RawSetValue, RawStep, RawTerm,
+    RawTest,
 };
 use crate::item::value::AttributeValue;
 
@@ -101,12 +102,13 @@ fn check_distinct_places(paths: &[DocumentPath]) -> Result<(), Problem> {
     if !sorted.windows(2).any(|pair| pair[0].contains(pair[1]) || pair[0].conflicts_with(pair[1])) {
         return Ok(());
     }
+    let both = |(one, two): (&DocumentPath, &DocumentPath)| Box::new(Paths { one: one.clone(), two: two.clone() });
     let pairs = || paths.iter().enumerate().flat_map(|(at, two)| paths[..at].iter().map(move |one| (one, two)));
     if let Some((one, two)) = pairs().find(|(one, two)| one.contains(two) || two.contains(one)) {
-        return Err(Problem::PathsOverlap { one: one.clone(), two: two.clone() });
+        return Err(Problem::PathsOverlap(both((one, two))));
     }
     let conflict = pairs().find(|(one, two)| one.conflicts_with(two));
-    conflict.map_or(Ok(()), |(one, two)| Err(Problem::PathsConflict { one: one.clone(), two: two.clone() }))
+    conflict.map_or(Ok(()), |pair| Err(Problem::PathsConflict(both(pair))))
 }
 
 struct Resolver<'p> {
@@ -143,61 +145,70 @@ impl Resolver<'_> {
 
     fn condition(&mut self, raw: RawCondition<'_>) -> Result<Condition, Problem> {
         match raw {
+            RawCondition::Test(test) => self.test(*test).map(|test| Condition::Test(Box::new(test))),
             RawCondition::Not(condition) => Ok(Condition::Not(Box::new(self.condition(*condition)?))),
             RawCondition::All(parts) => self.conditions(parts).map(Condition::all),
             RawCondition::Any(parts) => self.conditions(parts).map(Condition::any),
-            RawCondition::Compare { left, comparator, right } => self.compare(left, comparator, right),
-            RawCondition::Between { operand, lower, upper } => self.between(operand, lower, upper),
-            RawCondition::In { operand, alternatives } => self.one_of(operand, alternatives),
-            RawCondition::Call(call) => self.call(call),
         }
     }
 
+    // Kept out of the function that calls itself, so that a level of nesting takes little of the stack.
+    #[inline(never)]
+    fn test(&mut self, raw: RawTest<'_>) -> Result<Test, Problem> {
+        match raw {
+            RawTest::Compare { left, comparator, right } => self.compare(left, comparator, right),
+            RawTest::Between { operand, lower, upper } => self.between(operand, lower, upper),
+            RawTest::In { operand, alternatives } => self.one_of(operand, alternatives),
+            RawTest::Call(call) => self.call(call),
+        }
+    }
+
+    #[inline(never)]
     fn conditions(&mut self, raw: Vec<RawCondition<'_>>) -> Result<Vec<Condition>, Problem> {
         raw.into_iter().map(|condition| self.condition(condition)).collect()
     }
 
-    fn compare(&mut self, left: RawTerm<'_>, comparator: Comparator, right: RawTerm<'_>) -> Result<Condition, Problem> {
+    fn compare(&mut self, left: RawTerm<'_>, comparator: Comparator, right: RawTerm<'_>) -> Result<Test, Problem> {
         let (left, right) = (self.operand(left)?, self.operand(right)?);
         check_distinct(comparator.symbol(), &left, [&right])?;
         if !matches!(comparator, Comparator::Equal | Comparator::NotEqual) {
             check_types(comparator.symbol(), [&left, &right], is_ordered)?;
         }
-        Ok(Condition::Test(Test::Compare { left, comparator, right }))
+        Ok(Test::Compare { left, comparator, right })
     }
 
-    fn between(&mut self, operand: RawTerm<'_>, lower: RawTerm<'_>, upper: RawTerm<'_>) -> Result<Condition, Problem> {
+    fn between(&mut self, operand: RawTerm<'_>, lower: RawTerm<'_>, upper: RawTerm<'_>) -> Result<Test, Problem> {
         let (operand, lower, upper) = (self.operand(operand)?, self.operand(lower)?, self.operand(upper)?);
         check_distinct("BETWEEN", &operand, [&lower, &upper])?;
         check_types("BETWEEN", [&operand, &lower, &upper], is_ordered)?;
         if let (Operand::Of(Source::Value(lower)), Operand::Of(Source::Value(upper))) = (&lower, &upper) {
-            let bounds = || Bounds { lower: lower.clone(), upper: upper.clone() };
+            let bounds = || Box::new(Bounds { lower: lower.clone(), upper: upper.clone() });
             match order(lower, upper) {
                 None => return Err(Problem::BoundTypes(bounds())),
                 Some(Ordering::Greater) => return Err(Problem::BoundOrder(bounds())),
                 Some(_) => {}
             }
         }
-        Ok(Condition::Test(Test::Between { operand, lower, upper }))
+        Ok(Test::Between { operand, lower, upper })
     }
 
-    fn one_of(&mut self, operand: RawTerm<'_>, alternatives: Vec<RawTerm<'_>>) -> Result<Condition, Problem> {
+    fn one_of(&mut self, operand: RawTerm<'_>, alternatives: Vec<RawTerm<'_>>) -> Result<Test, Problem> {
         let operand = self.operand(operand)?;
         let alternatives = alternatives.into_iter().map(|term| self.operand(term)).collect::<Result<Vec<_>, _>>()?;
         match alternatives.len() {
             0..=MAX_ALTERNATIVES => check_distinct("IN", &operand, &alternatives)?,
             count => return Err(Problem::TooManyAlternatives { count }),
         }
-        Ok(Condition::Test(Test::In { operand, alternatives }))
+        Ok(Test::In { operand, alternatives })
     }
 
-    fn call(&mut self, call: RawCall<'_>) -> Result<Condition, Problem> {
+    fn call(&mut self, call: RawCall<'_>) -> Result<Test, Problem> {
         let function = Function::of_name(call.function)?;
         let mut operands = call.operands.into_iter().map(|term| self.operand(term)).collect::<Result<Vec<_>, _>>()?;
         function.check_operands(operands.len())?;
         let first = operands.remove(0);
         let second = operands.pop();
-        test_of(function, first, second).map(Condition::Test)
+        test_of(function, first, second)
     }
 
     /// An operand of a condition. The only function there is `size`.
@@ -311,7 +322,7 @@ impl Resolver<'_> {
                 }
                 if otherwise.first_of.is_empty() && otherwise.otherwise == Source::Path(path.clone()) {
                     let operator = Function::IfNotExists.name();
-                    return Err(Problem::RepeatedOperand { operator, path });
+                    return Err(Problem::RepeatedOperand { operator, path: Box::new(path) });
                 }
                 let first_of = std::iter::once(path).chain(otherwise.first_of).collect();
                 Ok(SetOperand { first_of, otherwise: otherwise.otherwise })
@@ -396,7 +407,7 @@ fn check_distinct<'a>(
 ) -> Result<(), Problem> {
     match first {
         Operand::Of(Source::Path(path)) if rest.into_iter().any(|operand| operand == first) => {
-            Err(Problem::RepeatedOperand { operator, path: path.clone() })
+            Err(Problem::RepeatedOperand { operator, path: Box::new(path.clone()) })
         }
         _ => Ok(()),
     }

@@ -126,7 +126,8 @@ impl Update {
     fn changes(&self, base: &Item) -> Result<BTreeMap<String, Change>, UpdateError> {
         let mut changes = BTreeMap::new();
         for (path, value) in &self.sets {
-            place(&mut changes, path, Change::Set(value.of(base)?))?;
+            let value = value.of(base).map_err(|error| self.worded(error))?;
+            place(&mut changes, path, Change::Set(value))?;
         }
         for path in &self.removes {
             place(&mut changes, path, Change::Remove)?;
@@ -359,3 +360,7 @@ impl UpdateError {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "update_tests.rs"]
+mod tests;
