@@ -79,7 +79,10 @@ pub enum ExpressionError {
         key: String,
     },
     /// A placeholder has more than 255 bytes with its mark.
-    #[error("{map} contains invalid key: The expression attribute map contains a key that is too long;{}", size_of_key(*.map, *.bytes))]
+    #[error(
+        "{map} contains invalid key: The expression attribute map contains a key that is too long;{}",
+        size_of_key(*.map, *.bytes)
+    )]
     PlaceholderTooLong {
         /// Which map.
         map: PlaceholderMap,
@@ -94,7 +97,8 @@ pub enum ExpressionError {
     },
     /// A placeholder stands for an attribute name longer than any attribute's.
     #[error(
-        "ExpressionAttributeNames contains invalid value: Attribute name is too large, must be less than 65536 bytes for key {key}"
+        "ExpressionAttributeNames contains invalid value: Attribute name is too large, must be less than \
+         65536 bytes for key {key}"
     )]
     AttributeNameTooLong {
         /// The placeholder.
@@ -241,7 +245,8 @@ pub enum Problem {
     },
     /// A function has more or fewer operands than it takes.
     #[error(
-        "Incorrect number of operands for operator or function; operator or function: {function}, number of operands: {count}"
+        "Incorrect number of operands for operator or function; operator or function: {function}, number of \
+         operands: {count}"
     )]
     OperandCount {
         /// The function.

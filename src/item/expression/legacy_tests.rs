@@ -208,7 +208,7 @@ fn updated(action: UpdateAction, with: Option<Value>, old: Value) -> Result<Item
     let update = Update::of_attribute_updates(BTreeMap::from([("a".to_owned(), update)]));
     let update = update.map_err(|error| error.to_string())?;
     let updated = update.apply(Some(&item(old)), &Item::new()).map_err(|error| error.to_string())?;
-    Ok(updated.item.unwrap())
+    Ok(updated.unwrap())
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn updates_put_add_and_delete() {
     }
     let nothing = Update::of_attribute_updates(BTreeMap::new()).unwrap();
     let key = item(json!({"id": {"S": "k"}}));
-    assert_eq!(nothing.apply(None, &key).unwrap().item, Some(key));
+    assert_eq!(nothing.apply(None, &key), Ok(Some(key.clone())));
 }
 
 #[test]
