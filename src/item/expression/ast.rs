@@ -74,7 +74,7 @@ pub enum AttributeType {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Condition {
     /// One thing.
-    Test(Test),
+    Test(Box<Test>),
     /// That something is not so.
     Not(Box<Condition>),
     /// That each of these is so.
@@ -321,6 +321,12 @@ impl Operand {
             Self::Of(Source::Path(path)) | Self::SizeOf(Source::Path(path)) => Some(path),
             _ => None,
         }
+    }
+}
+
+impl From<Test> for Condition {
+    fn from(test: Test) -> Self {
+        Self::Test(Box::new(test))
     }
 }
 

@@ -160,3 +160,7 @@ fn advance(part: &[u8], fallback: &[usize], mut matched: usize, byte: u8) -> usi
     }
     matched + usize::from(part[matched] == byte)
 }
+
+#[cfg(test)]
+#[path = "condition_tests.rs"]
+mod tests;

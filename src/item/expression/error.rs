@@ -62,7 +62,7 @@ pub enum ExpressionError {
         /// Which expression.
         kind: ExpressionKind,
         /// What is wrong with it.
-        problem: Problem,
+        problem: Box<Problem>,
     },
     /// A map of placeholders is there and empty. Leave it out.
     #[error("{map} must not be empty")]
@@ -79,7 +79,10 @@ pub enum ExpressionError {
         key: String,
     },
     /// A placeholder has more than 255 bytes with its mark.
-    #[error("{map} contains invalid key: The expression attribute map contains a key that is too long;{}", size_of_key(*.map, *.bytes))]
+    #[error(
+        "{map} contains invalid key: The expression attribute map contains a key that is too long;{}",
+        size_of_key(*.map, *.bytes)
+    )]
     PlaceholderTooLong {
         /// Which map.
         map: PlaceholderMap,
@@ -94,7 +97,8 @@ pub enum ExpressionError {
     },
     /// A placeholder stands for an attribute name longer than any attribute's.
     #[error(
-        "ExpressionAttributeNames contains invalid value: Attribute name is too large, must be less than 65536 bytes for key {key}"
+        "ExpressionAttributeNames contains invalid value: Attribute name is too large, must be less than \
+         65536 bytes for key {key}"
     )]
     AttributeNameTooLong {
         /// The placeholder.
@@ -222,25 +226,11 @@ pub enum Problem {
         levels: usize,
     },
     /// One path uses as a list what another uses as a map.
-    #[error(
-        "Two document paths conflict with each other; must remove or rewrite one of these paths; path one: {one}, path two: {two}"
-    )]
-    PathsConflict {
-        /// The one that is written first.
-        one: DocumentPath,
-        /// The other.
-        two: DocumentPath,
-    },
+    #[error("Two document paths conflict with each other; must remove or rewrite one of these paths; {0}")]
+    PathsConflict(Box<Paths>),
     /// Two paths are the same, or one is within the other.
-    #[error(
-        "Two document paths overlap with each other; must remove or rewrite one of these paths; path one: {one}, path two: {two}"
-    )]
-    PathsOverlap {
-        /// The one that is written first.
-        one: DocumentPath,
-        /// The other.
-        two: DocumentPath,
-    },
+    #[error("Two document paths overlap with each other; must remove or rewrite one of these paths; {0}")]
+    PathsOverlap(Box<Paths>),
     /// A `#name` is not in `ExpressionAttributeNames`.
     #[error("An expression attribute name used in the document path is not defined; attribute name: {name}")]
     UndefinedName {
@@ -255,7 +245,8 @@ pub enum Problem {
     },
     /// A function has more or fewer operands than it takes.
     #[error(
-        "Incorrect number of operands for operator or function; operator or function: {function}, number of operands: {count}"
+        "Incorrect number of operands for operator or function; operator or function: {function}, number of \
+         operands: {count}"
     )]
     OperandCount {
         /// The function.
@@ -297,14 +288,14 @@ pub enum Problem {
         /// The operator or function.
         operator: &'static str,
         /// The operand.
-        path: DocumentPath,
+        path: Box<DocumentPath>,
     },
     /// The bounds of a BETWEEN have different types.
     #[error("The BETWEEN operator requires same data type for lower and upper bounds; {0}")]
-    BoundTypes(Bounds),
+    BoundTypes(Box<Bounds>),
     /// The lower bound of a BETWEEN is above the upper one.
     #[error("The BETWEEN operator requires upper bound to be greater than or equal to lower bound; {0}")]
-    BoundOrder(Bounds),
+    BoundOrder(Box<Bounds>),
     /// An IN has more than 100 alternatives.
     #[error("The IN operator is provided with too many operands; number of operands: {count}")]
     TooManyAlternatives {
@@ -323,8 +314,18 @@ impl Problem {
     /// The error of an expression of this kind.
     #[must_use]
     pub fn in_expression(self, kind: ExpressionKind) -> ExpressionError {
-        ExpressionError::Invalid { kind, problem: self }
+        ExpressionError::Invalid { kind, problem: Box::new(self) }
     }
+}
+
+/// Two paths that do not go together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("path one: {one}, path two: {two}")]
+pub struct Paths {
+    /// The one that is written first.
+    pub one: DocumentPath,
+    /// The other.
+    pub two: DocumentPath,
 }
 
 /// Both bounds of a BETWEEN.
@@ -396,3 +397,7 @@ impl fmt::Display for Section {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "error_tests.rs"]
+mod tests;

@@ -3,7 +3,7 @@
 //! ```text
 //!   KeyConditionExpression ── KeyTerms::parse ──┐
 //!   KeyConditions          ── legacy          ──┴─> KeyTerms ── for_keys ──> KeyCondition
-//!                                                   at most one per attribute     partition, and a test of the sort key
+//!                                                   one or two                    a partition, a range of sort keys
 //! ```
 //!
 //! The expression is parsed as a condition, and only then found to be of another shape than a key condition: so
@@ -31,7 +31,8 @@ pub enum KeyConditionError {
     },
     /// A BETWEEN or `begins_with` is about something else than an attribute.
     #[error(
-        "Invalid condition in KeyConditionExpression: {operator} operator must have the key attribute as its first operand"
+        "Invalid condition in KeyConditionExpression: {operator} operator must have the key attribute as its \
+         first operand"
     )]
     FirstOperand {
         /// Which of them.
@@ -72,7 +73,8 @@ pub enum KeyConditionError {
     ValueType,
     /// A value is an empty text.
     #[error(
-        "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: {attribute}"
+        "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an \
+         empty string value. Key: {attribute}"
     )]
     EmptyText {
         /// The name of the key attribute.
@@ -80,7 +82,8 @@ pub enum KeyConditionError {
     },
     /// A value has no bytes.
     #[error(
-        "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty binary value. Key: {attribute}"
+        "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an \
+         empty binary value. Key: {attribute}"
     )]
     EmptyBytes {
         /// The name of the key attribute.
@@ -263,7 +266,7 @@ fn collect(condition: Condition, terms: &mut Vec<KeyTerm>) -> Result<(), KeyCond
         Condition::Any(_) => Err(KeyConditionError::Operator { operator: "OR" }),
         Condition::Not(_) => Err(KeyConditionError::Operator { operator: "NOT" }),
         Condition::Test(test) => {
-            let term = term_of(test)?;
+            let term = term_of(*test)?;
             if terms.iter().any(|before| before.attribute == term.attribute) {
                 return Err(KeyConditionError::TwoPerAttribute);
             }
@@ -392,3 +395,7 @@ pub fn check_not_within_key<'a, 'b>(
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+#[path = "key_condition_tests.rs"]
+mod tests;

@@ -22,6 +22,7 @@ use super::error::{Problem, Section};
 use super::lexer::{Keyword, Kind, Tokens};
 use super::syntax::{
     Comparator, RawAction, RawCall, RawChange, RawCondition, RawPath, RawSection, RawSetValue, RawStep, RawTerm,
+    RawTest,
 };
 
 /// The most bytes that an expression may have: DynamoDB developer guide, "Quotas", expression parameters.
@@ -74,11 +75,20 @@ enum Node<'a> {
     Term(RawTerm<'a>),
 }
 
+impl<'a> From<RawTest<'a>> for RawCondition<'a> {
+    fn from(test: RawTest<'a>) -> Self {
+        Self::Test(Box::new(test))
+    }
+}
+
 /// What was read, and whether it was in parentheses.
 struct Read<'a> {
     node: Node<'a>,
     grouped: bool,
 }
+
+/// How the actions of a section are read.
+type ReadAction<'a> = fn(&mut Parser<'a>) -> Result<RawAction<'a>, Problem>;
 
 const OPEN: Kind = Kind::Symbol("(");
 const CLOSE: Kind = Kind::Symbol(")");
@@ -145,34 +155,46 @@ impl<'a> Parser<'a> {
     }
 
     fn comparison(&mut self) -> Result<Read<'a>, Problem> {
-        let left = match self.tokens.peek() {
+        let Read { node, grouped } = match self.tokens.peek() {
             OPEN => self.group()?,
-            _ => Read { node: Node::Term(self.term()?), grouped: false },
+            _ => self.term_as_read()?,
         };
-        let Node::Term(operand) = left.node else {
-            return Ok(left);
-        };
-        let condition = match self.tokens.peek() {
+        match node {
+            Node::Term(operand) => self.compared(operand, grouped),
+            condition @ Node::Condition(_) => Ok(Read { node: condition, grouped }),
+        }
+    }
+
+    // Kept out of the functions that call each other, so that a level of nesting takes little of the stack.
+    #[inline(never)]
+    fn term_as_read(&mut self) -> Result<Read<'a>, Problem> {
+        Ok(Read { node: Node::Term(self.term()?), grouped: false })
+    }
+
+    /// Reads what makes a comparison of a term, if that follows.
+    #[inline(never)]
+    fn compared(&mut self, operand: RawTerm<'a>, grouped: bool) -> Result<Read<'a>, Problem> {
+        let test = match self.tokens.peek() {
             Kind::Symbol(symbol) if let Some(comparator) = Comparator::of_symbol(symbol) => {
                 self.take_operator();
-                RawCondition::Compare { left: operand, comparator, right: self.operand()? }
+                RawTest::Compare { left: operand, comparator, right: self.operand()? }
             }
             Kind::Keyword(Keyword::Between) => {
                 self.take_operator();
                 let lower = self.operand()?;
                 self.tokens.expect(Kind::Keyword(Keyword::And))?;
-                RawCondition::Between { operand, lower, upper: self.operand()? }
+                RawTest::Between { operand, lower, upper: self.operand()? }
             }
             Kind::Keyword(Keyword::In) => {
                 self.take_operator();
                 self.tokens.expect(OPEN)?;
                 let alternatives = self.list(Self::operand)?;
                 self.tokens.expect(CLOSE)?;
-                RawCondition::In { operand, alternatives }
+                RawTest::In { operand, alternatives }
             }
-            _ => return Ok(Read { node: Node::Term(operand), grouped: left.grouped }),
+            _ => return Ok(Read { node: Node::Term(operand), grouped }),
         };
-        Ok(Read { node: Node::Condition(condition), grouped: false })
+        Ok(Read { node: Node::Condition(test.into()), grouped: false })
     }
 
     /// Reads a condition or a term in parentheses.
@@ -192,7 +214,7 @@ impl<'a> Parser<'a> {
     fn as_condition(&self, node: Node<'a>) -> Result<RawCondition<'a>, Problem> {
         match node {
             Node::Condition(condition) => Ok(condition),
-            Node::Term(RawTerm::Call(call)) => Ok(RawCondition::Call(call)),
+            Node::Term(RawTerm::Call(call)) => Ok(RawTest::Call(call).into()),
             Node::Term(_) => Err(self.tokens.unexpected()),
         }
     }
@@ -255,7 +277,7 @@ impl<'a> Parser<'a> {
     }
 
     fn section(&mut self) -> Result<RawSection<'a>, Problem> {
-        let (section, action): (_, fn(&mut Self) -> Result<RawAction<'a>, Problem>) = match self.tokens.peek() {
+        let (section, action): (Section, ReadAction<'a>) = match self.tokens.peek() {
             Kind::Keyword(Keyword::Set) => (Section::Set, Self::set_action),
             Kind::Keyword(Keyword::Remove) => {
                 (Section::Remove, |parser| Ok(RawAction { path: parser.path()?, change: RawChange::Remove }))
@@ -339,3 +361,7 @@ impl<'a> Parser<'a> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "parser_tests.rs"]
+mod tests;

@@ -52,6 +52,11 @@ impl Placeholders {
         Ok(Self { names, values, ..Self::default() })
     }
 
+    /// Takes placeholders that the program has made itself.
+    pub(super) fn of(names: BTreeMap<String, String>, values: BTreeMap<String, AttributeValue>) -> Self {
+        Self { names, values, ..Self::default() }
+    }
+
     /// Checks that each name and each value is used by one of the expressions parsed with these placeholders.
     ///
     /// # Errors

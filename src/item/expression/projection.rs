@@ -143,3 +143,7 @@ impl Branch {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "projection_tests.rs"]
+mod tests;

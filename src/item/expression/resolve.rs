@@ -6,23 +6,19 @@
 //! ```
 //!
 //! Where an expression has several faults, the one reported is the one that DynamoDB would report, as far as is
-//! known: an update's values are looked at from its last action to its first.
+//! known.
 
 use std::cmp::Ordering;
 
-use super::ast::{
-    Addend, AttributeType, Condition, Members, Operand, SetOperand, SetValue, Source, Test, Update, UpdateStyle,
-};
+use super::ast::{AttributeType, Condition, Operand, Source, Test};
 use super::condition::order;
 use super::document_path::{DocumentPath, MAX_PATH_ELEMENTS, PathStep};
-use super::error::{Bounds, ExpressionError, ExpressionKind, Problem, Section};
-use super::parser::{parse_condition, parse_projection, parse_update};
+use super::error::{Bounds, ExpressionError, ExpressionKind, Paths, Problem};
+use super::parser::{parse_condition, parse_projection};
 use super::placeholders::Placeholders;
 use super::projection::Projection;
-use super::survey::{Function, parse_index, survey_action, survey_condition, survey_path};
-use super::syntax::{
-    Comparator, RawAction, RawCall, RawChange, RawCondition, RawPath, RawSection, RawSetValue, RawStep, RawTerm,
-};
+use super::survey::{Function, parse_index, survey_condition, survey_path};
+use super::syntax::{Comparator, RawCall, RawCondition, RawPath, RawStep, RawTerm, RawTest};
 use crate::item::value::AttributeValue;
 
 /// The most alternatives that an IN may have: DynamoDB developer guide, "Quotas", expression parameters.
@@ -58,40 +54,6 @@ impl Projection {
     }
 }
 
-impl Update {
-    /// Parses an update.
-    ///
-    /// # Errors
-    ///
-    /// [`ExpressionError::Invalid`] with what DynamoDB would say.
-    pub fn parse(text: &str, placeholders: &mut Placeholders) -> Result<Self, ExpressionError> {
-        let actions = parse_update(text).and_then(once_each);
-        let update = actions.and_then(|actions| Resolver { placeholders }.update(actions));
-        update.map_err(|problem| match problem {
-            // The service does not say here how long it was.
-            Problem::TooLong { .. } => Problem::UpdateTooLong.in_expression(ExpressionKind::Update),
-            other => other.in_expression(ExpressionKind::Update),
-        })
-    }
-}
-
-/// Surveys the sections, each in its place, and refuses one that comes twice.
-fn once_each(sections: Vec<RawSection<'_>>) -> Result<Vec<RawAction<'_>>, Problem> {
-    for (at, RawSection { section, actions }) in sections.iter().enumerate() {
-        if sections[..at].iter().any(|before| before.section == *section) {
-            continue;
-        }
-        actions.iter().try_for_each(survey_action)?;
-        let mut again = sections[at + 1..].iter().filter(|after| after.section == *section).peekable();
-        let repeated = again.peek().is_some();
-        again.flat_map(|after| &after.actions).try_for_each(survey_action)?;
-        if repeated {
-            return Err(Problem::RepeatedSection { section: *section });
-        }
-    }
-    Ok(sections.into_iter().flat_map(|section| section.actions).collect())
-}
-
 /// Refuses paths of which one is within another, or that use one value as a list and as a map.
 fn check_distinct_places(paths: &[DocumentPath]) -> Result<(), Problem> {
     // A path sorts right before those within it, and indexes before names: neighbours tell whether there is
@@ -101,20 +63,22 @@ fn check_distinct_places(paths: &[DocumentPath]) -> Result<(), Problem> {
     if !sorted.windows(2).any(|pair| pair[0].contains(pair[1]) || pair[0].conflicts_with(pair[1])) {
         return Ok(());
     }
+    let both = |(one, two): (&DocumentPath, &DocumentPath)| Box::new(Paths { one: one.clone(), two: two.clone() });
     let pairs = || paths.iter().enumerate().flat_map(|(at, two)| paths[..at].iter().map(move |one| (one, two)));
     if let Some((one, two)) = pairs().find(|(one, two)| one.contains(two) || two.contains(one)) {
-        return Err(Problem::PathsOverlap { one: one.clone(), two: two.clone() });
+        return Err(Problem::PathsOverlap(both((one, two))));
     }
     let conflict = pairs().find(|(one, two)| one.conflicts_with(two));
-    conflict.map_or(Ok(()), |(one, two)| Err(Problem::PathsConflict { one: one.clone(), two: two.clone() }))
+    conflict.map_or(Ok(()), |pair| Err(Problem::PathsConflict(both(pair))))
 }
 
-struct Resolver<'p> {
-    placeholders: &'p mut Placeholders,
+/// Resolves the parts of one expression.
+pub(super) struct Resolver<'p> {
+    pub(super) placeholders: &'p mut Placeholders,
 }
 
 impl Resolver<'_> {
-    fn path(&mut self, raw: &RawPath<'_>) -> Result<DocumentPath, Problem> {
+    pub(super) fn path(&mut self, raw: &RawPath<'_>) -> Result<DocumentPath, Problem> {
         let mut steps = Vec::with_capacity(raw.steps.len());
         for step in &raw.steps {
             steps.push(match step {
@@ -136,68 +100,80 @@ impl Resolver<'_> {
     }
 
     /// Paths of which each means a place of its own.
-    fn places<'a>(&mut self, raw: impl IntoIterator<Item = &'a RawPath<'a>>) -> Result<Vec<DocumentPath>, Problem> {
+    pub(super) fn places<'a>(
+        &mut self,
+        raw: impl IntoIterator<Item = &'a RawPath<'a>>,
+    ) -> Result<Vec<DocumentPath>, Problem> {
         let paths = raw.into_iter().map(|path| self.path(path)).collect::<Result<Vec<_>, _>>()?;
         check_distinct_places(&paths).map(|()| paths)
     }
 
     fn condition(&mut self, raw: RawCondition<'_>) -> Result<Condition, Problem> {
         match raw {
+            RawCondition::Test(test) => self.test(*test).map(|test| Condition::Test(Box::new(test))),
             RawCondition::Not(condition) => Ok(Condition::Not(Box::new(self.condition(*condition)?))),
             RawCondition::All(parts) => self.conditions(parts).map(Condition::all),
             RawCondition::Any(parts) => self.conditions(parts).map(Condition::any),
-            RawCondition::Compare { left, comparator, right } => self.compare(left, comparator, right),
-            RawCondition::Between { operand, lower, upper } => self.between(operand, lower, upper),
-            RawCondition::In { operand, alternatives } => self.one_of(operand, alternatives),
-            RawCondition::Call(call) => self.call(call),
         }
     }
 
+    // Kept out of the function that calls itself, so that a level of nesting takes little of the stack.
+    #[inline(never)]
+    fn test(&mut self, raw: RawTest<'_>) -> Result<Test, Problem> {
+        match raw {
+            RawTest::Compare { left, comparator, right } => self.compare(left, comparator, right),
+            RawTest::Between { operand, lower, upper } => self.between(operand, lower, upper),
+            RawTest::In { operand, alternatives } => self.one_of(operand, alternatives),
+            RawTest::Call(call) => self.call(call),
+        }
+    }
+
+    #[inline(never)]
     fn conditions(&mut self, raw: Vec<RawCondition<'_>>) -> Result<Vec<Condition>, Problem> {
         raw.into_iter().map(|condition| self.condition(condition)).collect()
     }
 
-    fn compare(&mut self, left: RawTerm<'_>, comparator: Comparator, right: RawTerm<'_>) -> Result<Condition, Problem> {
+    fn compare(&mut self, left: RawTerm<'_>, comparator: Comparator, right: RawTerm<'_>) -> Result<Test, Problem> {
         let (left, right) = (self.operand(left)?, self.operand(right)?);
         check_distinct(comparator.symbol(), &left, [&right])?;
         if !matches!(comparator, Comparator::Equal | Comparator::NotEqual) {
             check_types(comparator.symbol(), [&left, &right], is_ordered)?;
         }
-        Ok(Condition::Test(Test::Compare { left, comparator, right }))
+        Ok(Test::Compare { left, comparator, right })
     }
 
-    fn between(&mut self, operand: RawTerm<'_>, lower: RawTerm<'_>, upper: RawTerm<'_>) -> Result<Condition, Problem> {
+    fn between(&mut self, operand: RawTerm<'_>, lower: RawTerm<'_>, upper: RawTerm<'_>) -> Result<Test, Problem> {
         let (operand, lower, upper) = (self.operand(operand)?, self.operand(lower)?, self.operand(upper)?);
         check_distinct("BETWEEN", &operand, [&lower, &upper])?;
         check_types("BETWEEN", [&operand, &lower, &upper], is_ordered)?;
         if let (Operand::Of(Source::Value(lower)), Operand::Of(Source::Value(upper))) = (&lower, &upper) {
-            let bounds = || Bounds { lower: lower.clone(), upper: upper.clone() };
+            let bounds = || Box::new(Bounds { lower: lower.clone(), upper: upper.clone() });
             match order(lower, upper) {
                 None => return Err(Problem::BoundTypes(bounds())),
                 Some(Ordering::Greater) => return Err(Problem::BoundOrder(bounds())),
                 Some(_) => {}
             }
         }
-        Ok(Condition::Test(Test::Between { operand, lower, upper }))
+        Ok(Test::Between { operand, lower, upper })
     }
 
-    fn one_of(&mut self, operand: RawTerm<'_>, alternatives: Vec<RawTerm<'_>>) -> Result<Condition, Problem> {
+    fn one_of(&mut self, operand: RawTerm<'_>, alternatives: Vec<RawTerm<'_>>) -> Result<Test, Problem> {
         let operand = self.operand(operand)?;
         let alternatives = alternatives.into_iter().map(|term| self.operand(term)).collect::<Result<Vec<_>, _>>()?;
         match alternatives.len() {
             0..=MAX_ALTERNATIVES => check_distinct("IN", &operand, &alternatives)?,
             count => return Err(Problem::TooManyAlternatives { count }),
         }
-        Ok(Condition::Test(Test::In { operand, alternatives }))
+        Ok(Test::In { operand, alternatives })
     }
 
-    fn call(&mut self, call: RawCall<'_>) -> Result<Condition, Problem> {
+    fn call(&mut self, call: RawCall<'_>) -> Result<Test, Problem> {
         let function = Function::of_name(call.function)?;
         let mut operands = call.operands.into_iter().map(|term| self.operand(term)).collect::<Result<Vec<_>, _>>()?;
         function.check_operands(operands.len())?;
         let first = operands.remove(0);
         let second = operands.pop();
-        test_of(function, first, second).map(Condition::Test)
+        test_of(function, first, second)
     }
 
     /// An operand of a condition. The only function there is `size`.
@@ -218,111 +194,6 @@ impl Resolver<'_> {
                 }
             }
         }
-    }
-
-    fn update(&mut self, actions: Vec<RawAction<'_>>) -> Result<Update, Problem> {
-        let paths = self.places(actions.iter().map(|action| &action.path))?;
-        for action in actions.iter().rev() {
-            if let RawChange::Set(value) = &action.change {
-                self.check_names(value)?;
-            }
-        }
-        let style = UpdateStyle::Expression;
-        let mut update = Update { sets: vec![], removes: vec![], adds: vec![], deletes: vec![], style };
-        for (path, action) in paths.into_iter().zip(actions).rev() {
-            match action.change {
-                RawChange::Set(value) => update.sets.push((path, self.set_value(value)?)),
-                RawChange::Remove => update.removes.push(path),
-                RawChange::Add(name) => update.adds.push((path, addend(self.placeholders.use_value(name)?)?)),
-                RawChange::Delete(name) => {
-                    let members = members(Section::Delete, self.placeholders.use_value(name)?)?;
-                    update.deletes.push((path, members));
-                }
-            }
-        }
-        update.sets.reverse();
-        update.removes.reverse();
-        update.adds.reverse();
-        update.deletes.reverse();
-        Ok(update)
-    }
-
-    fn check_names(&self, value: &RawSetValue<'_>) -> Result<(), Problem> {
-        match value {
-            RawSetValue::Term(term) => self.check_names_of(term),
-            RawSetValue::Arithmetic { left, right, .. } => {
-                self.check_names_of(left)?;
-                self.check_names_of(right)
-            }
-        }
-    }
-
-    fn check_names_of(&self, term: &RawTerm<'_>) -> Result<(), Problem> {
-        match term {
-            RawTerm::Value(_) => Ok(()),
-            RawTerm::Call(call) => call.operands.iter().try_for_each(|operand| self.check_names_of(operand)),
-            RawTerm::Path(path) => path.steps.iter().try_for_each(|step| match step {
-                RawStep::Placeholder(name) if !self.placeholders.defines_name(name) => {
-                    Err(Problem::UndefinedName { name: (*name).to_owned() })
-                }
-                _ => Ok(()),
-            }),
-        }
-    }
-
-    fn set_value(&mut self, raw: RawSetValue<'_>) -> Result<SetValue, Problem> {
-        match raw {
-            RawSetValue::Term(RawTerm::Call(call)) if call.function == Function::ListAppend.name() => {
-                let (first, second) = self.two(Function::ListAppend, call.operands)?;
-                check_set_types("list_append", [&first, &second], "L")?;
-                Ok(SetValue::Appended(first, second))
-            }
-            RawSetValue::Term(term) => self.set_operand(term).map(SetValue::Of),
-            RawSetValue::Arithmetic { left, operator, right } => {
-                let (left, right) = (self.set_operand(left)?, self.set_operand(right)?);
-                check_set_types(operator, [&left, &right], "N")?;
-                Ok(if operator == "+" { SetValue::Sum(left, right) } else { SetValue::Difference(left, right) })
-            }
-        }
-    }
-
-    fn two(&mut self, function: Function, operands: Vec<RawTerm<'_>>) -> Result<(SetOperand, SetOperand), Problem> {
-        function.check_operands(operands.len())?;
-        let mut operands = operands.into_iter().map(|operand| self.set_operand(operand));
-        match (operands.next(), operands.next()) {
-            (Some(first), Some(second)) => Ok((first?, second?)),
-            _ => Err(Problem::OperandCount { function: function.name().to_owned(), count: 0 }),
-        }
-    }
-
-    fn set_operand(&mut self, raw: RawTerm<'_>) -> Result<SetOperand, Problem> {
-        match raw {
-            RawTerm::Path(path) => Ok(Source::Path(self.path(&path)?).into()),
-            RawTerm::Value(name) => Ok(Source::Value(self.placeholders.use_value(name)?).into()),
-            // The survey leaves no other function here.
-            RawTerm::Call(call) => {
-                let (asked, otherwise) = self.two(Function::IfNotExists, call.operands)?;
-                let needs_path = Problem::NeedsPath { function: Function::IfNotExists.name() };
-                let SetOperand { first_of, otherwise: Source::Path(path) } = asked else {
-                    return Err(needs_path);
-                };
-                if !first_of.is_empty() {
-                    return Err(needs_path);
-                }
-                if otherwise.first_of.is_empty() && otherwise.otherwise == Source::Path(path.clone()) {
-                    let operator = Function::IfNotExists.name();
-                    return Err(Problem::RepeatedOperand { operator, path });
-                }
-                let first_of = std::iter::once(path).chain(otherwise.first_of).collect();
-                Ok(SetOperand { first_of, otherwise: otherwise.otherwise })
-            }
-        }
-    }
-}
-
-impl From<Source> for SetOperand {
-    fn from(source: Source) -> Self {
-        Self { first_of: Vec::new(), otherwise: source }
     }
 }
 
@@ -396,43 +267,8 @@ fn check_distinct<'a>(
 ) -> Result<(), Problem> {
     match first {
         Operand::Of(Source::Path(path)) if rest.into_iter().any(|operand| operand == first) => {
-            Err(Problem::RepeatedOperand { operator, path: path.clone() })
+            Err(Problem::RepeatedOperand { operator, path: Box::new(path.clone()) })
         }
         _ => Ok(()),
     }
-}
-
-/// Checks the operands of a SET that are values, not those that are looked up first.
-fn check_set_types(operator: &'static str, operands: [&SetOperand; 2], expected: &'static str) -> Result<(), Problem> {
-    let known = operands.into_iter().filter_map(|operand| match operand {
-        SetOperand { first_of, otherwise: Source::Value(value) } if first_of.is_empty() => Some(value.type_name()),
-        _ => None,
-    });
-    match known.into_iter().find(|found| *found != expected) {
-        Some(found) => Err(Problem::OperandType { operator, found }),
-        None => Ok(()),
-    }
-}
-
-fn addend(value: AttributeValue) -> Result<Addend, Problem> {
-    match value {
-        AttributeValue::N(number) => Ok(Addend::Number(number)),
-        other => members(Section::Add, other).map(Addend::Members),
-    }
-}
-
-fn members(section: Section, value: AttributeValue) -> Result<Members, Problem> {
-    let found = match &value {
-        AttributeValue::S(_) => "STRING",
-        AttributeValue::N(_) => "NUMBER",
-        AttributeValue::B(_) => "BINARY",
-        AttributeValue::Bool(_) => "BOOLEAN",
-        AttributeValue::Null => "NULL",
-        AttributeValue::L(_) => "LIST",
-        AttributeValue::M(_) => "MAP",
-        AttributeValue::Ss(_) => "STRING_SET",
-        AttributeValue::Ns(_) => "NUMBER_SET",
-        AttributeValue::Bs(_) => "BINARY_SET",
-    };
-    value.try_into().map_err(|_| Problem::SectionOperandType { section, found })
 }

@@ -4,7 +4,7 @@
 use super::document_path::MAX_LIST_INDEX;
 use super::error::Problem;
 use super::reserved::is_reserved;
-use super::syntax::{RawAction, RawCall, RawChange, RawCondition, RawPath, RawSetValue, RawStep, RawTerm};
+use super::syntax::{RawAction, RawCall, RawChange, RawCondition, RawPath, RawSetValue, RawStep, RawTerm, RawTest};
 
 /// The functions of all expressions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,19 +75,23 @@ impl Function {
 
 pub(super) fn survey_condition(condition: &RawCondition<'_>) -> Result<(), Problem> {
     match condition {
-        RawCondition::Compare { left, right, .. } => [left, right].into_iter().try_for_each(survey_operand),
-        RawCondition::Between { operand, lower, upper } => {
-            [operand, lower, upper].into_iter().try_for_each(survey_operand)
-        }
-        RawCondition::In { operand, alternatives } => {
-            survey_operand(operand)?;
-            alternatives.iter().try_for_each(survey_operand)
-        }
-        RawCondition::Call(call) => survey_call(call, |function| function != Function::Size),
+        RawCondition::Test(test) => survey_test(test),
         RawCondition::Not(condition) => survey_condition(condition),
         RawCondition::All(conditions) | RawCondition::Any(conditions) => {
             conditions.iter().try_for_each(survey_condition)
         }
+    }
+}
+
+fn survey_test(test: &RawTest<'_>) -> Result<(), Problem> {
+    match test {
+        RawTest::Compare { left, right, .. } => [left, right].into_iter().try_for_each(survey_operand),
+        RawTest::Between { operand, lower, upper } => [operand, lower, upper].into_iter().try_for_each(survey_operand),
+        RawTest::In { operand, alternatives } => {
+            survey_operand(operand)?;
+            alternatives.iter().try_for_each(survey_operand)
+        }
+        RawTest::Call(call) => survey_call(call, |function| function != Function::Size),
     }
 }
 

@@ -92,13 +92,19 @@ pub(super) enum RawTerm<'a> {
 /// A condition.
 #[derive(Debug)]
 pub(super) enum RawCondition<'a> {
+    Test(Box<RawTest<'a>>),
+    Not(Box<RawCondition<'a>>),
+    All(Vec<RawCondition<'a>>),
+    Any(Vec<RawCondition<'a>>),
+}
+
+/// The smallest condition.
+#[derive(Debug)]
+pub(super) enum RawTest<'a> {
     Compare { left: RawTerm<'a>, comparator: Comparator, right: RawTerm<'a> },
     Between { operand: RawTerm<'a>, lower: RawTerm<'a>, upper: RawTerm<'a> },
     In { operand: RawTerm<'a>, alternatives: Vec<RawTerm<'a>> },
     Call(RawCall<'a>),
-    Not(Box<RawCondition<'a>>),
-    All(Vec<RawCondition<'a>>),
-    Any(Vec<RawCondition<'a>>),
 }
 
 /// What a SET gives to its path.

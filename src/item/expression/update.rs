@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   sets, adds, deletes, removes ── read the old item ──> changes, a tree of them by path
-//!   old item, or the key alone   ── apply the tree    ──> new item ── check ──> UpdatedItem
+//!   old item, or the key alone   ── apply the tree    ──> new item ── check its limits
 //! ```
 //!
 //! Every value is read from the item as it was, and every path means the item as it was: after `REMOVE l[0] SET
@@ -62,17 +62,6 @@ pub enum UpdateError {
     },
 }
 
-/// What an update has made of an item.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UpdatedItem {
-    /// The item as it is now; `None` when there was none and the update only takes away.
-    pub item: Option<Item>,
-    /// What `ReturnValues` UPDATED_OLD returns: what was at the paths of the update.
-    pub updated_old: Item,
-    /// What `ReturnValues` UPDATED_NEW returns: what is at the paths of the update now.
-    pub updated_new: Item,
-}
-
 impl Update {
     /// Checks that no change is to, or within, an attribute of the key.
     ///
@@ -95,6 +84,7 @@ impl Update {
     }
 
     /// Applies the update to the item that is stored, if one is, or else to one of the key's attributes alone.
+    /// There is still no item when there was none and the update only takes away.
     ///
     /// Whether the key is changed is [`Update::check_keys`]'s question.
     ///
@@ -102,19 +92,23 @@ impl Update {
     ///
     /// [`UpdateError`] when a value or a place does not exist or is not of the type needed, and when the new
     /// item breaks a limit.
-    pub fn apply(&self, old: Option<&Item>, key: &Item) -> Result<UpdatedItem, UpdateError> {
+    pub fn apply(&self, old: Option<&Item>, key: &Item) -> Result<Option<Item>, UpdateError> {
         let base = old.unwrap_or(key);
         let changes = self.changes(base)?;
-        let touched: Tree = self.paths().collect();
-        let updated_old = old.map(|old| touched.pick(old)).unwrap_or_default();
         if old.is_none() && self.only_takes_away() {
-            return Ok(UpdatedItem { item: None, updated_old, updated_new: Item::new() });
+            return Ok(None);
         }
         let mut item = base.clone();
         changes.into_iter().try_for_each(|(attribute, change)| change.apply_to(&mut item, attribute))?;
         item.validate().map_err(UpdateError::of_item)?;
-        let updated_new = touched.pick(&item);
-        Ok(UpdatedItem { item: Some(item), updated_old, updated_new })
+        Ok(Some(item))
+    }
+
+    /// What is at the places of the changes: of the old item what `ReturnValues` UPDATED_OLD returns, and of the
+    /// new one UPDATED_NEW.
+    #[must_use]
+    pub fn touched(&self, item: &Item) -> Item {
+        self.paths().collect::<Tree>().pick(item)
     }
 
     /// An update that only removes creates no item. One without any change, of `AttributeUpdates`, does.
@@ -126,7 +120,8 @@ impl Update {
     fn changes(&self, base: &Item) -> Result<BTreeMap<String, Change>, UpdateError> {
         let mut changes = BTreeMap::new();
         for (path, value) in &self.sets {
-            place(&mut changes, path, Change::Set(value.of(base)?))?;
+            let value = value.of(base).map_err(|error| self.worded(error))?;
+            place(&mut changes, path, Change::Set(value))?;
         }
         for path in &self.removes {
             place(&mut changes, path, Change::Remove)?;
@@ -359,3 +354,7 @@ impl UpdateError {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "update_tests.rs"]
+mod tests;
