@@ -62,7 +62,7 @@ impl Modification {
         let next = match &self.action {
             Action::Put(item) => Some(item.clone()),
             Action::Delete => None,
-            Action::Update(update) => update.apply(present, key)?.item,
+            Action::Update(update) => update.apply(present, key)?,
         };
         next.as_ref().map_or(Ok(()), Item::validate)?;
         Ok(next)

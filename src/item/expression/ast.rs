@@ -71,7 +71,7 @@ pub enum AttributeType {
 }
 
 /// What is asked of an item.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
     /// One thing.
     Test(Box<Test>),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::join_all;
 
 use super::table::Table;
-use super::{Store, capacity, expressions};
+use super::{Store, capacity, expressions, legacy};
 use crate::http::dynamodb::endpoint::Reply;
 use crate::http::dynamodb::error::ApiError;
 use crate::http::dynamodb::json_out::JsonWriter;
@@ -53,16 +53,18 @@ impl Store {
         if batch.request_items.values().map(|asked| asked.keys.len()).sum::<usize>() > GETS_MAX {
             return Err(ApiError::validation("Too many items requested for the BatchGetItem call"));
         }
-        for (name, mut asked) in batch.request_items {
+        for (name, asked) in batch.request_items {
             let given = [("ProjectionExpression", asked.projection_expression.is_some())];
             let names = asked.expression_attribute_names.clone();
             let mut placeholders = expressions::placeholders(names, None, &given)?;
-            let projection = expressions::projection(asked.projection_expression.as_ref(), &mut placeholders)?;
+            let projection = match expressions::projection(asked.projection_expression.as_ref(), &mut placeholders)? {
+                None => legacy::attributes(asked.attributes_to_get.as_ref())?,
+                projection => projection,
+            };
             placeholders.check_all_used()?;
             let table = self.table(&name).await?;
             let keys = asked.keys.iter().map(|key| table.key(key)).collect::<Result<Vec<_>, _>>()?;
             check_distinct(&keys)?;
-            asked.attributes_to_get = None;
             readings.push(Reading { name, asked, projection, table, keys });
         }
         let mut room = REPLY_MAX_BYTES;
@@ -209,6 +211,9 @@ fn write_unprocessed_keys(out: &mut JsonWriter, reading: &Reading, places: &[usi
         out.name("Keys").array(|out| keys.for_each(|key| out.item(key)));
         if let Some(consistent) = reading.asked.consistent_read {
             out.name("ConsistentRead").boolean(consistent);
+        }
+        if let Some(names) = &reading.asked.attributes_to_get {
+            out.name("AttributesToGet").texts(names);
         }
         if let Some(text) = &reading.asked.projection_expression {
             out.name("ProjectionExpression").text(text);

@@ -35,11 +35,6 @@ pub(super) fn projection(
     Ok(text.map(|text| Projection::parse(text, placeholders)).transpose()?)
 }
 
-/// An update, if there is one.
-pub(super) fn update(text: Option<&String>, placeholders: &mut Placeholders) -> Result<Option<Update>, ApiError> {
-    Ok(text.map(|text| Update::parse(text, placeholders)).transpose()?)
-}
-
 /// The update of a request that has none.
 pub(super) fn no_update() -> Update {
     let (sets, removes, adds, deletes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::table::Table;
-use super::{Store, capacity, expressions, failures};
+use super::{Store, capacity, expressions, failures, legacy};
 use crate::http::dynamodb::endpoint::Reply;
 use crate::http::dynamodb::error::ApiError;
 use crate::http::dynamodb::json_out::JsonWriter;
@@ -27,7 +27,10 @@ impl Store {
     pub(super) async fn get_item(&self, get: GetItem) -> Result<Reply, ApiError> {
         let expressions = [("ProjectionExpression", get.projection_expression.is_some())];
         let mut placeholders = expressions::placeholders(get.expression_attribute_names, None, &expressions)?;
-        let projection = expressions::projection(get.projection_expression.as_ref(), &mut placeholders)?;
+        let projection = match expressions::projection(get.projection_expression.as_ref(), &mut placeholders)? {
+            None => legacy::attributes(get.attributes_to_get.as_ref())?,
+            projection => projection,
+        };
         placeholders.check_all_used()?;
         let table = self.table(&get.table_name).await?;
         let key = table.key(&get.key)?;
@@ -49,8 +52,10 @@ impl Store {
         let given = [("ConditionExpression", put.condition_expression.is_some())];
         let (names, values) = (put.expression_attribute_names, put.expression_attribute_values);
         let mut placeholders = expressions::placeholders(names, values, &given)?;
-        let text = put.condition_expression.as_ref();
-        let condition = expressions::condition(ExpressionKind::Condition, text, &mut placeholders)?;
+        let condition = match &put.condition_expression {
+            Some(text) => Some(Condition::parse(ExpressionKind::Condition, text, &mut placeholders)?),
+            None => legacy::expected(put.expected, put.conditional_operator)?,
+        };
         placeholders.check_all_used()?;
         let table = self.table(&put.table_name).await?;
         let key = table.key_of_item(&put.item)?;
@@ -78,8 +83,10 @@ impl Store {
         let given = [("ConditionExpression", delete.condition_expression.is_some())];
         let (names, values) = (delete.expression_attribute_names, delete.expression_attribute_values);
         let mut placeholders = expressions::placeholders(names, values, &given)?;
-        let text = delete.condition_expression.as_ref();
-        let condition = expressions::condition(ExpressionKind::Condition, text, &mut placeholders)?;
+        let condition = match &delete.condition_expression {
+            Some(text) => Some(Condition::parse(ExpressionKind::Condition, text, &mut placeholders)?),
+            None => legacy::expected(delete.expected, delete.conditional_operator)?,
+        };
         placeholders.check_all_used()?;
         let table = self.table(&delete.table_name).await?;
         let key = table.key(&delete.key)?;
@@ -107,9 +114,14 @@ impl Store {
         ];
         let (names, values) = (asked.expression_attribute_names, asked.expression_attribute_values);
         let mut placeholders = expressions::placeholders(names, values, &given)?;
-        let update = expressions::update(asked.update_expression.as_ref(), &mut placeholders)?;
-        let text = asked.condition_expression.as_ref();
-        let condition = expressions::condition(ExpressionKind::Condition, text, &mut placeholders)?;
+        let update = match &asked.update_expression {
+            Some(text) => Some(Update::parse(text, &mut placeholders)?),
+            None => legacy::updates(asked.attribute_updates)?,
+        };
+        let condition = match &asked.condition_expression {
+            Some(text) => Some(Condition::parse(ExpressionKind::Condition, text, &mut placeholders)?),
+            None => legacy::expected(asked.expected, asked.conditional_operator)?,
+        };
         placeholders.check_all_used()?;
         let table = self.table(&asked.table_name).await?;
         let key = table.key(&asked.key)?;
@@ -120,7 +132,7 @@ impl Store {
         let returned = self.modify(&table, &key, condition, Action::Update(update.clone()), shows).await?;
         let size = |item: &Option<Item>| item.as_ref().map_or(0, Item::size);
         let units = capacity::of_write(size(&returned.old).max(size(&returned.new)));
-        let attributes = changed(asked.return_values, &update, returned, &asked.key)?;
+        let attributes = changed(asked.return_values, &update, returned);
         Ok(Reply::object(|out| {
             if let Some(attributes) = attributes {
                 out.name("Attributes").item(&attributes);
@@ -203,20 +215,15 @@ fn shows_item(asked: Option<ReturnValuesOnConditionCheckFailure>) -> bool {
 }
 
 /// What an update returns, if anything.
-fn changed(
-    returns: Option<ReturnValues>,
-    update: &Update,
-    returned: Returned,
-    key: &Item,
-) -> Result<Option<Item>, ApiError> {
-    let touched = || update.apply(returned.old.as_ref(), key);
-    Ok(match returns {
+fn changed(returns: Option<ReturnValues>, update: &Update, returned: Returned) -> Option<Item> {
+    let touched = |item: Option<Item>| item.map(|item| update.touched(&item)).filter(|item| !item.is_empty());
+    match returns {
         None | Some(ReturnValues::None) => None,
         Some(ReturnValues::AllOld) => returned.old,
         Some(ReturnValues::AllNew) => returned.new,
-        Some(ReturnValues::UpdatedOld) => Some(touched()?.updated_old).filter(|item| !item.is_empty()),
-        Some(ReturnValues::UpdatedNew) => Some(touched()?.updated_new).filter(|item| !item.is_empty()),
-    })
+        Some(ReturnValues::UpdatedOld) => touched(returned.old),
+        Some(ReturnValues::UpdatedNew) => touched(returned.new),
+    }
 }
 
 /// Only tables with local indexes have collections.

@@ -7,7 +7,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `table` | a table as this API shows it, and keys in the service's words |
-//! | `expressions` | conditions, projections and updates of a request |
+//! | `expressions`, `legacy` | conditions, projections and updates of a request |
 //! | `items`, `queries`, `batches` | items |
 //! | `tables`, `describe`, `settings` | tables |
 //! | `capacity` | what it would have cost |
@@ -22,6 +22,7 @@ mod describe;
 mod expressions;
 mod failures;
 mod items;
+mod legacy;
 mod queries;
 mod settings;
 mod table;

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use bytes::Bytes;
 
 use super::table::Table;
-use super::{Store, capacity, expressions, failures};
+use super::{Store, capacity, expressions, failures, legacy};
 use crate::dynamo::key_range::KeyRange;
 use crate::dynamo::record_key::RecordKey;
 use crate::dynamo::ring::PartitionId;
@@ -15,7 +15,7 @@ use crate::http::dynamodb::error::ApiError;
 use crate::http::dynamodb::json_out::JsonWriter;
 use crate::http::dynamodb::requests::{Query, ReturnConsumedCapacity, Scan, Select, StartKey};
 use crate::item::expression::{
-    Condition, ExpressionKind, KeyCondition, KeyTerms, Projection, SortTest, check_query_filter,
+    Condition, ExpressionKind, KeyCondition, KeyTerms, Projection, SortTest, check_old_query_filter, check_query_filter,
 };
 use crate::item::{Item, Key, KeyValue};
 use crate::messages::client;
@@ -38,10 +38,15 @@ impl Store {
         let mut placeholders = expressions::placeholders(names, values, &given)?;
         let filter_text = query.filter_expression.as_ref();
         let filter = expressions::condition(ExpressionKind::Filter, filter_text, &mut placeholders)?;
-        let projection = expressions::projection(query.projection_expression.as_ref(), &mut placeholders)?;
-        let terms = match &query.key_condition_expression {
-            Some(text) => KeyTerms::parse(text, &mut placeholders)?,
-            None => {
+        let old_filter = legacy::filter(query.query_filter, query.conditional_operator)?;
+        let projection = match expressions::projection(query.projection_expression.as_ref(), &mut placeholders)? {
+            None => legacy::attributes(query.attributes_to_get.as_ref())?,
+            projection => projection,
+        };
+        let terms = match (&query.key_condition_expression, query.key_conditions) {
+            (Some(text), _) => KeyTerms::parse(text, &mut placeholders)?,
+            (None, Some(conditions)) => legacy::key_conditions(conditions)?,
+            (None, None) => {
                 return Err(ApiError::validation(
                     "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
                 ));
@@ -55,11 +60,14 @@ impl Store {
         if let Some(filter) = &filter {
             check_query_filter(filter, table.key_names())?;
         }
+        if let Some(filter) = &old_filter {
+            check_old_query_filter(filter, table.key_names())?;
+        }
         let mut range = range_of(&keys, query.scan_index_forward.unwrap_or(true));
         if let Some(start) = &query.exclusive_start_key {
             range = range.after(start_within(&table, &keys, start)?.to_bytes());
         }
-        let mut page = Page { filter, projection, limit: query.limit, ..Page::new(&table) };
+        let mut page = Page { filter: filter.or(old_filter), projection, limit: query.limit, ..Page::new(&table) };
         let partition_key = Key { partition: keys.partition.clone(), sort: None }.partition_bytes();
         loop {
             let message = client::Query {
@@ -88,9 +96,14 @@ impl Store {
         ];
         let (names, values) = (scan.expression_attribute_names, scan.expression_attribute_values);
         let mut placeholders = expressions::placeholders(names, values, &given)?;
-        let filter_text = scan.filter_expression.as_ref();
-        let filter = expressions::condition(ExpressionKind::Filter, filter_text, &mut placeholders)?;
-        let projection = expressions::projection(scan.projection_expression.as_ref(), &mut placeholders)?;
+        let filter = match &scan.filter_expression {
+            Some(text) => Some(Condition::parse(ExpressionKind::Filter, text, &mut placeholders)?),
+            None => legacy::filter(scan.scan_filter, scan.conditional_operator)?,
+        };
+        let projection = match expressions::projection(scan.projection_expression.as_ref(), &mut placeholders)? {
+            None => legacy::attributes(scan.attributes_to_get.as_ref())?,
+            projection => projection,
+        };
         placeholders.check_all_used()?;
         let counts = counts_only(scan.select, projection.is_some(), scan.index_name.is_some())?;
         let segment = Segment::of(scan.segment, scan.total_segments)?;
