@@ -43,8 +43,8 @@ pub(super) struct KeyWrite {
     /// What the client has seen; `None`, on an `lww` table: whatever is there.
     pub(super) context: Option<VersionVector>,
     pub(super) change: Change,
-    /// It was decided in this ring and must not be acknowledged by a newer one.
-    pub(super) is_fenced: bool,
+    /// It was decided where the writes of its key are put in order. A newer ring must not acknowledge it where that is another node.
+    pub(super) is_sequenced: bool,
 }
 
 /// A checked write, its place among those that came together, and its replicas.
@@ -145,7 +145,7 @@ async fn replicate(cx: Rc<Coordination>, list: PreferenceList, minted: Vec<Minte
         if hear(&cx, &list, &minted[at], &mut tallies[at], heard) != Verdict::Pending && was_pending {
             unanswered -= 1;
             match newest(&tallies[at]) {
-                Some(stale) if tallies[at].verdict() == Verdict::Failed && !minted[at].one.write.is_fenced => {
+                Some(stale) if tallies[at].verdict() == Verdict::Failed => {
                     let failed = not_reached(&list, &tallies[at], minted[at].one.quorum);
                     replicate_again(&cx, minted[at].clone(), stale, failed, answers.clone());
                 }
@@ -171,7 +171,9 @@ fn newest(tally: &Tally) -> Option<StaleEpoch> {
 fn replicate_again(cx: &Rc<Coordination>, minted: Minted, stale: StaleEpoch, failed: PutError, answers: PutAnswers) {
     let cx = Rc::clone(cx);
     let again: LocalBoxFuture<'static, ()> = Box::pin(async move {
-        let Some(cx) = cx.caught_up(stale).await else { return answers.give(minted.one.place, Err(failed)) };
+        let Some(cx) = cx.caught_up(stale).await.filter(|cx| may_write(cx, &minted.one.write)) else {
+            return answers.give(minted.one.place, Err(failed));
+        };
         let one = PlacedWrite::new(&cx, minted.one.place, minted.one.write);
         replicate(cx, one.list.clone(), vec![Minted { one, siblings: minted.siblings }], answers).await;
     });
@@ -211,9 +213,6 @@ async fn mint(
         for ((one, mut failures), outcome) in std::mem::take(&mut open).into_iter().zip(outcomes) {
             match outcome {
                 Ok(siblings) => minted.push(Minted { one, siblings }),
-                Err(CoordinateWriteError::Stale(_)) if one.write.is_fenced => {
-                    answers.give(one.place, Err(PutError::RingMoved));
-                }
                 Err(CoordinateWriteError::Stale(stale)) => mint_again(cx, one, stale, failures, answers.clone()),
                 Err(refused) if is_final(&refused) => answers.give(one.place, Err(PutError::Refused(refused))),
                 Err(error) => {
@@ -254,9 +253,18 @@ fn mint_again(
             failures.push(ReplicaFailure { node: cx.view.local.clone(), reason });
             return answers.give(one.place, Err(unreached(one.quorum, 0, failures, WriteOutcome::NotApplied)));
         };
+        if !may_write(&newer, &one.write) {
+            return answers.give(one.place, Err(PutError::RingMoved));
+        }
         let write = PlacedWrite::new(&newer, one.place, one.write);
         begin_anew(&newer, write, answers);
     });
+}
+
+/// Whether a write goes on in a newer ring. What was put in order here does only where it still would be: another node may have decided without it.
+fn may_write(cx: &Coordination, write: &KeyWrite) -> bool {
+    let (list, _) = cx.replicas_of(write.key.partition(), write.quorum);
+    !write.is_sequenced || list.sequencer().is_some_and(|first| *first == cx.view.local)
 }
 
 /// Nobody has minted this write, and it has other stand-ins now.

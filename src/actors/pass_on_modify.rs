@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::coordination::ask;
 use crate::dynamo::node_id::NodeId;
-use crate::dynamo::preference_list::{Role, replicas_of};
+use crate::dynamo::preference_list::replicas_of;
 use crate::dynamo::record_key::RecordKey;
 use crate::item::{Conflict, Key, TableSchema};
 use crate::messages::LinkError;
@@ -114,10 +114,7 @@ pub(super) fn first_live(view: &View, modify: &Modify, key: &RecordKey) -> Resul
     let quorum = view.quorum_for(Some(table(view, modify)?));
     let is_reachable = |node: &NodeId| view.reachable.contains(node);
     let (list, _) = replicas_of(&view.topology, key.partition(), quorum, view.sloppy, is_reachable);
-    let reading = list.reading();
-    let primary = reading.iter().find(|replica| replica.role == Role::Primary);
-    let first = primary.or(reading.first()).ok_or(ModifyError::Link(LinkError::Unreachable))?;
-    Ok(first.node.clone())
+    list.sequencer().cloned().ok_or(ModifyError::Link(LinkError::Unreachable))
 }
 
 fn table<'a>(view: &'a View, modify: &Modify) -> Result<&'a TableSchema, ModifyError> {

@@ -185,7 +185,7 @@ impl ReplicationCoordinator {
         let context = seen(table, delete.context.as_ref(), &key)?;
         let change = Change { value: None, expires_at_ms: None };
         let conflict = table.conflict;
-        let write = KeyWrite { trace: delete.trace, key, quorum, conflict, context, change, is_fenced: false };
+        let write = KeyWrite { trace: delete.trace, key, quorum, conflict, context, change, is_sequenced: false };
         Ok((cx, write))
     }
 
@@ -200,7 +200,7 @@ impl ReplicationCoordinator {
         let key = cx.record_key(table, &key);
         let context = Some(write.seen.for_key(key.as_bytes())?.clone());
         let change = Change { value: write.item.clone(), expires_at_ms: None };
-        let write = KeyWrite { trace: write.trace, key, quorum, conflict, context, change, is_fenced: true };
+        let write = KeyWrite { trace: write.trace, key, quorum, conflict, context, change, is_sequenced: true };
         Ok((cx, write))
     }
 
@@ -236,7 +236,7 @@ fn key_write(cx: &Coordination, put: Put) -> Result<KeyWrite, PutError> {
     let expires_at_ms = put.ttl_ms.map(|ttl| (cx.wall)().saturating_add(ttl));
     let change = Change { value: Some(put.item), expires_at_ms };
     let conflict = table.conflict;
-    Ok(KeyWrite { trace: put.trace, key, quorum, conflict, context, change, is_fenced: false })
+    Ok(KeyWrite { trace: put.trace, key, quorum, conflict, context, change, is_sequenced: false })
 }
 
 /// What a write may supersede: what its context says; without one, nothing, but on an `lww` table everything.

@@ -20,6 +20,7 @@ use super::swarm::Plan;
 use super::trace::{Line, Trace};
 use super::watch::Watch;
 use super::workload::Player;
+use crate::client::CallError;
 use crate::messages::ring::{ChangeRing, CommitPlan, DescribePlan, StageNode};
 use crate::metadata::{RingChange, StagedChange};
 use crate::wire::operation::BridgeRequest;
@@ -264,6 +265,15 @@ impl Visitor {
     pub async fn put(&mut self, key: &str, seen: &Seen) -> Option<Seen> {
         self.session.connect(self.node).await?;
         self.session.put(key, seen, Value::default()).await
+    }
+
+    /// Asks the node for anything; `None`: nothing was sent.
+    pub async fn ask<M: BridgeRequest>(&mut self, request: &M) -> Option<Result<M::Reply, CallError<M::Error>>>
+    where
+        M::Error: std::error::Error + 'static,
+    {
+        let nonce = self.session.rng.random();
+        self.session.stage.ask("visitor", self.node, nonce, request).await
     }
 
     /// Deletes what has been seen; `None`: it was not acknowledged.
