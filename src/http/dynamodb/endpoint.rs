@@ -157,12 +157,12 @@ impl<A: Api + 'static> Endpoint<A> {
         }));
     }
 
-    async fn serve(&self, request: &HttpRequest, payload: web::Payload) -> HttpResponse {
-        let answer = match body::read(request, payload, self.body_deadline).await {
-            Ok(body) => self.answer(request, &body).await,
-            Err(error) => Answer::closing(&error),
+    async fn serve(&self, request: &HttpRequest, mut payload: web::Payload) -> HttpResponse {
+        let (answer, unread) = match body::read(request, &mut payload, self.body_deadline).await {
+            Ok(body) => (self.answer(request, &body).await, None),
+            Err(error) => (Answer::error(&error), Some(payload)),
         };
-        answer.into_response(request, &self.origins, &mut self.request_ids.borrow_mut())
+        answer.into_response(request, unread, &self.origins, &mut self.request_ids.borrow_mut())
     }
 
     async fn answer(&self, request: &HttpRequest, body: &Bytes) -> Answer {
@@ -230,6 +230,8 @@ fn seed() -> [u8; 32] {
     seed
 }
 
+#[cfg(test)]
+mod connection_tests;
 #[cfg(test)]
 #[path = "endpoint/tests.rs"]
 mod tests;

@@ -147,7 +147,7 @@ pub(super) fn parsed(body: &[u8]) -> Result<Json<'_>, ApiError> {
 }
 
 #[cfg(test)]
-mod property_tests;
+pub(super) mod property_tests;
 #[cfg(test)]
 #[path = "requests/tests.rs"]
 mod tests;

@@ -21,7 +21,11 @@ const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// # Errors
 ///
 /// [`ApiError::RequestTooLarge`], [`ApiError::RequestTimeout`], and [`ApiError::Serialization`] for one that breaks off.
-pub(super) async fn read(request: &HttpRequest, payload: web::Payload, deadline: Duration) -> Result<Bytes, ApiError> {
+pub(super) async fn read(
+    request: &HttpRequest,
+    payload: &mut web::Payload,
+    deadline: Duration,
+) -> Result<Bytes, ApiError> {
     let declared = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if declared.is_some_and(|length| length > BODY_BYTES_MAX) {
         return Err(ApiError::RequestTooLarge);
@@ -32,7 +36,7 @@ pub(super) async fn read(request: &HttpRequest, payload: web::Payload, deadline:
     }
 }
 
-async fn collect(mut payload: web::Payload) -> Result<Bytes, ApiError> {
+async fn collect(payload: &mut web::Payload) -> Result<Bytes, ApiError> {
     // Most bodies are one chunk, which needs no copy.
     let Some(first) = payload.next().await.transpose().map_err(broken)? else {
         return Ok(Bytes::new());

@@ -7,11 +7,16 @@
 //! | `Access-Control-*` | for browsers, where a page's origin is allowed |
 //! | `Content-Encoding` | `gzip`, for large replies to clients that ask for it |
 
+use std::convert::Infallible;
 use std::io::Write;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
+use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rand::Rng;
@@ -33,7 +38,6 @@ pub(super) struct Answer {
     status: u16,
     kind: Kind,
     body: Vec<u8>,
-    closes: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,32 +49,34 @@ enum Kind {
 
 impl Answer {
     pub(super) fn json(status: u16, body: Vec<u8>) -> Self {
-        Self { status, kind: Kind::Json, body, closes: false }
+        Self { status, kind: Kind::Json, body }
     }
 
     pub(super) fn error(error: &ApiError) -> Self {
         Self::json(error.status(), error.to_json())
     }
 
-    /// An error after which the connection cannot be used again: some of the request may still be on its way.
-    pub(super) fn closing(error: &ApiError) -> Self {
-        Self { closes: true, ..Self::error(error) }
-    }
-
     pub(super) fn preflight() -> Self {
-        Self { status: 200, kind: Kind::Preflight, body: Vec::new(), closes: false }
+        Self { status: 200, kind: Kind::Preflight, body: Vec::new() }
     }
 
     pub(super) fn healthy(host: &str) -> Self {
         // The space at the end is the service's.
-        Self { status: 200, kind: Kind::Plain, body: format!("healthy: {host} ").into_bytes(), closes: false }
+        Self { status: 200, kind: Kind::Plain, body: format!("healthy: {host} ").into_bytes() }
     }
 
     pub(super) fn not_found() -> Self {
-        Self { status: 404, kind: Kind::Plain, body: b"<UnknownOperationException/>\n".to_vec(), closes: false }
+        Self { status: 404, kind: Kind::Plain, body: b"<UnknownOperationException/>\n".to_vec() }
     }
 
-    pub(super) fn into_response(self, request: &HttpRequest, origins: &Origins, ids: &mut impl Rng) -> HttpResponse {
+    /// With what is unread of the request, if there is something: then the connection is closed.
+    pub(super) fn into_response(
+        self,
+        request: &HttpRequest,
+        unread: Option<web::Payload>,
+        origins: &Origins,
+        ids: &mut impl Rng,
+    ) -> HttpResponse {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_REQUEST);
         let mut response = HttpResponseBuilder::new(status);
         response.insert_header(("x-amzn-RequestId", request_id(ids)));
@@ -85,9 +91,6 @@ impl Answer {
                 response.insert_header((header::CONTENT_TYPE, "text/plain; charset=utf-8"));
             }
         }
-        if self.closes {
-            response.force_close();
-        }
         let body = match self.body.len() >= PACKED_BYTES_MIN && takes_gzip(request) {
             true => packed(self.body, &mut response),
             false => self.body,
@@ -95,7 +98,31 @@ impl Answer {
         if self.kind != Kind::Preflight {
             response.insert_header(("x-amz-crc32", crc32fast::hash(&body)));
         }
-        response.body(body)
+        match unread {
+            None => response.body(body),
+            Some(payload) => response.force_close().body(Unread { body: Some(body.into()), _payload: payload }),
+        }
+    }
+}
+
+/// The body of a reply to a request that has not been read to its end.
+///
+/// It holds on to the rest of the request: of one in chunks the server would otherwise read and drop whatever comes,
+/// for as long as it comes, before it closes the connection.
+struct Unread {
+    body: Option<Bytes>,
+    _payload: web::Payload,
+}
+
+impl MessageBody for Unread {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.body.as_ref().map_or(0, Bytes::len) as u64)
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
+        Poll::Ready(self.body.take().map(Ok))
     }
 }
 

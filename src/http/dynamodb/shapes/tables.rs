@@ -22,6 +22,10 @@ static ATTRIBUTE_DEFINITION: Structure = Structure {
 
 const KEY_SCHEMA: Shape = list(&KEY_SCHEMA_LIST);
 static KEY_SCHEMA_LIST: List = list_of(structure(&KEY_SCHEMA_ELEMENT), 1, 2);
+
+/// A global index may have several attributes in each part of its key; how many is for the operations to say.
+const INDEX_KEY_SCHEMA: Shape = list(&INDEX_KEY_SCHEMA_LIST);
+static INDEX_KEY_SCHEMA_LIST: List = list_of(structure(&KEY_SCHEMA_ELEMENT), 1, usize::MAX);
 static KEY_SCHEMA_ELEMENT: Structure = Structure {
     name: "KeySchemaElement",
     members: &[required("AttributeName", KEY_NAME), required("KeyType", one_of(&["HASH", "RANGE"]))],
@@ -85,7 +89,7 @@ static GLOBAL_SECONDARY_INDEX: Structure = Structure {
     name: "GlobalSecondaryIndex",
     members: &[
         required("IndexName", NEW_INDEX),
-        required("KeySchema", KEY_SCHEMA),
+        required("KeySchema", INDEX_KEY_SCHEMA),
         required("Projection", PROJECTION),
         optional("ProvisionedThroughput", PROVISIONED_THROUGHPUT),
         optional("OnDemandThroughput", ON_DEMAND_THROUGHPUT),
@@ -146,7 +150,7 @@ static CREATE_INDEX: Structure = Structure {
         required("Projection", PROJECTION),
         required("IndexName", NEW_INDEX),
         optional("ProvisionedThroughput", PROVISIONED_THROUGHPUT),
-        required("KeySchema", KEY_SCHEMA),
+        required("KeySchema", INDEX_KEY_SCHEMA),
         optional("OnDemandThroughput", ON_DEMAND_THROUGHPUT),
         optional("WarmThroughput", WARM_THROUGHPUT),
     ],

@@ -56,7 +56,7 @@ impl<'a> Presented<'a> {
         let (algorithm, rest) = authorization.split_once(' ').unwrap_or((authorization, ""));
         let part = |wanted: &str| {
             let parts = rest.split([',', ' ']).filter_map(|part| part.trim().split_once('='));
-            parts.filter(|(name, value)| *name == wanted && !value.is_empty()).map(|(_, value)| value).last()
+            parts.filter(|(name, value)| *name == wanted && !value.is_empty()).map(|(_, value)| value).next_back()
         };
         let date = ["x-amz-date", "date"].iter().find_map(|name| request.header(name));
         let date = date.and_then(|date| std::str::from_utf8(date).ok()).map(str::trim);
