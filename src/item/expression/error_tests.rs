@@ -448,6 +448,23 @@ fn maps_of_placeholders() {
 }
 
 #[test]
+fn a_large_value_is_not_used_without_end() {
+    let large = AttributeValue::S("x".repeat(1024 * 1024));
+    let mut placeholders = Placeholders::new(None, Some(map(&[(":v", large)]))).unwrap();
+    let mut parse = |uses: usize| {
+        let text = format!("a IN ({})", vec![":v"; uses].join(","));
+        Condition::parse(ExpressionKind::Condition, &text, &mut placeholders)
+            .map(|_| ())
+            .map_err(|error| error.to_string())
+    };
+    let too_large =
+        "Invalid ConditionExpression: Expression size has exceeded the maximum allowed size; expression size: 5242880";
+    assert_eq!(parse(3), Ok(()));
+    assert_eq!(parse(1), Ok(()));
+    assert_eq!(parse(1), Err(too_large.to_owned()));
+}
+
+#[test]
 fn what_no_expression_uses() {
     let names = map(&[("#a", "a".to_owned()), ("#b", "b".to_owned())]);
     let values = map(&[(":a", AttributeValue::Null), (":b", AttributeValue::Null), (":c", AttributeValue::Null)]);

@@ -61,7 +61,9 @@ pub use legacy::{
 };
 pub use legacy_error::LegacyError;
 pub use parser::{MAX_EXPRESSION_BYTES, MAX_OPERATORS};
-pub use placeholders::{MAX_PLACEHOLDER_BYTES, MAX_PLACEHOLDER_MAP_BYTES, Parameters, Placeholders};
+pub use placeholders::{
+    MAX_PLACEHOLDER_BYTES, MAX_PLACEHOLDER_MAP_BYTES, MAX_SUBSTITUTED_BYTES, Parameters, Placeholders,
+};
 pub use print::Printed;
 pub use projection::Projection;
 pub use resolve::MAX_ALTERNATIVES;

@@ -14,6 +14,10 @@ pub const MAX_PLACEHOLDER_BYTES: usize = 255;
 /// The most bytes that all names, or all values, of a request may have: 2 MB, from the same place.
 pub const MAX_PLACEHOLDER_MAP_BYTES: usize = 2 * 1024 * 1024;
 
+/// The most bytes that all uses of placeholders together may put into a request's expressions. DynamoDB names no such
+/// limit. Without one, a value of 2 MB that is used a thousand times would be 2 GB.
+pub const MAX_SUBSTITUTED_BYTES: usize = 2 * MAX_PLACEHOLDER_MAP_BYTES;
+
 /// The names and values that the expressions of one request may use, and which of them they have used.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Placeholders {
@@ -21,6 +25,8 @@ pub struct Placeholders {
     values: BTreeMap<String, AttributeValue>,
     used_names: BTreeSet<String>,
     used_values: BTreeSet<String>,
+    /// How many bytes all uses so far have put into expressions.
+    substituted_bytes: usize,
 }
 
 impl Placeholders {
@@ -77,6 +83,7 @@ impl Placeholders {
     pub(super) fn use_name(&mut self, placeholder: &str) -> Result<String, Problem> {
         let name = self.names.get(placeholder);
         let name = name.ok_or_else(|| Problem::UndefinedName { name: placeholder.to_owned() })?;
+        self.substituted_bytes = with_room(self.substituted_bytes, name.len())?;
         self.used_names.insert(placeholder.to_owned());
         Ok(name.clone())
     }
@@ -90,8 +97,16 @@ impl Placeholders {
     pub(super) fn use_value(&mut self, placeholder: &str) -> Result<AttributeValue, Problem> {
         let value = self.values.get(placeholder);
         let value = value.ok_or_else(|| Problem::UndefinedValue { name: placeholder.to_owned() })?;
+        self.substituted_bytes = with_room(self.substituted_bytes, value.size())?;
         self.used_values.insert(placeholder.to_owned());
         Ok(value.clone())
+    }
+}
+
+fn with_room(substituted: usize, more: usize) -> Result<usize, Problem> {
+    match substituted.saturating_add(more) {
+        bytes if bytes > MAX_SUBSTITUTED_BYTES => Err(Problem::TooLong { bytes }),
+        bytes => Ok(bytes),
     }
 }
 

@@ -15,7 +15,7 @@ use super::ast::{Addend, Members, SetOperand, SetValue, Source, Update, UpdateSt
 use super::document_path::{DocumentPath, PathStep};
 use super::projection::Tree;
 use crate::item::number::{Number, NumberError};
-use crate::item::value::{AttributeValue, Item, ItemError};
+use crate::item::value::{AttributeValue, Item, ItemError, MAX_ITEM_BYTES};
 
 /// Why an update cannot be applied. Nothing was stored. Correct the request, or read the item and decide anew.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -118,23 +118,20 @@ impl Update {
     }
 
     fn changes(&self, base: &Item) -> Result<BTreeMap<String, Change>, UpdateError> {
-        let mut changes = BTreeMap::new();
+        let mut changes = Changes::default();
         for (path, value) in &self.sets {
-            let value = value.of(base).map_err(|error| self.worded(error))?;
-            place(&mut changes, path, Change::Set(value))?;
+            changes.set(path, value.of(base).map_err(|error| self.worded(error))?)?;
         }
         for path in &self.removes {
-            place(&mut changes, path, Change::Remove)?;
+            changes.place(path, Change::Remove)?;
         }
         for (path, addend) in &self.adds {
-            let sum = addend.added_to(path.find(base)).map_err(|error| self.worded(error))?;
-            place(&mut changes, path, Change::Set(sum))?;
+            changes.set(path, addend.added_to(path.find(base)).map_err(|error| self.worded(error))?)?;
         }
         for (path, members) in &self.deletes {
-            let rest = members.taken_from(path.find(base)).map_err(|error| self.worded(error))?;
-            place(&mut changes, path, rest)?;
+            changes.place(path, members.taken_from(path.find(base)).map_err(|error| self.worded(error))?)?;
         }
-        Ok(changes)
+        Ok(changes.by_attribute)
     }
 
     fn worded(&self, error: UpdateError) -> UpdateError {
@@ -237,28 +234,48 @@ enum Change {
     Within(BTreeMap<PathStep, Change>),
 }
 
-/// Puts a change in its place. Two changes of one value, or of one within another, have none.
-fn place(changes: &mut BTreeMap<String, Change>, path: &DocumentPath, change: Change) -> Result<(), UpdateError> {
-    let Some((last, way)) = path.steps().split_last() else {
-        return match changes.insert(path.root().to_owned(), change) {
-            None => Ok(()),
-            Some(_) => Err(UpdateError::InvalidPath),
-        };
-    };
-    let within = || Change::Within(BTreeMap::new());
-    let mut place = changes.entry(path.root().to_owned()).or_insert_with(within);
-    for step in way {
-        let Change::Within(inner) = place else {
-            return Err(UpdateError::InvalidPath);
-        };
-        place = inner.entry(step.clone()).or_insert_with(within);
-    }
-    match place {
-        Change::Within(inner) if !inner.contains_key(last) => {
-            inner.insert(last.clone(), change);
-            Ok(())
+/// The changes of an update, each in its place.
+#[derive(Default)]
+struct Changes {
+    by_attribute: BTreeMap<String, Change>,
+    /// What all values that are set count for the size of the item.
+    set_bytes: usize,
+}
+
+impl Changes {
+    /// Sets a value, unless the item is too large with it: `SET a1 = l, a2 = l, …` would make a thousand copies of a
+    /// list before the item that they are for is measured.
+    fn set(&mut self, path: &DocumentPath, value: AttributeValue) -> Result<(), UpdateError> {
+        self.set_bytes = self.set_bytes.saturating_add(value.size());
+        match self.set_bytes > MAX_ITEM_BYTES {
+            true => Err(UpdateError::ItemTooLarge),
+            false => self.place(path, Change::Set(value)),
         }
-        _ => Err(UpdateError::InvalidPath),
+    }
+
+    /// Puts a change in its place. Two changes of one value, or of one within another, have none.
+    fn place(&mut self, path: &DocumentPath, change: Change) -> Result<(), UpdateError> {
+        let Some((last, way)) = path.steps().split_last() else {
+            return match self.by_attribute.insert(path.root().to_owned(), change) {
+                None => Ok(()),
+                Some(_) => Err(UpdateError::InvalidPath),
+            };
+        };
+        let within = || Change::Within(BTreeMap::new());
+        let mut place = self.by_attribute.entry(path.root().to_owned()).or_insert_with(within);
+        for step in way {
+            let Change::Within(changes) = place else {
+                return Err(UpdateError::InvalidPath);
+            };
+            place = changes.entry(step.clone()).or_insert_with(within);
+        }
+        match place {
+            Change::Within(changes) if !changes.contains_key(last) => {
+                changes.insert(last.clone(), change);
+                Ok(())
+            }
+            _ => Err(UpdateError::InvalidPath),
+        }
     }
 }
 
