@@ -79,7 +79,10 @@ impl Movers {
             // Of two who decide neither can be spared, nor his disk.
             fewest: usize::from(plan.n).max(if plan.faults.contains(&Fault::LostDisk) { 3 } else { 2 }),
             every_max_ms: plan.moves_every_max_ms,
-            may_kill: plan.w > 1 && (plan.sloppy || plan.r.max(plan.w) < plan.n),
+            // Of three who decide one may be gone for good, or lose his disk.
+            may_kill: plan.w > 1
+                && (plan.sloppy || plan.r.max(plan.w) < plan.n)
+                && !plan.faults.contains(&Fault::LostDisk),
             may_forget: plan.faults.iter().any(|fault| fault.makes_forget()),
             reuses_names: plan.reuses_names,
             hastens: plan.defect == Some(Defect::ReadsFromIncompleteOwner),

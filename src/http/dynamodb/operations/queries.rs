@@ -80,8 +80,7 @@ impl Store {
                 timeout_ms: None,
             };
             let reply = self.query.send(message).await?.map_err(failures::of_get)?;
-            let more = page.take(reply.items)?;
-            match reply.next.filter(|_| more) {
+            match page.take(reply.items, reply.next)? {
                 Some(last) => range = range.after(last),
                 None => break,
             }
@@ -126,8 +125,7 @@ impl Store {
                 timeout_ms: None,
             };
             let reply = self.scan.send(message).await?.map_err(failures::of_get)?;
-            let more = page.take(reply.items)?;
-            match reply.next.filter(|_| more) {
+            match page.take(reply.items, reply.next)? {
                 Some(next) => cursor = next,
                 None => break,
             }
@@ -146,7 +144,7 @@ struct Page<'a> {
     items: Vec<Item>,
     scanned: u32,
     bytes: usize,
-    /// The last item looked at, where there may be more.
+    /// The last item looked at; none once all have been.
     last: Option<Key>,
 }
 
@@ -161,15 +159,15 @@ impl<'a> Page<'a> {
         self.limit.map_or(SLICE_ITEMS, |limit| limit.saturating_sub(self.scanned).clamp(1, SLICE_ITEMS))
     }
 
-    /// Looks at items, and says whether more are wanted.
-    fn take(&mut self, slice: Vec<Vec<Version>>) -> Result<bool, ApiError> {
+    /// Looks at items, and says where to go on if there are more and they are wanted.
+    fn take<P>(&mut self, slice: Vec<Vec<Version>>, next: Option<P>) -> Result<Option<P>, ApiError> {
         for versions in slice {
             let newest = versions.into_iter().max_by_key(|version| (version.dot.time, version.dot.replica));
             let Some(bytes) = newest.and_then(|version| version.value) else { continue };
             let item = Item::from_bytes(&bytes).map_err(failures::damaged)?;
             let size = item.size();
             if self.scanned > 0 && self.bytes + size > PAGE_MAX_BYTES {
-                return Ok(false);
+                return Ok(None);
             }
             self.bytes += size;
             self.scanned += 1;
@@ -179,10 +177,13 @@ impl<'a> Page<'a> {
                 self.items.push(shown.unwrap_or(item));
             }
             if self.limit == Some(self.scanned) {
-                return Ok(false);
+                return Ok(None);
             }
         }
-        Ok(true)
+        if next.is_none() {
+            self.last = None;
+        }
+        Ok(next)
     }
 
     fn reply(self, counts: bool, asked: Option<ReturnConsumedCapacity>, consistent: Option<bool>) -> Reply {
