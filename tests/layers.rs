@@ -44,7 +44,7 @@ const ASSEMBLY: &str = "src/actors/assembly.rs";
 const FILE_LINES_MAX: usize = 600;
 
 /// Names of the standard library and of other crates: they are not ours to choose.
-const FOREIGN_NAMES: &[&str] = &["into_inner", "into_inner_if", "ilog2", "sha2", "futures_util"];
+const FOREIGN_NAMES: &[&str] = &["into_inner", "into_inner_if", "ilog2", "sha2", "flate2", "futures_util"];
 
 /// The same for names that are banned alone.
 const FOREIGN_PATHS: &[&str] = &["web::Data", "metrics::info", "raft::util", "entry.data", "snapshot.data"];

@@ -4,6 +4,8 @@
 //! A failure here means that nodes and clients of different versions no longer understand each other. When the change is
 //! wanted, raise `PROTOCOL_VERSION`. `SLIPRING_BLESS=1` records what has no record yet; `SLIPRING_BLESS=overwrite` replaces records.
 
+#[path = "frames/modify.rs"]
+mod modify;
 #[path = "frames/samples.rs"]
 mod samples;
 
@@ -27,6 +29,7 @@ const NUMBERS: &[(&str, u16)] = &[
     ("Where", 5),
     ("ListTables", 6),
     ("Query", 7),
+    ("Modify", 8),
     ("CoordinateWrite", 20),
     ("WriteReplica", 21),
     ("ReadReplica", 22),
@@ -36,6 +39,7 @@ const NUMBERS: &[(&str, u16)] = &[
     ("StepLog", 26),
     ("EnrolLog", 27),
     ("Propose", 28),
+    ("SequenceModify", 29),
     ("ReadRoot", 30),
     ("ReadLeaves", 31),
     ("ListBuckets", 32),
@@ -96,6 +100,12 @@ impl Records {
             let error: Result<M::Reply, M::Error> = Err(error.clone());
             self.frame(format!("{name}.error{place}"), FrameKind::Reply, M::OPERATION, &error);
         }
+    }
+
+    /// One more request of an operation that has a record.
+    fn another<M: BridgeRequest + PartialEq + Debug>(&mut self, what: &str, request: &M) {
+        let name = format!("{:02}_{:?}.{what}", M::OPERATION.number(), M::OPERATION);
+        self.frame(name, FrameKind::Request, M::OPERATION, request);
     }
 
     /// Encodes, and checks that what is recorded is read back as the same value.
@@ -163,6 +173,7 @@ fn read_record(name: &str) -> Option<Vec<u8>> {
 fn record_operations() -> Records {
     let mut records = Records::default();
     samples::client_operations(&mut records);
+    modify::modify_operations(&mut records);
     samples::replica_operations(&mut records);
     samples::detection_operations(&mut records);
     samples::admin_operations(&mut records);

@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::*;
-use crate::actors::assembly::nobody_connected;
+use crate::actors::blueprint::nobody_connected;
 use crate::actors::bridge_listener::{BridgeListener, ListenerParts, Nonces};
 use crate::actors::bridge_session::SessionRecipients;
 use crate::actors::coordination::{ReplicaRecipients, ask};

@@ -3,6 +3,7 @@
 pub mod admin_session;
 pub mod anti_entropy;
 pub mod assembly;
+pub mod blueprint;
 pub mod bridge_listener;
 pub mod bridge_session;
 mod change_metadata;

@@ -23,7 +23,7 @@ use super::swarm::Plan;
 use super::trace::Trace;
 use super::trees::misfits;
 use super::watch::hints;
-use crate::actors::assembly::{Blueprint, nobody_connected};
+use crate::actors::blueprint::{Blueprint, nobody_connected};
 use crate::actors::founding::LocalIdentity;
 use crate::config::Config;
 use crate::dynamo::claim::claim;

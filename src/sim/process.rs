@@ -20,9 +20,8 @@ use super::disk::DiskWriter;
 use super::network::Network;
 use super::roster::Roster;
 use super::stream::{VirtualAcceptor, VirtualConnector};
-use crate::actors::assembly::{
-    Blueprint, Foundation, Shard, start_control, start_sequencer, start_shard, start_worker,
-};
+use crate::actors::assembly::{Foundation, Shard, start_control, start_sequencer, start_shard, start_worker};
+use crate::actors::blueprint::Blueprint;
 use crate::actors::bridge_listener::{Nonces, answer_while_founding};
 use crate::actors::founding::{FoundingError, LocalIdentity, found_or_join};
 use crate::messages::cluster::{FoundedCluster, LeftCluster};

@@ -29,7 +29,7 @@ use crate::messages::cluster::{FoundedCluster, MemberAddress};
 const MAGIC: [u8; 4] = *b"SLIP";
 
 /// The version of the handshake, the frames and the operations. Raised when an older node could misunderstand a newer one.
-pub const PROTOCOL_VERSION: u16 = 4;
+pub const PROTOCOL_VERSION: u16 = 5;
 
 /// No message of the handshake is longer, in bytes.
 const MESSAGE_MAX_BYTES: u32 = 64 * 1024;

@@ -20,7 +20,7 @@ use slipring::dynamo::ring::{Member, PartitionId};
 use slipring::dynamo::siblings::{Change, Mint, Siblings, Version};
 use slipring::dynamo::swim::KnownLife;
 use slipring::dynamo::version::{Dot, ReplicaId, Span, VersionVector};
-use slipring::item::{Conflict, KeyAttribute, KeyKind, TableId, TableName, TableSchema, TableSettings};
+use slipring::item::{Conflict, KeyAttribute, KeyKind, TableId, TableName, TableSchema};
 use slipring::messages::admin::{
     AdminError, DescribeHints, DescribeNodes, DescribeRing, DescribeStatus, HintState, HintsRow, NodeRow, ReadMetrics,
     RingDescription, Status,
@@ -130,7 +130,7 @@ fn schema() -> TableSchema {
         r: Some(1),
         w: Some(4),
         conflict: Conflict::Lww,
-        settings: TableSettings::default(),
+        settings: super::modify::settings(),
     }
 }
 
@@ -519,6 +519,7 @@ pub fn metadata_operations(records: &mut Records) {
         entries: 12,
     };
     records.operation(&DescribeMetadata, &status, &[AdminError::Stopping]);
+    let [setting, protected] = super::modify::setting_refusals();
     let errors = [
         ChangeError::Refused(refused),
         ChangeError::Refused(CommandError::NoSuchTable { table: schema().name }),
@@ -528,8 +529,11 @@ pub fn metadata_operations(records: &mut Records) {
         ChangeError::Refused(CommandError::NotAMember { node: node("n9") }),
         ChangeError::NoLeader,
         ChangeError::Unknown,
+        setting,
+        protected,
     ];
     records.operation(&ChangeTables { change: TableChange::Create(schema()) }, &41, &errors);
+    records.another("configure", &super::modify::every_setting());
 }
 
 pub fn ring_operations(records: &mut Records) {

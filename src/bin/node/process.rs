@@ -14,9 +14,9 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use rustix::time::{ClockId, clock_gettime};
 use slipring::actors::assembly::{
-    Blueprint, Foundation, Sequencer, Shard, ViewError, WorkerDoors, nobody_connected, start_control, start_sequencer,
-    start_shard, start_worker,
+    Foundation, Sequencer, Shard, WorkerDoors, start_control, start_sequencer, start_shard, start_worker,
 };
+use slipring::actors::blueprint::{Blueprint, ViewError, nobody_connected};
 use slipring::actors::bridge_listener::{Nonces, answer_while_founding};
 use slipring::actors::founding::{FoundingError, LocalIdentity, check_founded, found_or_join};
 use slipring::config::{Config, Durability};
