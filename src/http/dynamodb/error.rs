@@ -13,6 +13,7 @@
 //! with DynamoDB".
 
 use std::borrow::Cow;
+use std::fmt;
 
 use super::json_out::JsonWriter;
 use super::operation::Operation;
@@ -368,6 +369,18 @@ impl ApiError {
         out.into_bytes()
     }
 }
+
+/// As a log has it: the name, and the text if there is one.
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.message() {
+            Some(message) => write!(f, "{}: {message}", self.name()),
+            None => f.write_str(self.name()),
+        }
+    }
+}
+
+impl std::error::Error for ApiError {}
 
 impl CancellationReason {
     fn write(&self, out: &mut JsonWriter) {

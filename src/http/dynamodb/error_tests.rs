@@ -148,6 +148,8 @@ fn the_others_have_their_names_and_some_text() {
         assert_eq!(error.status(), 400);
         assert!(error.message().is_some_and(|message| !message.is_empty()));
     }
+    assert_eq!(ApiError::validation("no").to_string(), "ValidationException: no");
+    assert_eq!(ApiError::Serialization { message: None }.to_string(), "SerializationException");
     assert_eq!(ApiError::RequestTooLarge.status(), 413);
     assert_eq!(ApiError::RequestTimeout.status(), 408);
 }

@@ -55,8 +55,8 @@ impl Faults {
         }
         let constraint = constraint.into();
         let value = match (json, shape) {
-            (_, Shape::List(List { is_shown: false, .. })) => format!("at '{place:#}'"),
             (Json::Null, _) => format!("null at '{place}'"),
+            (_, Shape::List(List { is_shown: false, .. })) => format!("at '{place:#}'"),
             (json, shape) => format!("'{}' at '{place}'", echo(json, shape)),
         };
         self.0.push(format!("Value {value} failed to satisfy constraint: {constraint}"));

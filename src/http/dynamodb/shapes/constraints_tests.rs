@@ -195,6 +195,10 @@ fn batches() {
         get(json!({"RequestItems": {"a!": {"Keys": [{"a": {"S": "x"}}]}}, "ReturnConsumedCapacity": "x"})),
         faults(&[&format!(r#"'{{"a!":{{"Keys":[{{"a":{{"S":"x"}}}}]}}}}' at 'requestItems' :: {KEYS}"#), CAPACITY])
     );
+    assert_eq!(
+        get(json!({"RequestItems": {"abc": {}}})),
+        faults(&["null at 'requestItems.abc.member.keys' :: Member must not be null"])
+    );
     let keys = vec![json!({}); 101];
     assert_eq!(
         get(json!({"RequestItems": {"abc": {"Keys": keys}}})),

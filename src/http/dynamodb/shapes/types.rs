@@ -4,6 +4,8 @@
 //! what should, and for lists, maps and structures on where: as a member of a structure, or within a list or
 //! map. The walk follows the body, so that the first fault in the body is the one reported.
 
+use std::ops::RangeInclusive;
+
 use super::{Shape, Structure};
 use crate::http::dynamodb::error::ApiError;
 use crate::http::dynamodb::json::Json;
@@ -46,8 +48,8 @@ fn check_value(json: &Json<'_>, shape: Shape, within: Within) -> Result<(), ApiE
     match shape {
         Shape::Text(_) => check_text(json),
         Shape::Boolean => check_boolean(json),
-        Shape::Integer(_) => check_number(json, "Integer", &i64::from(i32::MIN), &i64::from(i32::MAX)),
-        Shape::Long(_) => check_number(json, "Long", &i64::MIN, &i64::MAX),
+        Shape::Integer(_) => check_number(json, "Integer", i32::MIN.into()..=i32::MAX.into()),
+        Shape::Long(_) => check_number(json, "Long", i64::MIN..=i64::MAX),
         Shape::Value => check_attribute_value(json, within),
         Shape::Values => match json {
             Json::Object(fields) => {
@@ -130,10 +132,10 @@ pub(in crate::http::dynamodb) fn boolean_of(text: &str) -> Option<bool> {
     }
 }
 
-fn check_number(json: &Json<'_>, java_type: &str, min: &i64, max: &i64) -> Result<(), ApiError> {
+fn check_number(json: &Json<'_>, java_type: &str, bits: RangeInclusive<i64>) -> Result<(), ApiError> {
     match json {
         Json::Number(number) => match whole_of(number) {
-            Some(whole) if (min..=max).contains(&&whole) => Ok(()),
+            Some(whole) if bits.contains(&whole) => Ok(()),
             _ => Err(ApiError::serialization(format!("Numeric value ({number}) out of range of {java_type}"))),
         },
         _ => Err(not_convertible(json, java_type)),
