@@ -219,6 +219,12 @@ fn the_limits_of_conditions() {
     let nested = |depth: usize| format!("a<b {}{}", "or (a<b ".repeat(depth), ")".repeat(depth));
     assert_eq!(count(&nested(149)), Ok(()));
     assert_eq!(count(&nested(454)), too_many);
+    assert_eq!(count(&"(".repeat(4096)), invalid("Syntax error; token: \"<EOF>\", near: \"(\""));
+    let redundant = format!("{}a=:s{}", "(".repeat(2045), ")".repeat(2045));
+    assert_eq!(count(&redundant), invalid("The expression has redundant parentheses;"));
+    let calls =
+        |function: &str, depth: usize| format!("a < {}b{}", format!("{function}(").repeat(depth), ")".repeat(depth));
+    assert_eq!(count(&calls("f", 1355)), invalid("Invalid function name; function: f"));
     let list = |operands: usize| format!("a IN ({})", vec![":s"; operands].join(","));
     assert_eq!(count(&list(100)), Ok(()));
     assert_eq!(

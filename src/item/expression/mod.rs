@@ -10,7 +10,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `lexer`, `syntax`, `parser` | text to a raw tree, and syntax errors |
+//! | `lexer`, `syntax`, `parser`, `condition_parser` | text to a raw tree, and syntax errors |
 //! | `survey`, `reserved` | what can be said of a raw tree before its placeholders |
 //! | `placeholders` | what `#names` and `:values` stand for, shared by the expressions of a request |
 //! | `resolve`, `resolve_update` | raw trees to expressions as values, with the checks of operands |
@@ -28,6 +28,7 @@
 mod arbitrary;
 mod ast;
 mod condition;
+mod condition_parser;
 mod document_path;
 mod error;
 mod key_condition;

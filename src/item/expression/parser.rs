@@ -1,11 +1,7 @@
 //! The one parser of all expressions: recursive descent over tokens.
 //!
 //! ```text
-//!   condition   conjunction (OR conjunction)*
-//!   conjunction negation (AND negation)*
-//!   negation    NOT* comparison
-//!   comparison  ( condition )
-//!             | term [comparator term | BETWEEN term AND term | IN ( term , … )]
+//!   condition   in `condition_parser`
 //!   term        path | :value | function ( term , … ) | ( term )
 //!   path        name (. name | [ index ])*          name: word | #name
 //!
@@ -14,16 +10,11 @@
 //!
 //!   projection  path , …
 //! ```
-//!
-//! `(` may begin a condition or a term. The parser does not try one and then the other, which would double the
-//! work with each parenthesis: it reads either, and what follows the `)` tells which it was.
 
 use super::error::{Problem, Section};
 use super::lexer::{Keyword, Kind, Tokens};
-use super::syntax::{
-    Comparator, RawAction, RawCall, RawChange, RawCondition, RawPath, RawSection, RawSetValue, RawStep, RawTerm,
-    RawTest,
-};
+use super::survey::Function;
+use super::syntax::{RawAction, RawCall, RawChange, RawPath, RawSection, RawSetValue, RawStep, RawTerm};
 
 /// The most bytes that an expression may have: DynamoDB developer guide, "Quotas", expression parameters.
 pub const MAX_EXPRESSION_BYTES: usize = 4096;
@@ -31,18 +22,9 @@ pub const MAX_EXPRESSION_BYTES: usize = 4096;
 /// The most operators and functions that an expression may have, from the same place.
 pub const MAX_OPERATORS: usize = 300;
 
-/// The deepest nesting of parentheses and function calls. One more than the operators could need: a pair of
-/// parentheses without an operator of its own is redundant, unless it is around a term, and those are 20 here.
-pub(super) const MAX_NESTING: usize = MAX_OPERATORS + 20;
-
-/// Reads a condition.
-pub(super) fn parse_condition(text: &str) -> Result<RawCondition<'_>, Problem> {
-    let mut parser = Parser::new(text)?;
-    let read = parser.condition()?;
-    let condition = parser.as_condition(read.node)?;
-    parser.finish()?;
-    Ok(condition)
-}
+/// The deepest nesting of functions, and of parentheses around terms. DynamoDB has no such limit: it is for the stack,
+/// and nobody looks for a default in a hundred places.
+pub(super) const MAX_NESTING: usize = 100;
 
 /// Reads the paths of a projection.
 pub(super) fn parse_projection(text: &str) -> Result<Vec<RawPath<'_>>, Problem> {
@@ -63,39 +45,22 @@ pub(super) fn parse_update(text: &str) -> Result<Vec<RawSection<'_>>, Problem> {
     Ok(sections)
 }
 
-struct Parser<'a> {
-    tokens: Tokens<'a>,
+/// Reads expressions from tokens.
+pub(super) struct Parser<'a> {
+    pub(super) tokens: Tokens<'a>,
     operators: usize,
     nesting: usize,
-}
-
-/// A condition, or a term that may become part of one.
-enum Node<'a> {
-    Condition(RawCondition<'a>),
-    Term(RawTerm<'a>),
-}
-
-impl<'a> From<RawTest<'a>> for RawCondition<'a> {
-    fn from(test: RawTest<'a>) -> Self {
-        Self::Test(Box::new(test))
-    }
-}
-
-/// What was read, and whether it was in parentheses.
-struct Read<'a> {
-    node: Node<'a>,
-    grouped: bool,
 }
 
 /// How the actions of a section are read.
 type ReadAction<'a> = fn(&mut Parser<'a>) -> Result<RawAction<'a>, Problem>;
 
-const OPEN: Kind = Kind::Symbol("(");
-const CLOSE: Kind = Kind::Symbol(")");
+pub(super) const OPEN: Kind = Kind::Symbol("(");
+pub(super) const CLOSE: Kind = Kind::Symbol(")");
 const COMMA: Kind = Kind::Symbol(",");
 
 impl<'a> Parser<'a> {
-    fn new(text: &'a str) -> Result<Self, Problem> {
+    pub(super) fn new(text: &'a str) -> Result<Self, Problem> {
         match text.len() {
             0 => Err(Problem::Empty),
             bytes if bytes > MAX_EXPRESSION_BYTES => Err(Problem::TooLong { bytes }),
@@ -103,7 +68,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn finish(&mut self) -> Result<(), Problem> {
+    pub(super) fn finish(&mut self) -> Result<(), Problem> {
         self.tokens.expect(Kind::End)?;
         match self.operators {
             0..=MAX_OPERATORS => Ok(()),
@@ -111,116 +76,8 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn condition(&mut self) -> Result<Read<'a>, Problem> {
-        let first = self.conjunction()?;
-        if self.tokens.peek() != Kind::Keyword(Keyword::Or) {
-            return Ok(first);
-        }
-        let mut alternatives = vec![self.as_condition(first.node)?];
-        while self.eat_operator(Keyword::Or) {
-            let next = self.conjunction()?;
-            alternatives.push(self.as_condition(next.node)?);
-        }
-        Ok(Read { node: Node::Condition(RawCondition::Any(alternatives)), grouped: false })
-    }
-
-    fn conjunction(&mut self) -> Result<Read<'a>, Problem> {
-        let first = self.negation()?;
-        if self.tokens.peek() != Kind::Keyword(Keyword::And) {
-            return Ok(first);
-        }
-        let mut parts = vec![self.as_condition(first.node)?];
-        while self.eat_operator(Keyword::And) {
-            let next = self.negation()?;
-            parts.push(self.as_condition(next.node)?);
-        }
-        Ok(Read { node: Node::Condition(RawCondition::All(parts)), grouped: false })
-    }
-
-    fn negation(&mut self) -> Result<Read<'a>, Problem> {
-        let before = self.operators;
-        while self.eat_operator(Keyword::Not) {}
-        let negations = self.operators - before;
-        if negations > MAX_OPERATORS {
-            // The tree of so many would be too deep to walk.
-            return Err(Problem::TooManyOperators { count: MAX_OPERATORS + 1 });
-        }
-        let read = self.comparison()?;
-        if negations == 0 {
-            return Ok(read);
-        }
-        let inner = self.as_condition(read.node)?;
-        let negated = (0..negations).fold(inner, |condition, _| RawCondition::Not(Box::new(condition)));
-        Ok(Read { node: Node::Condition(negated), grouped: false })
-    }
-
-    fn comparison(&mut self) -> Result<Read<'a>, Problem> {
-        let Read { node, grouped } = match self.tokens.peek() {
-            OPEN => self.group()?,
-            _ => self.term_as_read()?,
-        };
-        match node {
-            Node::Term(operand) => self.compared(operand, grouped),
-            condition @ Node::Condition(_) => Ok(Read { node: condition, grouped }),
-        }
-    }
-
-    // Kept out of the functions that call each other, so that a level of nesting takes little of the stack.
-    #[inline(never)]
-    fn term_as_read(&mut self) -> Result<Read<'a>, Problem> {
-        Ok(Read { node: Node::Term(self.term()?), grouped: false })
-    }
-
-    /// Reads what makes a comparison of a term, if that follows.
-    #[inline(never)]
-    fn compared(&mut self, operand: RawTerm<'a>, grouped: bool) -> Result<Read<'a>, Problem> {
-        let test = match self.tokens.peek() {
-            Kind::Symbol(symbol) if let Some(comparator) = Comparator::of_symbol(symbol) => {
-                self.take_operator();
-                RawTest::Compare { left: operand, comparator, right: self.operand()? }
-            }
-            Kind::Keyword(Keyword::Between) => {
-                self.take_operator();
-                let lower = self.operand()?;
-                self.tokens.expect(Kind::Keyword(Keyword::And))?;
-                RawTest::Between { operand, lower, upper: self.operand()? }
-            }
-            Kind::Keyword(Keyword::In) => {
-                self.take_operator();
-                self.tokens.expect(OPEN)?;
-                let alternatives = self.list(Self::operand)?;
-                self.tokens.expect(CLOSE)?;
-                RawTest::In { operand, alternatives }
-            }
-            _ => return Ok(Read { node: Node::Term(operand), grouped }),
-        };
-        Ok(Read { node: Node::Condition(test.into()), grouped: false })
-    }
-
-    /// Reads a condition or a term in parentheses.
-    fn group(&mut self) -> Result<Read<'a>, Problem> {
-        self.enter()?;
-        self.tokens.expect(OPEN)?;
-        let inner = self.condition()?;
-        self.tokens.expect(CLOSE)?;
-        self.nesting -= 1;
-        match inner.grouped {
-            true => Err(Problem::RedundantParentheses),
-            false => Ok(Read { node: inner.node, grouped: true }),
-        }
-    }
-
-    /// A term that stands for a condition is a function; another lacks what would make it one.
-    fn as_condition(&self, node: Node<'a>) -> Result<RawCondition<'a>, Problem> {
-        match node {
-            Node::Condition(condition) => Ok(condition),
-            Node::Term(RawTerm::Call(call)) => Ok(RawTest::Call(call).into()),
-            Node::Term(_) => Err(self.tokens.unexpected()),
-        }
-    }
-
     /// Reads a term where only a term can stand, in parentheses or not.
-    fn operand(&mut self) -> Result<RawTerm<'a>, Problem> {
+    pub(super) fn operand(&mut self) -> Result<RawTerm<'a>, Problem> {
         if self.tokens.peek() != OPEN {
             return self.term();
         }
@@ -236,7 +93,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn term(&mut self) -> Result<RawTerm<'a>, Problem> {
+    pub(super) fn term(&mut self) -> Result<RawTerm<'a>, Problem> {
         match (self.tokens.peek(), self.tokens.peek_second()) {
             (Kind::Value, _) => Ok(RawTerm::Value(self.tokens.take())),
             (Kind::Word, OPEN) => self.call().map(RawTerm::Call),
@@ -245,8 +102,9 @@ impl<'a> Parser<'a> {
     }
 
     fn call(&mut self) -> Result<RawCall<'a>, Problem> {
-        self.enter()?;
         let function = self.take_operator();
+        // Of a function that does not exist DynamoDB says so, however deep it stands.
+        self.enter().map_err(|too_deep| Function::of_name(function).err().unwrap_or(too_deep))?;
         self.tokens.expect(OPEN)?;
         let operands = self.list(Self::operand)?;
         self.tokens.expect(CLOSE)?;
@@ -332,7 +190,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Reads one thing or more, with commas between them.
-    fn list<T>(&mut self, mut one: impl FnMut(&mut Self) -> Result<T, Problem>) -> Result<Vec<T>, Problem> {
+    pub(super) fn list<T>(&mut self, mut one: impl FnMut(&mut Self) -> Result<T, Problem>) -> Result<Vec<T>, Problem> {
         let mut list = vec![one(self)?];
         while self.tokens.eat(COMMA) {
             list.push(one(self)?);
@@ -340,24 +198,23 @@ impl<'a> Parser<'a> {
         Ok(list)
     }
 
-    fn take_operator(&mut self) -> &'a str {
+    pub(super) fn take_operator(&mut self) -> &'a str {
         self.operators += 1;
         self.tokens.take()
     }
 
-    fn eat_operator(&mut self, keyword: Keyword) -> bool {
+    pub(super) fn eat_operator(&mut self, keyword: Keyword) -> bool {
         let found = self.tokens.eat(Kind::Keyword(keyword));
         self.operators += usize::from(found);
         found
     }
 
-    /// Goes one level deeper. Nothing that DynamoDB accepts is nested as deeply as is refused here.
+    /// Goes one level deeper.
     fn enter(&mut self) -> Result<(), Problem> {
         self.nesting += 1;
-        match (self.nesting <= MAX_NESTING, self.operators <= MAX_OPERATORS) {
-            (true, _) => Ok(()),
-            (false, true) => Err(Problem::RedundantParentheses),
-            (false, false) => Err(Problem::TooManyOperators { count: MAX_OPERATORS + 1 }),
+        match self.nesting <= MAX_NESTING {
+            true => Ok(()),
+            false => Err(Problem::TooManyOperators { count: MAX_OPERATORS + 1 }),
         }
     }
 }

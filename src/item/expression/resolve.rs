@@ -12,9 +12,10 @@ use std::cmp::Ordering;
 
 use super::ast::{AttributeType, Condition, Operand, Source, Test};
 use super::condition::order;
+use super::condition_parser::parse_condition;
 use super::document_path::{DocumentPath, MAX_PATH_ELEMENTS, PathStep};
 use super::error::{Bounds, ExpressionError, ExpressionKind, Paths, Problem};
-use super::parser::{parse_condition, parse_projection};
+use super::parser::parse_projection;
 use super::placeholders::Placeholders;
 use super::projection::Projection;
 use super::survey::{Function, parse_index, survey_condition, survey_path};

@@ -4,7 +4,7 @@
 //!   RawCondition ── RawTerm ── RawPath ── RawStep     names, placeholders, functions and indexes as texts
 //! ```
 //!
-//! Parentheses are gone; the nesting that they made is at most [`MAX_NESTING`](super::parser::MAX_NESTING) deep.
+//! Parentheses are gone. What is left of the nesting that they made has an operator on each level.
 
 use serde::{Deserialize, Serialize};
 
