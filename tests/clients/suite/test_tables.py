@@ -218,7 +218,7 @@ class ChangedTables(Case):
     def test_deletion_protection(self):
         name = self.new_table(DeletionProtectionEnabled=True)
         self.assertIs(self.describe(name)["DeletionProtectionEnabled"], True)
-        text = re.compile("^Resource cannot be deleted as it is currently protected against deletion")
+        text = "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first."
         self.refused(VALIDATION, text, "delete_table", TableName=name)
         table = self.update(name, DeletionProtectionEnabled=False)
         self.assertIs(table["DeletionProtectionEnabled"], False)
