@@ -121,12 +121,10 @@ class ExpressionMistakes(Case):
         self.delete("ExpressionAttributeValues must not be empty", "x = y", None, {})
 
     def test_values_that_cannot_be(self):
-        text = "ExpressionAttributeValues contains invalid value: {} for key :v"
-        self.delete(text.format("The parameter cannot be converted to a numeric value: x"), "x = :v", None, {":v": N("x")})
-        self.delete(
-            text.format("One or more parameter values were invalid: An string set  may not be empty"), "x = :v", None,
-            {":v": {"SS": []}},
-        )
+        # The service used to say of which value it speaks.
+        around = lambda text: re.compile(f"^(ExpressionAttributeValues contains invalid value: )?{text}( for key :v)?$")
+        self.delete(around("The parameter cannot be converted to a numeric value: x"), "x = :v", None, {":v": N("x")})
+        self.delete(around(BAD + "An string set  may not be empty"), "x = :v", None, {":v": {"SS": []}})
 
     def test_syntax(self):
         error = 'Invalid ConditionExpression: Syntax error; token: "{}", near: "{}"'
@@ -266,11 +264,9 @@ class QueryMistakes(Case):
 
     def test_starts_that_cannot_be(self):
         condition = {"condition": "id = :v", "values": {":v": S("x")}}
-        bad = "The provided starting key is invalid"
-        self.query(bad, **condition, ExclusiveStartKey={"id": S("x")})
-        self.query(bad, **condition, ExclusiveStartKey={"id": S("x"), "other": N(1)})
-        prefixed = re.compile(f"^({bad}: )?{NO_MATCH}$")
-        self.query(prefixed, **condition, ExclusiveStartKey={"id": S("x"), "sk": S("1")})
+        bad = re.compile(f"^(The provided starting key is invalid(: {NO_MATCH})?|{NO_MATCH})$")
+        for start in ({"id": S("x")}, {"id": S("x"), "other": N(1)}, {"id": S("x"), "sk": S("1")}):
+            self.query(bad, **condition, ExclusiveStartKey=start)
         outside = "The provided starting key is outside query boundaries based on provided conditions"
         self.query(outside, **condition, ExclusiveStartKey={"id": S("other"), "sk": N(1)})
         range_ = "The provided starting key does not match the range key predicate"

@@ -26,6 +26,7 @@ class Pages(Case):
             parameters["ExpressionAttributeValues"] = {":id": self.one, **parameters.get("ExpressionAttributeValues", {})}
         pages = [getattr(self.client, operation)(**parameters)]
         while start := pages[-1].get("LastEvaluatedKey"):
+            self.assertLess(len(pages), 100, "the pages come to an end")
             pages.append(getattr(self.client, operation)(**parameters, ExclusiveStartKey=start))
         return pages
 

@@ -26,6 +26,7 @@ class Scans(Case):
         parameters = {"TableName": self.table, "ConsistentRead": True, **parameters}
         pages = [self.client.scan(**parameters)]
         while start := pages[-1].get("LastEvaluatedKey"):
+            self.assertLess(len(pages), 1000, "the pages come to an end")
             self.assertEqual(set(start), {"id", "sk"})
             pages.append(self.client.scan(**{**parameters, "ExclusiveStartKey": start}))
         return pages
@@ -160,7 +161,7 @@ class ScansWhileItemsChange(Case):
         for name in staying:
             put(name)
         found, parameters, turn = [], {"TableName": self.table, "ConsistentRead": True, "Limit": 4}, 0
-        while True:
+        while turn < 100:
             page = self.client.scan(**parameters)
             found.extend(item["id"]["S"] for item in page["Items"])
             if "LastEvaluatedKey" not in page:
@@ -172,5 +173,6 @@ class ScansWhileItemsChange(Case):
             gone = {"id": S(f"comes-{turn - 3}")}
             self.client.delete_item(TableName=self.table, Key=gone)
             turn += 1
+        self.assertNotIn("LastEvaluatedKey", page, "the pages come to an end")
         self.assertEqual(sorted(name for name in found if name in staying), sorted(staying))
         self.assertEqual(len(found), len(set(found)))

@@ -3,6 +3,7 @@
 from .case import B, BOOL, BS, L, M, N, NS, S, SS, Case
 
 DIGITS_38 = "12345678901234567890123456789012345678"
+LARGEST = "9" * 38 + "0" * 88
 
 # The attributes before, the expression, the values in it, and the attributes after.
 SET = [
@@ -113,7 +114,7 @@ IMPOSSIBLE = [
     ({}, "SET a = a + :v", [N(1)], ABSENT),
     ({}, "SET a = list_append(a, :v)", [L()], ABSENT),
     ({"m": M()}, "SET a = m.b", [], ABSENT),
-    ({"a": N("9" * 38 + "E+88")}, "SET a = a + :v", [N("9" * 38 + "E+88")], OVERFLOW),
+    ({"a": N(LARGEST)}, "SET a = a + :v", [N(LARGEST)], OVERFLOW),
 ]
 
 OVERLAP = "Invalid UpdateExpression: Two document paths overlap with each other; must remove or rewrite one of these paths; path one: {}, path two: {}"

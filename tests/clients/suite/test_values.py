@@ -93,11 +93,11 @@ class Values(Case):
         put("1." + DIGITS_38, digits)
         put("0x10", "The parameter cannot be converted to a numeric value: 0x10")
         put("NaN", "The parameter cannot be converted to a numeric value: NaN")
-        put("", "The parameter cannot be converted to a numeric value")
+        put("", re.compile("^The parameter cannot be converted to a numeric value(: )?$"))
 
     def test_equal_numbers_are_one_member_of_a_set(self):
         put = lambda *members: self.invalid(
-            "Input collection contains duplicates", "put_item", TableName=self.table, Item={**self.key(), "n": NS(*members)}
+            re.compile(r"Input collection (\[.*\] )?contains duplicates\.?$"), "put_item", TableName=self.table, Item={**self.key(), "n": NS(*members)}
         )
         put(1, 1)
         put("1", "1.0")
@@ -108,8 +108,8 @@ class Values(Case):
             (SS(), bad + "An string set  may not be empty"),
             (NS(), bad + "An number set  may not be empty"),
             (BS(), bad + "Binary sets should not be empty"),
-            (SS("a", "b", "a"), bad + "Input collection [a, b, a] contains duplicates."),
-            (BS(b"a", b"a"), bad + "Input collection [YQ==, YQ==]of type BS contains duplicates."),
+            (SS("a", "b", "a"), re.compile(bad + r'Input collection \["?a"?, ?"?b"?, ?"?a"?\] contains duplicates\.$')),
+            (BS(b"a", b"a"), re.compile(bad + r"Input collection \[.*\] ?of type BS contains duplicates\.$")),
             ({"SS": ["a"], "S": "b"}, "Supplied AttributeValue has more than one datatypes set, must contain exactly one "
              "of the supported datatypes"),
             ({}, "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"),
