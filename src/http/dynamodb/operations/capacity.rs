@@ -40,7 +40,8 @@ pub(super) fn write_all<'a>(
     }
 }
 
-fn is_asked(asked: Option<ReturnConsumedCapacity>) -> bool {
+/// Whether the reply says what it cost: that depends on what was there.
+pub(super) fn is_asked(asked: Option<ReturnConsumedCapacity>) -> bool {
     !matches!(asked, None | Some(ReturnConsumedCapacity::None))
 }
 

@@ -51,9 +51,8 @@ pub(super) fn write(out: &mut JsonWriter, table: &TableSchema, status: &str, cal
         out.name("ItemCount").integer(0);
         out.name("TableArn").text(&arn);
         out.name("TableId").text(&uuid::Uuid::from_u128(settings.uuid).to_string());
-        if settings.billing == Billing::PayPerRequest {
-            out.name("BillingModeSummary").object(|out| out.name("BillingMode").text("PAY_PER_REQUEST"));
-        }
+        let mode = if settings.billing == Billing::PayPerRequest { "PAY_PER_REQUEST" } else { "PROVISIONED" };
+        out.name("BillingModeSummary").object(|out| out.name("BillingMode").text(mode));
         if !settings.local_indexes.is_empty() {
             out.name("LocalSecondaryIndexes")
                 .array(|out| settings.local_indexes.iter().for_each(|index| write_index(out, index, &arn, false)));

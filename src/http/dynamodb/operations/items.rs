@@ -1,5 +1,7 @@
 //! Put, get, update and delete one item.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use super::table::Table;
@@ -7,9 +9,10 @@ use super::{Store, capacity, expressions, failures, legacy};
 use crate::http::dynamodb::endpoint::Reply;
 use crate::http::dynamodb::error::ApiError;
 use crate::http::dynamodb::json_out::JsonWriter;
+use crate::http::dynamodb::operation::Operation;
 use crate::http::dynamodb::requests::{
-    DeleteItem, GetItem, PutItem, ReturnItemCollectionMetrics, ReturnValues, ReturnValuesOnConditionCheckFailure,
-    UpdateItem,
+    ConditionalOperator, DeleteItem, ExpectedAttributeValue, ExpressionNames, ExpressionValues, GetItem, PutItem,
+    ReturnItemCollectionMetrics, ReturnValues, ReturnValuesOnConditionCheckFailure, UpdateItem,
 };
 use crate::item::expression::{Condition, ExpressionKind, Update};
 use crate::item::{Action, Item, Key, Modification};
@@ -49,19 +52,19 @@ impl Store {
 
     pub(super) async fn put_item(&self, put: PutItem) -> Result<Reply, ApiError> {
         let returns = only_old(put.return_values)?;
-        let given = [("ConditionExpression", put.condition_expression.is_some())];
-        let (names, values) = (put.expression_attribute_names, put.expression_attribute_values);
-        let mut placeholders = expressions::placeholders(names, values, &given)?;
-        let condition = match &put.condition_expression {
-            Some(text) => Some(Condition::parse(ExpressionKind::Condition, text, &mut placeholders)?),
-            None => legacy::expected(put.expected, put.conditional_operator)?,
+        let asked = AskedCondition {
+            text: put.condition_expression,
+            names: put.expression_attribute_names,
+            values: put.expression_attribute_values,
+            expected: put.expected,
+            operator: put.conditional_operator,
         };
-        placeholders.check_all_used()?;
+        let condition = asked.parsed().map_err(|error| error.in_envelope_of(Operation::PutItem))?;
         let table = self.table(&put.table_name).await?;
         let key = table.key_of_item(&put.item)?;
         put.item.validate()?;
         let bytes = put.item.size();
-        let returned = if condition.is_none() && !returns {
+        let returned = if condition.is_none() && !returns && !capacity::is_asked(put.return_consumed_capacity) {
             self.put_by_quorum(&table, put.item.to_bytes()).await?;
             Returned { old: None, new: None }
         } else {
@@ -80,17 +83,17 @@ impl Store {
 
     pub(super) async fn delete_item(&self, delete: DeleteItem) -> Result<Reply, ApiError> {
         let returns = only_old(delete.return_values)?;
-        let given = [("ConditionExpression", delete.condition_expression.is_some())];
-        let (names, values) = (delete.expression_attribute_names, delete.expression_attribute_values);
-        let mut placeholders = expressions::placeholders(names, values, &given)?;
-        let condition = match &delete.condition_expression {
-            Some(text) => Some(Condition::parse(ExpressionKind::Condition, text, &mut placeholders)?),
-            None => legacy::expected(delete.expected, delete.conditional_operator)?,
+        let asked = AskedCondition {
+            text: delete.condition_expression,
+            names: delete.expression_attribute_names,
+            values: delete.expression_attribute_values,
+            expected: delete.expected,
+            operator: delete.conditional_operator,
         };
-        placeholders.check_all_used()?;
+        let condition = asked.parsed().map_err(|error| error.in_envelope_of(Operation::DeleteItem))?;
         let table = self.table(&delete.table_name).await?;
         let key = table.key(&delete.key)?;
-        let returned = if condition.is_none() && !returns {
+        let returned = if condition.is_none() && !returns && !capacity::is_asked(delete.return_consumed_capacity) {
             self.delete_by_quorum(&table, &key).await?;
             Returned { old: None, new: None }
         } else {
@@ -107,26 +110,10 @@ impl Store {
         }))
     }
 
-    pub(super) async fn update_item(&self, asked: UpdateItem) -> Result<Reply, ApiError> {
-        let given = [
-            ("UpdateExpression", asked.update_expression.is_some()),
-            ("ConditionExpression", asked.condition_expression.is_some()),
-        ];
-        let (names, values) = (asked.expression_attribute_names, asked.expression_attribute_values);
-        let mut placeholders = expressions::placeholders(names, values, &given)?;
-        let update = match &asked.update_expression {
-            Some(text) => Some(Update::parse(text, &mut placeholders)?),
-            None => legacy::updates(asked.attribute_updates)?,
-        };
-        let condition = match &asked.condition_expression {
-            Some(text) => Some(Condition::parse(ExpressionKind::Condition, text, &mut placeholders)?),
-            None => legacy::expected(asked.expected, asked.conditional_operator)?,
-        };
-        placeholders.check_all_used()?;
+    pub(super) async fn update_item(&self, mut asked: UpdateItem) -> Result<Reply, ApiError> {
+        let (update, condition) = update_of(&mut asked).map_err(|error| error.in_envelope_of(Operation::UpdateItem))?;
         let table = self.table(&asked.table_name).await?;
         let key = table.key(&asked.key)?;
-        // Without one the item is only made, if there is none.
-        let update = update.unwrap_or_else(expressions::no_update);
         update.check_keys(table.key_names())?;
         let shows = shows_item(asked.return_values_on_condition_check_failure);
         let returned = self.modify(&table, &key, condition, Action::Update(update.clone()), shows).await?;
@@ -201,12 +188,54 @@ impl Store {
     }
 }
 
+/// The condition of a put or delete, in either form.
+struct AskedCondition {
+    text: Option<String>,
+    names: Option<ExpressionNames>,
+    values: Option<ExpressionValues>,
+    expected: Option<BTreeMap<String, ExpectedAttributeValue>>,
+    operator: Option<ConditionalOperator>,
+}
+
+impl AskedCondition {
+    fn parsed(self) -> Result<Option<Condition>, ApiError> {
+        let given = [("ConditionExpression", self.text.is_some())];
+        let mut placeholders = expressions::placeholders(self.names, self.values, &given)?;
+        let condition = match &self.text {
+            Some(text) => Some(Condition::parse(ExpressionKind::Condition, text, &mut placeholders)?),
+            None => legacy::expected(self.expected, self.operator)?,
+        };
+        placeholders.check_all_used()?;
+        Ok(condition)
+    }
+}
+
+/// What an update changes and on what condition, in either form. Without any change the item is only made, if there is none.
+fn update_of(asked: &mut UpdateItem) -> Result<(Update, Option<Condition>), ApiError> {
+    let given = [
+        ("UpdateExpression", asked.update_expression.is_some()),
+        ("ConditionExpression", asked.condition_expression.is_some()),
+    ];
+    let (names, values) = (asked.expression_attribute_names.take(), asked.expression_attribute_values.take());
+    let mut placeholders = expressions::placeholders(names, values, &given)?;
+    let update = match &asked.update_expression {
+        Some(text) => Some(Update::parse(text, &mut placeholders)?),
+        None => legacy::updates(asked.attribute_updates.take())?,
+    };
+    let condition = match &asked.condition_expression {
+        Some(text) => Some(Condition::parse(ExpressionKind::Condition, text, &mut placeholders)?),
+        None => legacy::expected(asked.expected.take(), asked.conditional_operator)?,
+    };
+    placeholders.check_all_used()?;
+    Ok((update.unwrap_or_else(expressions::no_update), condition))
+}
+
 /// Whether what was there is returned. Puts and deletes have nothing else to return.
 fn only_old(returns: Option<ReturnValues>) -> Result<bool, ApiError> {
     match returns {
         None | Some(ReturnValues::None) => Ok(false),
         Some(ReturnValues::AllOld) => Ok(true),
-        Some(_) => Err(ApiError::validation("Return values set to invalid value")),
+        Some(_) => Err(ApiError::validation("ReturnValues can only be ALL_OLD or NONE")),
     }
 }
 

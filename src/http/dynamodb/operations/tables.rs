@@ -237,8 +237,8 @@ fn check_definitions(
         |what: String| Err(ApiError::validation(format!("One or more parameter values were invalid: {what}")));
     let is_defined = |name: &str| defined.iter().any(|known| known.attribute_name == name);
     let own = std::iter::once(partition).chain(sort);
-    if let Some(_missing) = own.clone().find(|name| !is_defined(name)) {
-        return Err(undefined(own, defined));
+    if own.clone().any(|name| !is_defined(name)) {
+        return Err(ApiError::validation("Invalid KeySchema: Some index key attribute have no definition"));
     }
     if settings.local_indexes.len() > MAX_LOCAL_INDEXES {
         return invalid("Number of LocalSecondaryIndexes exceeds per-table limit of 5".to_owned());
@@ -307,7 +307,11 @@ fn changes(table: &TableSchema, update: &UpdateTable) -> Result<Vec<SettingChang
                 "One or more parameter values were invalid: Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST",
             ));
         }
-        (mode, throughput) => changes.push(SettingChange::Billing(billing(mode, throughput.as_ref())?)),
+        (mode, throughput) => {
+            let next = billing(mode, throughput.as_ref())?;
+            check_throughput_changes(table.settings.billing, next)?;
+            changes.push(SettingChange::Billing(next));
+        }
     }
     changes.extend(update.deletion_protection_enabled.map(SettingChange::DeletionProtected));
     let infrequent = |class| SettingChange::Infrequent(class == TableClass::StandardInfrequentAccess);
@@ -317,6 +321,20 @@ fn changes(table: &TableSchema, update: &UpdateTable) -> Result<Vec<SettingChang
         changes.push(index_change(table, index, &attributes)?);
     }
     Ok(changes)
+}
+
+fn check_throughput_changes(present: Billing, next: Billing) -> Result<(), ApiError> {
+    match (present, next) {
+        (Billing::Provisioned { read, write }, Billing::Provisioned { .. }) if present == next => {
+            Err(ApiError::validation(format!(
+                "The provisioned throughput for the table will not change. The requested value equals the current value. \
+                 Current ReadCapacityUnits provisioned for the table: {read}. Requested ReadCapacityUnits: {read}. \
+                 Current WriteCapacityUnits provisioned for the table: {write}. Requested WriteCapacityUnits: {write}. \
+                 Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits."
+            )))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn index_change(
