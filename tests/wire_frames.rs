@@ -47,6 +47,7 @@ const NUMBERS: &[(&str, u16)] = &[
     ("ProbeTombstones", 34),
     ("CollectTombstones", 35),
     ("HintedPartitions", 36),
+    ("ReadEpoch", 37),
     ("DescribeStatus", 40),
     ("DescribeNodes", 41),
     ("DescribeRing", 42),

@@ -26,7 +26,7 @@ use crate::messages::detection::{DescribeLinks, Gossip};
 use crate::messages::garbage::{CollectTombstones, DescribeTombstones, ProbeTombstones};
 use crate::messages::hints::HintedPartitions;
 use crate::messages::load::{DescribeLoad, ReadLoad};
-use crate::messages::metadata::{ChangeTables, DescribeMetadata, EnrolLog, Propose, StepLog};
+use crate::messages::metadata::{ChangeTables, DescribeMetadata, EnrolLog, Propose, ReadEpoch, StepLog};
 use crate::messages::modify::{Modify, SequenceModify};
 use crate::messages::repair::{ControlRepair, DescribeRepair, DistrustTree, ListBuckets, ReadLeaves, ReadRoot};
 use crate::messages::replica::{CompareReplica, CoordinateWrite, ReadReplica, ScanReplica, WriteReplica};
@@ -161,6 +161,7 @@ impl BridgeSession {
             Operation::Gossip => self.take_from(frame, &mut gathered.gossips, |gossip: &Gossip| &gossip.0.from),
             Operation::StepLog => self.take_from(frame, &mut gathered.steps, |step: &StepLog| &step.from),
             Operation::EnrolLog => self.take_from(frame, &mut gathered.enrolments, |enrol: &EnrolLog| &enrol.from),
+            Operation::ReadEpoch => gathered.epochs.take(frame, |_| 0),
             Operation::Propose => gathered.proposals.take(frame, |_| 0),
             Operation::ReadRoot => gathered.roots.take(frame, |m| shard(m.partition)),
             Operation::ReadLeaves => gathered.leaves.take(frame, |m| shard(m.partition)),
@@ -262,6 +263,7 @@ impl BridgeSession {
             proposals,
             loads,
             sequenced,
+            epochs,
         } = gathered;
         puts.send(|_| &to.put, outbox);
         gets.send(|_| &to.get, outbox);
@@ -282,6 +284,7 @@ impl BridgeSession {
         enrolments.send(|_| &to.log.enrol, outbox);
         proposals.send(|_| &to.log.propose, outbox);
         loads.send(|_| &to.load, outbox);
+        epochs.send(|_| &to.log.epoch, outbox);
         sequenced.send(|shard| &to.sequencers[shard], outbox);
     }
 }
@@ -309,6 +312,7 @@ struct Gathered {
     proposals: Requests<Propose>,
     loads: Requests<ReadLoad>,
     sequenced: Requests<SequenceModify>,
+    epochs: Requests<ReadEpoch>,
 }
 
 /// Requests of one kind by receiver, with the numbers of their frames.

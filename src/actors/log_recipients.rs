@@ -3,7 +3,7 @@
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Recipient};
 
-use crate::messages::metadata::{EnrolLog, Propose, StepLog};
+use crate::messages::metadata::{EnrolLog, Propose, ReadEpoch, StepLog};
 use crate::messages::together::Together;
 
 /// One member of the log.
@@ -15,20 +15,29 @@ pub struct LogRecipients {
     pub enrol: Recipient<Together<EnrolLog>>,
     /// Takes proposals, if it leads.
     pub propose: Recipient<Together<Propose>>,
+    /// Says how far it is.
+    pub epoch: Recipient<Together<ReadEpoch>>,
 }
 
 impl LogRecipients {
-    /// The recipients of an actor that takes all three.
+    /// The recipients of an actor that takes all of them.
     pub fn of<A>(address: &Addr<A>) -> Self
     where
-        A: Actor + Handler<Together<StepLog>> + Handler<Together<EnrolLog>> + Handler<Together<Propose>>,
-        A::Context:
-            ToEnvelope<A, Together<StepLog>> + ToEnvelope<A, Together<EnrolLog>> + ToEnvelope<A, Together<Propose>>,
+        A: Actor
+            + Handler<Together<StepLog>>
+            + Handler<Together<EnrolLog>>
+            + Handler<Together<Propose>>
+            + Handler<Together<ReadEpoch>>,
+        A::Context: ToEnvelope<A, Together<StepLog>>
+            + ToEnvelope<A, Together<EnrolLog>>
+            + ToEnvelope<A, Together<Propose>>
+            + ToEnvelope<A, Together<ReadEpoch>>,
     {
         Self {
             step: address.clone().recipient(),
             enrol: address.clone().recipient(),
             propose: address.clone().recipient(),
+            epoch: address.clone().recipient(),
         }
     }
 }

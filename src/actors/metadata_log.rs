@@ -29,7 +29,7 @@ use crate::messages::admin::AdminError;
 use crate::messages::cluster::{FoundedCluster, View, ViewChanged};
 use crate::messages::metadata::{
     ChangeError, ChangeTables, DescribeMetadata, EnrolLog, FollowMetadata, MetadataChanged, MetadataStatus, Propose,
-    ProposeError, StepLog,
+    ProposeError, ReadEpoch, StepLog,
 };
 use crate::messages::ring::ChangeRing;
 use crate::messages::storage::StorageFailed;
@@ -543,6 +543,15 @@ impl Handler<ChangeRing> for MetadataLog {
 
     fn handle(&mut self, ChangeRing { change }: ChangeRing, ctx: &mut Self::Context) -> Self::Result {
         self.change(Command::ChangeRing(change), ctx)
+    }
+}
+
+/// What everybody on this node has been told of.
+impl Handler<Together<ReadEpoch>> for MetadataLog {
+    type Result = ();
+
+    fn handle(&mut self, Together { requests, answers }: Together<ReadEpoch>, _: &mut Self::Context) {
+        (0..requests.len()).for_each(|at| answers.give(at, Ok(self.epoch.get())));
     }
 }
 

@@ -4,6 +4,7 @@
 //!  ChangeTables   operator to any node: done once this node has applied it
 //!  Propose        any node to the leader
 //!  StepLog        member to member: the protocol's messages
+//!  ReadEpoch      any node to any other: how far are you?
 //!  EnrolLog       a member whose disk is another one to everybody: I take part under this number
 //! ```
 
@@ -17,6 +18,11 @@ use super::admin::AdminError;
 use crate::consensus;
 use crate::dynamo::node_id::NodeId;
 use crate::metadata::{Command, CommandError, Metadata, TableChange};
+
+/// Which epoch of the metadata does the receiver go by?
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Message, Serialize, Deserialize)]
+#[rtype(result = "Result<u64, LinkError>")]
+pub struct ReadEpoch;
 
 /// Messages of the log. Losing or doubling them does no harm.
 #[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]

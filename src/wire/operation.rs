@@ -108,6 +108,8 @@ operations! {
     CollectTombstones = 35, garbage::CollectTombstones => u64, garbage::CollectError;
     /// Peer: where it keeps hints for some nodes.
     HintedPartitions = 36, hints::HintedPartitions => Vec<crate::dynamo::ring::PartitionId>, crate::messages::LinkError;
+    /// Peer: which epoch of the metadata it goes by.
+    ReadEpoch = 37, metadata::ReadEpoch => u64, crate::messages::LinkError;
     /// Admin: the state of things.
     DescribeStatus = 40, admin::DescribeStatus => admin::Status, admin::AdminError;
     /// Admin: the members.

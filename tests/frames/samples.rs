@@ -38,7 +38,7 @@ use slipring::messages::garbage::{
 use slipring::messages::hints::{HintedPartitions, HintsPending};
 use slipring::messages::load::{ClusterLoad, DescribeLoad, LoadTotals, MemberLoad, NodeLoad, PartitionLoad, ReadLoad};
 use slipring::messages::metadata::{
-    ChangeError, ChangeTables, DescribeMetadata, EnrolLog, MetadataStatus, Propose, ProposeError, StepLog,
+    ChangeError, ChangeTables, DescribeMetadata, EnrolLog, MetadataStatus, Propose, ProposeError, ReadEpoch, StepLog,
 };
 use slipring::messages::repair::{
     BucketSlice, ControlRepair, ControlRepairError, DescribeRepair, DistrustTree, ListBuckets, PeerRepair, ReadLeaves,
@@ -501,6 +501,7 @@ pub fn metadata_operations(records: &mut Records) {
     let other = |kind| consensus::Message { kind, entries: Vec::new(), snapshot: None, ..message.clone() };
     let messages = std::iter::once(message.clone()).chain(kinds.map(other)).collect();
     records.operation(&StepLog { from: node("n1"), messages }, &(), &[LinkError::Stopped]);
+    records.operation(&ReadEpoch, &41, &[LinkError::Stopped]);
     records.operation(&EnrolLog { from: node("n1"), log_id: 77 }, &(), &[LinkError::Stopped]);
     let refused = CommandError::TableExists { table: schema().name };
     let enrol = Command::Enrol { node: node("n1"), log_id: 77 };
