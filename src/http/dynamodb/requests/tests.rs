@@ -156,6 +156,17 @@ fn of_equal_names_the_last_counts() {
     assert_eq!(request.item, item_from_dynamodb_json(&json!({"a": {"S": "3"}, "b": {"S": "2"}})).unwrap());
 }
 
+/// It is also the one that is checked.
+#[test]
+fn nothing_unchecked_hides_behind_an_equal_name() {
+    let twice = r#"{"TableName": "abc", "Item": {}, "TableName": "a!"}"#;
+    let many: String = (0..9).map(|at| format!(r#""x{at}": 1, "#)).collect();
+    for body in [twice.to_owned(), twice.replacen('{', &format!("{{{many}"), 1)] {
+        let error = Request::read(Operation::PutItem, body.as_bytes()).unwrap_err();
+        assert!(error.message().is_some_and(|message| message.contains("Value 'a!' at 'tableName'")), "{error}");
+    }
+}
+
 #[test]
 fn a_name_of_the_parser_is_a_name_like_any_other() {
     let item = json!({"$serde_json::private::Number": {"S": "x"}});
