@@ -12,6 +12,7 @@
 //! Nothing else in the program knows a default or a range. Every problem of a configuration is reported at
 //! once, each with the line or the environment variable it comes from.
 
+mod access_keys;
 mod declare;
 mod keys;
 mod load;
@@ -29,6 +30,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
+pub use access_keys::{AccessKeyPair, AccessKeysError, read_access_keys};
 pub use declare::{Key, Section};
 pub use keys::{
     AntiEntropySection, BalancingSection, BridgeSection, ClusterSection, Config, FailureDetectionSection,
@@ -112,6 +114,15 @@ impl Config {
             0 => (cores / 2).clamp(1, keys::WORKERS_MAX),
             workers => workers,
         }
+    }
+
+    /// Reads the keys that requests of the DynamoDB API are signed with; empty when no `http.access_keys_file` is set.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be used; see [`AccessKeysError`].
+    pub fn access_keys(&self) -> Result<Vec<AccessKeyPair>, AccessKeysError> {
+        self.http.access_keys_file.as_deref().map_or(Ok(Vec::new()), read_access_keys)
     }
 
     /// Reads the secret that the nodes of this cluster share; `None` when no `cluster.secret_file` is set.

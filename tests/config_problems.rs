@@ -226,7 +226,7 @@ fn addresses_that_strangers_reach_are_refused() {
         (
             "[http]\nlisten = \"0.0.0.0:8000\"",
             "node.toml:2: http.listen = \"0.0.0.0:8000\" can be reached from other machines without authentication: \
-             listen on 127.0.0.1 (HTTP has no authentication yet), or accept it with cluster.insecure = true",
+             listen on 127.0.0.1, set http.access_keys_file, or accept it with cluster.insecure = true",
         ),
         (
             "[bridge]\nlisten = \"10.0.0.1:7400\"",

@@ -99,8 +99,13 @@ declare_config! {
         /// Address that HTTP listens on.
         listen: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)),
             unit "", within Rule::Listen,
-            choose "HTTP has no authentication yet: keep it on loopback, behind a proxy that has, or set \
-                `cluster.insecure`.";
+            choose "An address of this machine; other than loopback it needs `http.access_keys_file` (or `cluster.insecure`). \
+                HTTP is not encrypted: between machines put a proxy with TLS in front. `/health` and `/metrics` ask for no key.";
+        /// File with the keys that requests of the DynamoDB API must be signed with; empty: unsigned requests are served, too.
+        access_keys_file: Option<PathBuf> = None,
+            unit "", within Rule::Path { optional: true },
+            choose "Set it wherever HTTP leaves the machine: a line `ID SECRET` for each key, the same on every node, readable by \
+                its owner only. Clients take the two as `aws_access_key_id` and `aws_secret_access_key`. Read at the start.";
     }
 
     /// The ring that spreads keys over the nodes.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::SecretError;
+use super::{AccessKeysError, SecretError};
 
 /// A configuration that cannot be used. Nothing was started or written. `Display` gives one line per problem.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -228,6 +228,14 @@ pub enum Fault {
         own: String,
         /// The key that says so.
         own_key: &'static str,
+    },
+    /// The file of access keys cannot be used.
+    #[error("http.access_keys_file = {value} {source}")]
+    AccessKeys {
+        /// The path.
+        value: String,
+        /// Why.
+        source: AccessKeysError,
     },
     /// The secret file cannot be used.
     #[error("cluster.secret_file = {value} {source}")]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::setting::Field;
-use super::{Config, Fault, Origin, Problem, Secret};
+use super::{Config, Fault, Origin, Problem, Secret, read_access_keys};
 
 /// Where each key that is set was written, by its path.
 pub(super) type Origins = BTreeMap<&'static str, Origin>;
@@ -52,7 +52,8 @@ pub(super) const RELATIONS: &[Relation] = &[
     },
     Relation { keys: &["cluster.secret_file"], check: secret_file },
     Relation { keys: &["bridge.listen", "cluster.insecure", "cluster.secret_file"], check: safe_bridge },
-    Relation { keys: &["http.listen", "cluster.insecure"], check: safe_http },
+    Relation { keys: &["http.access_keys_file"], check: access_keys },
+    Relation { keys: &["http.listen", "cluster.insecure", "http.access_keys_file"], check: safe_http },
     Relation { keys: &["http.listen", "bridge.listen"], check: listeners_differ },
     Relation { keys: &["bridge.listen", "bridge.advertise"], check: advertise_is_known },
     Relation { keys: &["cluster.founders", "bridge.advertise", "bridge.listen"], check: founders_hold_self },
@@ -120,6 +121,14 @@ fn secret_file(view: &View) -> Option<Fault> {
     })
 }
 
+fn access_keys(view: &View) -> Option<Fault> {
+    let path = view.config.http.access_keys_file.as_deref()?;
+    read_access_keys(path).err().map(|source| Fault::AccessKeys {
+        value: view.shown("http.access_keys_file", &view.config.http.access_keys_file),
+        source,
+    })
+}
+
 fn safe_bridge(view: &View) -> Option<Fault> {
     let (listen, cluster) = (view.config.bridge.listen, &view.config.cluster);
     let safe = is_loopback(listen) || cluster.insecure || cluster.secret_file.is_some();
@@ -132,11 +141,11 @@ fn safe_bridge(view: &View) -> Option<Fault> {
 
 fn safe_http(view: &View) -> Option<Fault> {
     let listen = view.config.http.listen;
-    let safe = is_loopback(listen) || view.config.cluster.insecure;
+    let safe = is_loopback(listen) || view.config.cluster.insecure || view.config.http.access_keys_file.is_some();
     (!safe).then(|| Fault::UnsafeBind {
         key: "http.listen".to_owned(),
         value: view.shown("http.listen", &listen),
-        remedy: "listen on 127.0.0.1 (HTTP has no authentication yet), or accept it with cluster.insecure = true",
+        remedy: "listen on 127.0.0.1, set http.access_keys_file, or accept it with cluster.insecure = true",
     })
 }
 

@@ -23,16 +23,8 @@ impl Secret {
     ///
     /// The file is not there, can be read by other users, or holds too little or too much; see [`SecretError`].
     pub fn read(path: &Path) -> Result<Secret, SecretError> {
-        // Opening a named pipe would wait for its writer, so its kind is asked first.
-        let metadata = std::fs::metadata(path).map_err(unreadable)?;
-        if !metadata.is_file() {
-            return Err(SecretError::NotAFile);
-        }
-        let file = File::open(path).map_err(unreadable)?;
-        refuse_other_readers(&file.metadata().map_err(unreadable)?)?;
-        let mut bytes = Vec::new();
         // Two more bytes than allowed: a line ending, or the proof that it is too long.
-        file.take(SECRET_MAX_BYTES as u64 + 2).read_to_end(&mut bytes).map_err(unreadable)?;
+        let mut bytes = read_private(path, SECRET_MAX_BYTES + 2)?;
         drop_line_ending(&mut bytes);
         if bytes.len() < SECRET_MIN_BYTES {
             return Err(SecretError::TooShort { bytes: bytes.len() });
@@ -82,6 +74,20 @@ pub enum SecretError {
     /// It is probably not a secret.
     #[error("holds more than {SECRET_MAX_BYTES} bytes: must be {SECRET_MIN_BYTES}..={SECRET_MAX_BYTES}")]
     TooLong,
+}
+
+/// Up to so many bytes of a file that nobody but its owner can read.
+pub(super) fn read_private(path: &Path, most: usize) -> Result<Vec<u8>, SecretError> {
+    // Opening a named pipe would wait for its writer, so its kind is asked first.
+    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(SecretError::NotAFile);
+    }
+    let file = File::open(path).map_err(unreadable)?;
+    refuse_other_readers(&file.metadata().map_err(unreadable)?)?;
+    let mut bytes = Vec::new();
+    file.take(most as u64).read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(bytes)
 }
 
 fn unreadable(error: io::Error) -> SecretError {

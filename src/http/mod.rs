@@ -15,6 +15,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::metrics::Metrics;
 use dynamodb::operations::Store;
+use dynamodb::signature::AccessKey;
 use dynamodb::{Api, ApiError, Caller, Endpoint, Reply, Request};
 
 /// Whether the node serves, and if not, what it waits for.
@@ -75,12 +76,13 @@ impl Api for Door {
     }
 }
 
-/// Starts the server with `workers` threads and reports each of them.
+/// Starts the server with `workers` threads and reports each of them. Where there are access keys, requests of the API must be signed with one.
 pub fn serve(
     listener: TcpListener,
     workers: usize,
     health: Health,
     metrics: Metrics,
+    keys: Vec<AccessKey>,
     started: UnboundedSender<Worker>,
 ) -> std::io::Result<Server> {
     let server = HttpServer::new(move || {
@@ -94,7 +96,7 @@ pub fn serve(
             .app_data(web::Data::new(metrics.clone()))
             .route("/health", web::get().to(show_health))
             .route("/metrics", web::get().to(show_metrics))
-            .configure(|config| Endpoint::new(door).register(config))
+            .configure(|config| Endpoint::new(door).keys(keys.clone()).register(config))
     });
     Ok(server.workers(workers).disable_signals().shutdown_timeout(1).listen(listener)?.run())
 }

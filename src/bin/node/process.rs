@@ -25,6 +25,7 @@ use slipring::dynamo::quorum::Quorum;
 use slipring::dynamo::ring::Member;
 use slipring::dynamo::version::ReplicaId;
 use slipring::http::dynamodb::operations::{Store, Traces};
+use slipring::http::dynamodb::signature::AccessKey;
 use slipring::http::{self, Health, Worker};
 use slipring::messages::cluster::{FoundedCluster, LeftCluster, MemberAddress, View};
 use slipring::messages::storage::StorageFailed;
@@ -54,6 +55,8 @@ pub enum StartError {
     Name(#[from] NodeIdError),
     #[error("cluster.secret_file: {0}")]
     Secret(#[from] slipring::config::SecretError),
+    #[error("http.access_keys_file: {0}")]
+    AccessKeys(#[from] slipring::config::AccessKeysError),
     #[error(transparent)]
     DataDirectory(#[from] OpenError),
     #[error("{0}")]
@@ -118,8 +121,10 @@ impl Opened {
     async fn live(self, bridge: StdListener, http: StdListener) -> Result<(), StartError> {
         let (health, metrics) = (Health::starting(), Metrics::new());
         let workers = self.config.worker_threads(cores());
+        let pairs = self.config.access_keys()?;
+        let keys = pairs.into_iter().map(|pair| AccessKey::new(pair.id, pair.secret)).collect();
         let (tell, mut started) = mpsc::unbounded_channel();
-        let server = http::serve(http, workers, health.clone(), metrics.clone(), tell)?;
+        let server = http::serve(http, workers, health.clone(), metrics.clone(), keys, tell)?;
         actix_rt::spawn(server);
         let mut handles: Vec<Worker> = Vec::new();
         while handles.len() < workers {
