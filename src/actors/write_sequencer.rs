@@ -124,6 +124,10 @@ impl WriteSequencer {
     /// Lets the change wait for its turn; the first of a key need not.
     fn line_up(&mut self, sequence: SequenceModify, answer: Answer, ctx: &mut Context<Self>) {
         let SequenceModify { epoch, forwarded, modify, .. } = sequence;
+        if self.colleagues.is_none() {
+            // This worker's coordinator does not run yet.
+            return answer.give(Err(ModifyError::NotFirst));
+        }
         let key = match self.place(epoch, &modify) {
             Ok(Place::Here(key)) => key,
             Ok(Place::At(_)) if forwarded => return answer.give(Err(ModifyError::NotFirst)),
@@ -165,8 +169,7 @@ impl WriteSequencer {
     }
 
     fn begin_turn(&mut self, key: RecordKey, ctx: &mut Context<Self>) {
-        let Some(colleagues) = &self.colleagues else { return self.lines.clear() };
-        let Some(line) = self.lines.get_mut(&key) else { return };
+        let (Some(colleagues), Some(line)) = (&self.colleagues, self.lines.get_mut(&key)) else { return };
         let turn: Vec<Queued> = line.drain(..line.len().min(TURN_MAX)).collect();
         if turn.is_empty() {
             self.lines.remove(&key);

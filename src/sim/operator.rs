@@ -130,7 +130,8 @@ impl Operator {
         let nodes = self.stage.roster.serving();
         let healed = Instant::now();
         for node in &nodes {
-            while !self.change(*node).await {
+            // Whoever has left meanwhile need not answer.
+            while self.stage.roster.serving().contains(node) && !self.change(*node).await {
                 if healed.elapsed() > RECOVERY_MAX {
                     let said = self.all_say().await;
                     return self.report(format!("tables cannot be changed through n{node}: {said}"));
@@ -140,8 +141,8 @@ impl Operator {
         }
         loop {
             let mut said = BTreeSet::new();
-            for node in &nodes {
-                said.insert(self.look(*node).await);
+            for node in self.stage.roster.serving() {
+                said.insert(self.look(node).await);
             }
             if said.len() == 1 && said.first().is_some_and(Option::is_some) {
                 break;

@@ -261,7 +261,29 @@ fn start_within(table: &Table, keys: &KeyCondition, StartKey(start): &StartKey) 
             "The provided starting key is outside query boundaries based on provided conditions",
         ));
     }
+    if let (Some((_, test)), Some(sort)) = (&keys.sort, &key.sort)
+        && !admits(test, sort)
+    {
+        return Err(ApiError::validation("The provided starting key does not match the range key predicate"));
+    }
     Ok(key)
+}
+
+/// Whether a sort key is one that is asked for. Both are of the type of the key.
+fn admits(test: &SortTest<KeyValue>, sort: &KeyValue) -> bool {
+    match test {
+        SortTest::Equal(value) => sort == value,
+        SortTest::Less(value) => sort < value,
+        SortTest::LessOrEqual(value) => sort <= value,
+        SortTest::Greater(value) => sort > value,
+        SortTest::GreaterOrEqual(value) => sort >= value,
+        SortTest::Between(from, to) => (from..=to).contains(&sort),
+        SortTest::BeginsWith(value) => match (sort, value) {
+            (KeyValue::S(sort), KeyValue::S(begin)) => sort.starts_with(begin.as_str()),
+            (KeyValue::B(sort), KeyValue::B(begin)) => sort.starts_with(begin),
+            _ => false,
+        },
+    }
 }
 
 fn start_key(table: &Table, start: &Item) -> Result<Key, ApiError> {
@@ -322,11 +344,45 @@ impl Segment {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::RangeBounds as _;
+
     use proptest::prelude::*;
 
-    use super::Segment;
+    use super::{KeyCondition, KeyValue, Segment, SortTest, admits, range_of};
+    use crate::item::Key;
+
+    fn text(text: &str) -> KeyValue {
+        KeyValue::S(text.to_owned())
+    }
+
+    fn tests(one: &str, other: &str) -> [SortTest<KeyValue>; 7] {
+        let (least, greatest) = (one.min(other), one.max(other));
+        [
+            SortTest::Equal(text(one)),
+            SortTest::Less(text(one)),
+            SortTest::LessOrEqual(text(one)),
+            SortTest::Greater(text(one)),
+            SortTest::GreaterOrEqual(text(one)),
+            SortTest::Between(text(least), text(greatest)),
+            SortTest::BeginsWith(text(one)),
+        ]
+    }
 
     proptest! {
+        /// The bytes between the bounds of a range are those of the sort keys that the condition admits.
+        #[test]
+        fn a_range_holds_what_its_condition_admits(one in "[\0ab]{1,3}", other in "[\0ab]{1,3}", sort in "[\0ab]{1,4}") {
+            for test in tests(&one, &other) {
+                let admitted = admits(&test, &text(&sort));
+                let (partition_name, partition) = ("p".to_owned(), text("p"));
+                let keys = KeyCondition { partition_name, partition, sort: Some(("s".to_owned(), test.clone())) };
+                let range = range_of(&keys, true);
+                let bytes = Key { partition: text("p"), sort: Some(text(&sort)) }.to_bytes();
+                let within = bytes.starts_with(&range.prefix) && (range.from, range.to).contains(&bytes);
+                prop_assert_eq!(within, admitted, "{:?} and {:?}", test, sort);
+            }
+        }
+
         /// Every partition is in one segment.
         #[test]
         fn segments_cover_the_ring_once(count in 1..2_000_u32, of in 1..5_000_u32) {
