@@ -60,7 +60,10 @@ class Keys(Case):
         self.put(BAD + "Type mismatch for key sk expected: N actual: NULL", {"id": S("x"), "sk": {"NULL": True}})
 
     def test_empty_parts(self):
-        empty = "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty {} value. Key: {}"
+        empty = (
+            "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty {} "
+            "value. Key: {}"
+        )
         self.put(empty.format("string", "id"), {"id": S(""), "sk": N(1)})
         # The service says it in other words of a key than of an item.
         text = re.compile(
@@ -281,7 +284,10 @@ class QueryMistakes(Case):
         scan(bad, {"id": N(1), "sk": N(1)})
 
     def test_limits_that_cannot_be(self):
-        text = "1 validation error detected: Value '0' at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1"
+        text = (
+            "1 validation error detected: Value '0' at 'limit' failed to satisfy constraint: Member must have value greater "
+            "than or equal to 1"
+        )
         self.query(text, "id = :v", {":v": S("x")}, Limit=0)
         self.invalid(text, "scan", TableName=self.table, Limit=0)
 

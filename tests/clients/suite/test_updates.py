@@ -117,9 +117,15 @@ IMPOSSIBLE = [
     ({"a": N(LARGEST)}, "SET a = a + :v", [N(LARGEST)], OVERFLOW),
 ]
 
-OVERLAP = "Invalid UpdateExpression: Two document paths overlap with each other; must remove or rewrite one of these paths; path one: {}, path two: {}"
+UPDATE = "Invalid UpdateExpression: "
+OVERLAP = UPDATE + (
+    "Two document paths overlap with each other; must remove or rewrite one of these paths; path one: {}, path two: {}"
+)
 CONFLICT = OVERLAP.replace("overlap", "conflict")
-OPERAND = "Invalid UpdateExpression: Incorrect operand type for operator or function; "
+OF_THE_KEY = "One or more parameter values were invalid: Cannot update attribute id. This attribute is part of the key"
+OPERANDS = UPDATE + "Incorrect number of operands for operator or function; operator or function: {}, number of operands: {}"
+NOT_HERE = UPDATE + "The function is not allowed in an update expression; function: {}"
+OPERAND = UPDATE + "Incorrect operand type for operator or function; "
 
 # Expressions that no item allows.
 REFUSED = [
@@ -127,25 +133,25 @@ REFUSED = [
     ("SET a.b = :v, a = :v", [N(1)], OVERLAP.format("[a, b]", "[a]")),
     ("SET a = :v REMOVE a[0]", [N(1)], OVERLAP.format("[a]", "[a, [0]]")),
     ("SET a.b = :v REMOVE a[0]", [N(1)], CONFLICT.format("[a, b]", "[a, [0]]")),
-    ("SET a = :v SET b = :v", [N(1)], 'Invalid UpdateExpression: The "SET" section can only be used once in an update expression;'),
-    ("SET a = attribute_exists(b)", [], "Invalid UpdateExpression: The function is not allowed in an update expression; function: attribute_exists"),
-    ("SET a = nope(b)", [], "Invalid UpdateExpression: Invalid function name; function: nope"),
-    ("SET a = size(b)", [], "Invalid UpdateExpression: The function is not allowed in an update expression; function: size"),
-    ("SET a = if_not_exists(b)", [], "Invalid UpdateExpression: Incorrect number of operands for operator or function; operator or function: if_not_exists, number of operands: 1"),
-    ("SET a = if_not_exists(:v, b)", [N(1)], "Invalid UpdateExpression: Operator or function requires a document path; operator or function: if_not_exists"),
+    ("SET a = :v SET b = :v", [N(1)], UPDATE + 'The "SET" section can only be used once in an update expression;'),
+    ("SET a = attribute_exists(b)", [], NOT_HERE.format("attribute_exists")),
+    ("SET a = nope(b)", [], UPDATE + "Invalid function name; function: nope"),
+    ("SET a = size(b)", [], NOT_HERE.format("size")),
+    ("SET a = if_not_exists(b)", [], OPERANDS.format("if_not_exists", 1)),
+    ("SET a = if_not_exists(:v, b)", [N(1)], UPDATE + "Operator or function requires a document path; operator or function: if_not_exists"),
     ("SET a = :v + :v", [S("x")], OPERAND + "operator or function: +, operand type: S"),
     ("SET a = list_append(a, :v)", [N(1)], OPERAND + "operator or function: list_append, operand type: N"),
     ("ADD a :v", [S("x")], OPERAND + "operator: ADD, operand type: STRING, typeSet: ALLOWED_FOR_ADD_OPERAND"),
     ("DELETE a :v", [N(1)], OPERAND + "operator: DELETE, operand type: NUMBER, typeSet: ALLOWED_FOR_DELETE_OPERAND"),
-    ("SET a = :v", [], "Invalid UpdateExpression: An expression attribute value used in expression is not defined; attribute value: :v"),
-    ("SET #a = :v", [N(1)], "Invalid UpdateExpression: An expression attribute name used in the document path is not defined; attribute name: #a"),
-    ("SET name = :v", [N(1)], "Invalid UpdateExpression: Attribute name is a reserved keyword; reserved keyword: name"),
-    ("", [], "Invalid UpdateExpression: The expression can not be empty;"),
-    ("SET", [], 'Invalid UpdateExpression: Syntax error; token: "<EOF>", near: "SET"'),
-    ("SET a :v", [N(1)], 'Invalid UpdateExpression: Syntax error; token: ":v", near: "a :v"'),
-    ("SET a = :v + :v + :v", [N(1)], 'Invalid UpdateExpression: Syntax error; token: "+", near: ":v + :v"'),
-    ("SET id = :v", [N(1)], "One or more parameter values were invalid: Cannot update attribute id. This attribute is part of the key"),
-    ("REMOVE id", [], "One or more parameter values were invalid: Cannot update attribute id. This attribute is part of the key"),
+    ("SET a = :v", [], UPDATE + "An expression attribute value used in expression is not defined; attribute value: :v"),
+    ("SET #a = :v", [N(1)], UPDATE + "An expression attribute name used in the document path is not defined; attribute name: #a"),
+    ("SET name = :v", [N(1)], UPDATE + "Attribute name is a reserved keyword; reserved keyword: name"),
+    ("", [], UPDATE + "The expression can not be empty;"),
+    ("SET", [], UPDATE + 'Syntax error; token: "<EOF>", near: "SET"'),
+    ("SET a :v", [N(1)], UPDATE + 'Syntax error; token: ":v", near: "a :v"'),
+    ("SET a = :v + :v + :v", [N(1)], UPDATE + 'Syntax error; token: "+", near: ":v + :v"'),
+    ("SET id = :v", [N(1)], OF_THE_KEY),
+    ("REMOVE id", [], OF_THE_KEY),
 ]
 
 

@@ -97,7 +97,8 @@ class Values(Case):
 
     def test_equal_numbers_are_one_member_of_a_set(self):
         put = lambda *members: self.invalid(
-            re.compile(r"Input collection (\[.*\] )?contains duplicates\.?$"), "put_item", TableName=self.table, Item={**self.key(), "n": NS(*members)}
+            re.compile(r"Input collection (\[.*\] )?contains duplicates\.?$"), "put_item", TableName=self.table,
+            Item={**self.key(), "n": NS(*members)},
         )
         put(1, 1)
         put("1", "1.0")
@@ -168,7 +169,9 @@ class LargeItems(Case):
         key = {"id": S("k" * 2048)}
         self.client.put_item(TableName=self.table, Item=key)
         self.assertEqual(self.get(key), key)
-        text = re.compile("^One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of ?2048 bytes$")
+        text = re.compile(
+            "^One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of ?2048 bytes$"
+        )
         self.invalid(text, "put_item", TableName=self.table, Item={"id": S("k" * 2049)})
         table = self.new_table("S", "S")
         key = {"id": S("k"), "sk": S("s" * 1024)}
