@@ -85,9 +85,9 @@ pub(super) fn of_change(error: ChangeError, name: &str) -> ApiError {
                 ApiError::ResourceInUse { message: format!("Table already exists: {name}").into() }
             }
             CommandError::NoSuchTable { .. } => table_not_found(name),
-            CommandError::Protected { .. } => ApiError::validation(format!(
-                "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first: {name}"
-            )),
+            CommandError::Protected { .. } => ApiError::validation(
+                "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.",
+            ),
             CommandError::TooManyTables | CommandError::Setting { .. } => {
                 ApiError::LimitExceeded { message: message.into() }
             }
