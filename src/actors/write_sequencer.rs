@@ -176,6 +176,14 @@ impl WriteSequencer {
             return;
         }
         self.waiting -= turn.len();
+        // The view may have changed while they waited: then somebody else decides by now.
+        let is_first = turn.first().is_some_and(|queued| {
+            first_live(&self.view, &queued.modify, &key).is_ok_and(|first| first == self.view.local)
+        });
+        if !is_first {
+            turn.into_iter().for_each(|queued| queued.answer.give(Err(ModifyError::NotFirst)));
+            return ctx.notify(TurnOver(key));
+        }
         let desk = Desk { get: colleagues.get.clone(), write: colleagues.write.clone(), view: Arc::clone(&self.view) };
         let over = ctx.address();
         actix::spawn(async move {
