@@ -10,11 +10,6 @@ use crate::messages::metadata::ChangeError;
 use crate::messages::modify::ModifyError;
 use crate::metadata::CommandError;
 
-/// The text of a condition that does not hold.
-pub(super) fn not_found() -> ApiError {
-    ApiError::ResourceNotFound { message: "Requested resource not found".into() }
-}
-
 /// The node is ending.
 pub(super) fn stopped<E>(_: E) -> ApiError {
     ApiError::ServiceUnavailable { message: "the node is stopping".into() }
@@ -28,7 +23,7 @@ pub(super) fn damaged<E>(_: E) -> ApiError {
 pub(super) fn of_get(error: GetError) -> ApiError {
     let message = error.to_string();
     match error {
-        GetError::NoSuchTable { .. } => not_found(),
+        GetError::NoSuchTable { .. } => ApiError::table_not_found(),
         GetError::InvalidKey { .. } | GetError::InvalidQuorum(_) => ApiError::validation(message),
         GetError::Overloaded(_) => ApiError::Throttling { message: message.into() },
         GetError::QuorumNotReached { .. } => ApiError::ServiceUnavailable { message: message.into() },
@@ -38,7 +33,7 @@ pub(super) fn of_get(error: GetError) -> ApiError {
 pub(super) fn of_put(error: PutError) -> ApiError {
     let message = error.to_string();
     match error {
-        PutError::NoSuchTable { .. } => not_found(),
+        PutError::NoSuchTable { .. } => ApiError::table_not_found(),
         PutError::InvalidItem { .. }
         | PutError::InvalidKey { .. }
         | PutError::InvalidContext(_)
@@ -55,11 +50,11 @@ pub(super) fn of_put(error: PutError) -> ApiError {
 pub(super) fn of_modify(error: ModifyError, shows: bool) -> ApiError {
     let message = error.to_string();
     match error {
-        ModifyError::NoSuchTable { .. } => not_found(),
+        ModifyError::NoSuchTable { .. } => ApiError::table_not_found(),
         ModifyError::ConditionFailed { present } => {
             let item = present.filter(|_| shows).map(|bytes| Item::from_bytes(&bytes));
             match item.transpose() {
-                Ok(item) => ApiError::ConditionalCheckFailed { item: item.map(Box::new) },
+                Ok(item) => ApiError::condition_failed(item),
                 Err(error) => damaged(error),
             }
         }
@@ -84,7 +79,7 @@ pub(super) fn of_change(error: ChangeError, name: &str) -> ApiError {
             CommandError::TableExists { .. } => {
                 ApiError::ResourceInUse { message: format!("Table already exists: {name}").into() }
             }
-            CommandError::NoSuchTable { .. } => table_not_found(name),
+            CommandError::NoSuchTable { .. } => ApiError::no_such_table(name),
             CommandError::Protected { .. } => ApiError::validation(
                 "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.",
             ),
@@ -96,11 +91,6 @@ pub(super) fn of_change(error: ChangeError, name: &str) -> ApiError {
         },
         ChangeError::NoLeader | ChangeError::Unknown => ApiError::ServiceUnavailable { message: message.into() },
     }
-}
-
-/// What operations on tables, but not those on items, say of a table that is not there.
-pub(super) fn table_not_found(name: &str) -> ApiError {
-    ApiError::ResourceNotFound { message: format!("Requested resource not found: Table: {name} not found").into() }
 }
 
 impl From<MailboxError> for ApiError {

@@ -24,7 +24,7 @@ impl Deref for Table {
 impl Table {
     pub(super) fn find(view: Arc<View>, name: &str) -> Result<Self, ApiError> {
         let at = view.tables.binary_search_by(|table| table.name.as_str().cmp(name));
-        let at = at.map_err(|_| ApiError::ResourceNotFound { message: "Requested resource not found".into() })?;
+        let at = at.map_err(|_| ApiError::table_not_found())?;
         if view.tables[at].conflict != Conflict::Lww {
             return Err(ApiError::validation(format!(
                 "The table {name} keeps siblings, which this API cannot show: use a table with conflict = lww"

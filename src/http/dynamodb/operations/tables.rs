@@ -86,7 +86,7 @@ impl Store {
     /// A table, or what operations on tables say where there is none.
     pub(super) async fn known_table(&self, name: &str) -> Result<super::Table, ApiError> {
         self.table(name).await.map_err(|error| match error {
-            ApiError::ResourceNotFound { .. } => failures::table_not_found(name),
+            ApiError::ResourceNotFound { .. } => ApiError::no_such_table(name),
             error => error,
         })
     }
