@@ -264,3 +264,7 @@ impl Handler<LinksChanged<Recipient<Together<SequenceModify>>>> for WriteSequenc
         self.peers = changed.0;
     }
 }
+
+#[cfg(test)]
+#[path = "write_sequencer_tests.rs"]
+mod tests;

@@ -1,0 +1,181 @@
+//! The sequencer by itself: reads that are answered when the test says so, and writes that succeed.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use actix::{Actor, Addr, Context, Handler};
+use tokio::sync::oneshot::Receiver;
+
+use super::{Attach, SequencerParts, WriteSequencer};
+use crate::actors::pass_on_modify::{first_live, record_key};
+use crate::dynamo::claim::claim;
+use crate::dynamo::context;
+use crate::dynamo::node_id::NodeId;
+use crate::dynamo::quorum::Quorum;
+use crate::dynamo::ring::Member;
+use crate::dynamo::siblings::Versions;
+use crate::dynamo::topology::Topology;
+use crate::dynamo::version::VersionVector;
+use crate::item::{Action, AttributeValue, Conflict, Item, Key, KeyValue, Modification, TableSchema};
+use crate::messages::TraceId;
+use crate::messages::client::{Get, GetReply, PutError, PutReply};
+use crate::messages::cluster::{MemberAddress, View, ViewChanged};
+use crate::messages::modify::{Modified, Modify, ModifyError, SequenceModify, WriteSequenced};
+use crate::messages::together::{Answers, Together};
+use crate::metrics::Metrics;
+
+type Reads = Arc<Mutex<Vec<Answers<<Get as actix::Message>::Result>>>>;
+
+/// Stands for the coordinator.
+struct Coordinator {
+    reads: Reads,
+    writes: Arc<Mutex<usize>>,
+}
+
+impl Actor for Coordinator {
+    type Context = Context<Self>;
+}
+
+impl Handler<Together<Get>> for Coordinator {
+    type Result = ();
+
+    fn handle(&mut self, together: Together<Get>, _: &mut Self::Context) {
+        self.reads.lock().unwrap().push(together.answers);
+    }
+}
+
+impl Handler<WriteSequenced> for Coordinator {
+    type Result = Result<PutReply, PutError>;
+
+    fn handle(&mut self, write: WriteSequenced, _: &mut Self::Context) -> Self::Result {
+        *self.writes.lock().unwrap() += 1;
+        Ok(PutReply { context: write.seen, siblings: 1 })
+    }
+}
+
+fn view(local: &NodeId, reachable: &[&NodeId]) -> Arc<View> {
+    let member = |name| Member { id: NodeId::new(name).unwrap(), zone: None, weight: 1 };
+    let members = ["a", "b"].map(member);
+    let address = |member: &Member| MemberAddress { member: member.clone(), address: member.id.to_string() };
+    Arc::new(View {
+        local: local.clone(),
+        topology: Arc::new(Topology::settled(claim(None, &members, 8, 2).unwrap())),
+        members: Arc::new(members.iter().map(address).collect()),
+        quorum: Quorum::new(2, 1, 1).unwrap(),
+        sloppy: true,
+        reachable: reachable.iter().map(|node| (*node).clone()).collect::<BTreeSet<_>>(),
+        tables: Arc::new(vec![TableSchema { conflict: Conflict::Lww, ..TableSchema::kv() }]),
+    })
+}
+
+fn put() -> Modify {
+    let item = Item::from_iter([("key", AttributeValue::S("k".to_owned()))]);
+    let key = Key { partition: KeyValue::S("k".to_owned()), sort: None };
+    let modification = Modification { condition: None, action: Action::Put(item) };
+    Modify { trace: TraceId(1), table: "kv".to_owned(), key: key.to_bytes(), modification, timeout_ms: None }
+}
+
+/// A sequencer of the key's second replica, whose first one is away.
+struct Stage {
+    first: NodeId,
+    local: NodeId,
+    sequencer: Addr<WriteSequencer>,
+    reads: Reads,
+    writes: Arc<Mutex<usize>>,
+}
+
+impl Stage {
+    fn set() -> Self {
+        let [a, b] = ["a", "b"].map(|name| NodeId::new(name).unwrap());
+        let all = view(&a, &[&a, &b]);
+        let first = first_live(&all, &put(), &record_key(&all, &put()).unwrap()).unwrap();
+        let local = if first == a { b } else { a };
+        let (reads, writes) = (Reads::default(), Arc::<Mutex<usize>>::default());
+        let parts = SequencerParts {
+            view: view(&local, &[&local]),
+            request_timeout: Duration::from_secs(5),
+            waiting_max: 3,
+            metrics: Metrics::new(),
+        };
+        let sequencer = WriteSequencer::new(parts).start();
+        let coordinator = Coordinator { reads: Arc::clone(&reads), writes: Arc::clone(&writes) }.start();
+        sequencer.do_send(Attach {
+            get: coordinator.clone().recipient(),
+            write: coordinator.recipient(),
+            sequencers: vec![sequencer.clone().recipient()],
+        });
+        Self { first, local, sequencer, reads, writes }
+    }
+
+    fn ask(&self) -> Receiver<Result<Modified, ModifyError>> {
+        let view = view(&self.local, &[&self.local]);
+        let partition = record_key(&view, &put()).unwrap().partition();
+        let epoch = view.topology.epoch();
+        let sequence = SequenceModify { epoch, partition, forwarded: true, modify: put() };
+        let (together, answer) = Together::alone(sequence);
+        self.sequencer.do_send(together);
+        answer
+    }
+
+    /// Answers the read that has waited longest with nothing.
+    fn answer_read(&self) {
+        let view = view(&self.local, &[&self.local]);
+        let key = record_key(&view, &put()).unwrap();
+        let context = context::Context::new(key.as_bytes(), VersionVector::new());
+        self.reads.lock().unwrap().remove(0).give(0, Ok(GetReply { versions: Versions::new(), context }));
+    }
+
+    fn reads_wait(&self) -> usize {
+        self.reads.lock().unwrap().len()
+    }
+}
+
+async fn tick() {
+    tokio::time::sleep(Duration::from_millis(10)).await;
+}
+
+fn play(story: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    tokio::task::LocalSet::new().block_on(&runtime, story);
+}
+
+#[test]
+fn those_who_wait_share_one_read_and_one_write() {
+    play(async {
+        let stage = Stage::set();
+        let first = stage.ask();
+        tick().await;
+        let waiting = [stage.ask(), stage.ask(), stage.ask()];
+        let too_many = stage.ask();
+        tick().await;
+        assert_eq!(stage.reads_wait(), 1, "one turn of a key at a time");
+        assert!(matches!(too_many.await.unwrap(), Err(ModifyError::Overloaded(_))));
+        stage.answer_read();
+        assert_eq!(first.await.unwrap().unwrap().old, None);
+        tick().await;
+        stage.answer_read();
+        for answer in waiting {
+            assert!(answer.await.unwrap().is_ok());
+        }
+        assert_eq!((*stage.writes.lock().unwrap(), stage.reads_wait()), (2, 0));
+    });
+}
+
+#[test]
+fn whoever_waits_is_sent_on_once_another_node_comes_first() {
+    play(async {
+        let stage = Stage::set();
+        let first = stage.ask();
+        tick().await;
+        let waiting = stage.ask();
+        stage.sequencer.do_send(ViewChanged(view(&stage.local, &[&stage.first, &stage.local])));
+        tick().await;
+        stage.answer_read();
+        assert!(first.await.unwrap().is_ok());
+        assert_eq!(waiting.await.unwrap(), Err(ModifyError::NotFirst));
+        assert_eq!((*stage.writes.lock().unwrap(), stage.reads_wait()), (1, 0));
+        let late = stage.ask();
+        assert_eq!(late.await.unwrap(), Err(ModifyError::NotFirst));
+    });
+}
