@@ -10,6 +10,7 @@ mod metadata;
 mod repair;
 mod ring;
 mod routing;
+mod transactions;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -41,6 +42,7 @@ pub use metadata::MetadataMetrics;
 pub use repair::RepairMetrics;
 pub use ring::RingMetrics;
 pub use routing::{PeerRouting, RoutingMetrics};
+pub use transactions::TransactionMetrics;
 
 /// The operations that have their own request metrics.
 const OPERATIONS: [&str; 6] = ["put", GET, "delete", SCAN, QUERY, MODIFY];
@@ -97,7 +99,9 @@ impl Outcome {
     pub fn of_modify(reply: &Result<Modified, ModifyError>) -> Self {
         match reply {
             Ok(_) => Self::Ok,
-            Err(ModifyError::Overloaded(_) | ModifyError::NotItsTurn) => Self::Overloaded,
+            Err(ModifyError::Overloaded(_) | ModifyError::NotItsTurn | ModifyError::PreparedTooLate) => {
+                Self::Overloaded
+            }
             Err(ModifyError::Read(error)) => Self::of_read_error(error),
             Err(ModifyError::Write(PutError::Overloaded(_))) => Self::Overloaded,
             Err(ModifyError::Write(_) | ModifyError::Link(_) | ModifyError::NotFirst | ModifyError::Stale(_)) => {
@@ -265,6 +269,8 @@ pub struct Registered {
     pub repair: RepairMetrics,
     /// What is counted of the choice of replicas for reads.
     pub routing: RoutingMetrics,
+    /// What became of transactions.
+    pub transactions: TransactionMetrics,
     /// Bridge connections now open.
     pub connections: Gauge,
     /// Bridge connections given up for what was said on them.
@@ -309,6 +315,7 @@ impl Metrics {
         let ring = RingMetrics::new(&mut registry);
         let routing = RoutingMetrics::new(&mut registry);
         let load = LoadMetrics::new(&mut registry);
+        let transactions = TransactionMetrics::new(&mut registry);
         let mut gauge = |name: &str, help: &str| {
             let gauge: Gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
@@ -370,6 +377,7 @@ impl Metrics {
             load,
             repair,
             routing,
+            transactions,
             connections,
             refused_connections,
             disk_used_bytes,

@@ -4,7 +4,9 @@
 use futures_util::future::join_all;
 use slipring::client::CallError;
 use slipring::item::expression::{Condition, ExpressionKind, Placeholders, Update};
-use slipring::item::{Action, AttributeValue, Conflict, Item, Key, KeyValue, Modification, TableName, TableSchema};
+use slipring::item::{
+    Action, AttributeValue, Conflict, Item, Key, KeyValue, Modification, Step, TableName, TableSchema,
+};
 use slipring::messages::TraceId;
 use slipring::messages::client::{Get, PutError};
 use slipring::messages::metadata::ChangeTables;
@@ -47,7 +49,8 @@ fn modify(name: &str, condition: Option<&str>, action: Action) -> Modify {
     let parse =
         |text| Condition::parse(ExpressionKind::Condition, text, &mut Placeholders::none()).expect("a condition");
     let modification = Modification { condition: condition.map(parse), action };
-    Modify { trace: TraceId(7), table: TABLE.to_owned(), key: key(name).to_bytes(), modification, timeout_ms: None }
+    let step = Step::Change(modification);
+    Modify { trace: TraceId(7), table: TABLE.to_owned(), key: key(name).to_bytes(), step, timeout_ms: None }
 }
 
 fn increment(name: &str) -> Modify {

@@ -12,9 +12,6 @@ use std::time::{Duration, Instant};
 
 use cluster::Cluster;
 
-/// What the clients expect and the nodes do not do yet: modules of the suite by name.
-const NOT_YET: [&str; 1] = ["transactions"];
-
 /// The suite takes a minute at most; whoever reaches this hangs.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -25,7 +22,6 @@ fn real_clients_work_through_all_nodes() {
     let endpoints: Vec<String> = cluster.nodes.iter().map(|node| format!("http://{}", node.http)).collect();
     let mut suite = Command::new(python);
     suite.arg("-B").arg(clients_folder().join("run.py")).args(["--endpoints", &endpoints.join(",")]);
-    suite.args(NOT_YET.iter().flat_map(|module| ["--without", module]));
     let folder = tempfile::tempdir().expect("a temporary folder");
     let output = folder.path().join("output");
     let status = run_to_the_end(suite, &output);

@@ -30,6 +30,8 @@ const NUMBERS: &[(&str, u16)] = &[
     ("ListTables", 6),
     ("Query", 7),
     ("Modify", 8),
+    ("TransactWrite", 9),
+    ("TransactGet", 10),
     ("CoordinateWrite", 20),
     ("WriteReplica", 21),
     ("ReadReplica", 22),
@@ -175,6 +177,7 @@ fn record_operations() -> Records {
     let mut records = Records::default();
     samples::client_operations(&mut records);
     modify::modify_operations(&mut records);
+    modify::transaction_operations(&mut records);
     samples::replica_operations(&mut records);
     samples::detection_operations(&mut records);
     samples::admin_operations(&mut records);

@@ -42,6 +42,8 @@ use super::repair_marks::MarksWritten;
 use super::repair_recipients::{RepairPeer, RepairRecipients};
 use super::replication_coordinator::{CoordinatorParts, ReplicationCoordinator};
 use super::ring_manager::RingManager;
+use super::transaction_coordinator::{TransactionCoordinator, TransactionParts};
+use super::transaction_recovery::{RecoveryParts, TransactionRecovery};
 use super::write_sequencer::{Attach, SequencerParts, WriteSequencer};
 use crate::config::Durability;
 use crate::dynamo::collection::settling_time;
@@ -94,6 +96,7 @@ pub fn start_sequencer(blueprint: &Blueprint, view: &Arc<View>) -> Sequencer {
         view: Arc::clone(view),
         request_timeout: blueprint.request_timeout(),
         waiting_max: blueprint.config.limits.inflight_requests,
+        wall: Arc::clone(&blueprint.wall),
         metrics: blueprint.metrics.clone(),
     };
     WriteSequencer::new(parts).start()
@@ -409,7 +412,7 @@ pub fn start_worker(
     control.ring.do_send(Subscribe(coordinator.clone().recipient()));
     let sequencer = &sequencers[worker];
     sequencer.do_send(Attach {
-        get: coordinator.clone().recipient(),
+        read: coordinator.clone().recipient(),
         write: coordinator.clone().recipient(),
         sequencers: sequencers.iter().map(|sequencer| sequencer.clone().recipient()).collect(),
     });
@@ -417,7 +420,12 @@ pub fn start_worker(
     control.ring.do_send(Subscribe(sequencer.clone().recipient()));
     control.ring.do_send(Subscribe(links.recipient()));
     control.load.do_send(Enlist(coordinator.clone().recipient()));
-    let recipients = session_recipients(&coordinator, (sequencer, sequencers), control, shards, repairs, garbage);
+    let transactions = start_transactions(blueprint, &coordinator, sequencer, rng.random());
+    if worker == 0 {
+        start_recovery(blueprint, &coordinator, sequencer, &views);
+    }
+    let recipients =
+        session_recipients((&coordinator, &transactions), (sequencer, sequencers), control, shards, repairs, garbage);
     let doors = WorkerDoors { recipients: recipients.clone(), views };
     let parts = ListenerParts {
         local: blueprint.local.clone(),
@@ -438,8 +446,44 @@ pub fn start_worker(
     doors
 }
 
-fn session_recipients(
+fn start_transactions(
+    blueprint: &Blueprint,
     coordinator: &Addr<ReplicationCoordinator>,
+    sequencer: &Sequencer,
+    seed: u64,
+) -> Addr<TransactionCoordinator> {
+    let parts = TransactionParts {
+        modify: sequencer.clone().recipient(),
+        read: coordinator.clone().recipient(),
+        wall: Arc::clone(&blueprint.wall),
+        request_timeout: blueprint.request_timeout(),
+        inflight_max: blueprint.config.limits.inflight_requests,
+        seed,
+        metrics: blueprint.metrics.clone(),
+    };
+    TransactionCoordinator::new(parts).start()
+}
+
+/// One worker looks after the transactions of the whole node whose coordinators are gone.
+fn start_recovery(
+    blueprint: &Blueprint,
+    coordinator: &Addr<ReplicationCoordinator>,
+    sequencer: &Sequencer,
+    views: &watch::Receiver<Arc<View>>,
+) {
+    let parts = RecoveryParts {
+        modify: sequencer.clone().recipient(),
+        scan: coordinator.clone().recipient(),
+        views: views.clone(),
+        wall: Arc::clone(&blueprint.wall),
+        request_timeout: blueprint.request_timeout(),
+        metrics: blueprint.metrics.clone(),
+    };
+    TransactionRecovery::new(parts).start();
+}
+
+fn session_recipients(
+    (coordinator, transactions): (&Addr<ReplicationCoordinator>, &Addr<TransactionCoordinator>),
     (sequencer, sequencers): (&Sequencer, &[Sequencer]),
     control: &Control,
     shards: Vec<ReplicaRecipients>,
@@ -453,6 +497,9 @@ fn session_recipients(
         scan: coordinator.clone().recipient(),
         query: coordinator.clone().recipient(),
         modify: sequencer.clone().recipient(),
+        surely: coordinator.clone().recipient(),
+        transact_write: transactions.clone().recipient(),
+        transact_get: transactions.clone().recipient(),
         sequencers: sequencers.iter().map(|sequencer| sequencer.clone().recipient()).collect(),
         place: coordinator.clone().recipient(),
         tables: coordinator.clone().recipient(),

@@ -27,11 +27,12 @@ use crate::messages::garbage::{CollectTombstones, DescribeTombstones, ProbeTombs
 use crate::messages::hints::HintedPartitions;
 use crate::messages::load::{DescribeLoad, ReadLoad};
 use crate::messages::metadata::{ChangeTables, DescribeMetadata, EnrolLog, Propose, ReadEpoch, StepLog};
-use crate::messages::modify::{Modify, SequenceModify};
+use crate::messages::modify::{Modify, ReadSurely, SequenceModify};
 use crate::messages::repair::{ControlRepair, DescribeRepair, DistrustTree, ListBuckets, ReadLeaves, ReadRoot};
 use crate::messages::replica::{CompareReplica, CoordinateWrite, ReadReplica, ScanReplica, WriteReplica};
 use crate::messages::ring::{ChangeRing, CommitPlan, DescribePlan, DescribeTasks, StageNode};
 use crate::messages::together::{Answers, Together};
+use crate::messages::transaction::{TransactGet, TransactWrite};
 use crate::wire::frame::{Frame, FrameKind, PayloadError};
 use crate::wire::handshake::Role;
 use crate::wire::operation::{BridgeRequest, Operation};
@@ -52,6 +53,12 @@ pub struct SessionRecipients {
     pub query: Recipient<Query>,
     /// Changes an item as it is.
     pub modify: Recipient<Modify>,
+    /// Reads what no acknowledged write is missing from; not asked over the bridge.
+    pub surely: Recipient<ReadSurely>,
+    /// Changes several items.
+    pub transact_write: Recipient<TransactWrite>,
+    /// Reads several items at one time.
+    pub transact_get: Recipient<TransactGet>,
     /// This node's sequencers, for its peers.
     pub sequencers: Vec<Recipient<Together<SequenceModify>>>,
     /// Shows a key's place.
@@ -176,6 +183,8 @@ impl BridgeSession {
             Operation::Delete => self.serve(frame, &to.delete),
             Operation::Scan => self.serve(frame, &to.scan),
             Operation::Modify => self.serve(frame, &to.modify),
+            Operation::TransactWrite => self.serve(frame, &to.transact_write),
+            Operation::TransactGet => self.serve(frame, &to.transact_get),
             Operation::SequenceModify => self.sequence(frame, gathered),
             Operation::Query => self.serve(frame, &to.query),
             Operation::Where => self.serve(frame, &to.place),

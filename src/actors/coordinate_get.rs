@@ -26,6 +26,8 @@ pub(super) struct KeyRead {
     pub(super) key: RecordKey,
     pub(super) quorum: Quorum,
     pub(super) conflict: Conflict,
+    /// Only its own replicas count, and nobody stands in.
+    pub(super) strict: bool,
 }
 
 pub(super) type Tally = ReadTally<Siblings, ReadReplicaError>;
@@ -53,7 +55,7 @@ struct ReadFailed {
 }
 
 async fn read_once(cx: Rc<Coordination>, read: KeyRead) -> Result<Siblings, ReadFailed> {
-    let (list, quorum) = cx.replicas_of(read.key.partition(), read.quorum);
+    let (list, quorum) = cx.replicas_of(read.key.partition(), read.quorum, read.strict);
     let order = read_order(&cx, &list, quorum.r());
     let mut tally = Tally::new(quorum.r(), order.len());
     let mut replies = Replies::new();

@@ -9,7 +9,6 @@
 //! costs otherwise. A replica whose copy is the same says so without sending it.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -20,6 +19,7 @@ use super::coordinate_get::{KeyRead, Tally, coordinate_get, read_order, repair};
 use super::coordinate_put::slot;
 use super::coordination::{Coordination, Group, ReplicaRecipients, ask_all};
 use super::replication_coordinator::reply;
+use super::settle_intents::{holds_intent, settle};
 use crate::dynamo::preference_list::{PreferenceList, Replica, Role};
 use crate::dynamo::quorum::Verdict;
 use crate::dynamo::siblings::Siblings;
@@ -41,7 +41,7 @@ pub(super) struct PlacedRead {
 
 impl PlacedRead {
     pub(super) fn new(cx: &Coordination, place: usize, read: KeyRead) -> Self {
-        let (list, quorum) = cx.replicas_of(read.key.partition(), read.quorum);
+        let (list, quorum) = cx.replicas_of(read.key.partition(), read.quorum, read.strict);
         Self { place, read, list, needed: quorum.r() }
     }
 }
@@ -152,10 +152,9 @@ pub(super) async fn coordinate_gets(cx: Rc<Coordination>, group: ReadGroup, answ
 /// One answer is enough, and it costs no message.
 async fn answer_from_here(cx: Rc<Coordination>, group: ReadGroup, answers: GetAnswers) {
     let held = group.read_replica(&cx, 0).await;
-    let now_ms = (cx.wall)();
     for (one, held) in group.reads.into_iter().zip(held) {
         match held {
-            Ok(siblings) => answers.give(one.place, Ok(reply(siblings, one.read.key.as_bytes(), now_ms))),
+            Ok(siblings) => answer(&cx, &one, siblings, &answers),
             Err(_) => drop(actix::spawn(go_alone(Rc::clone(&cx), one, answers.clone()))),
         }
     }
@@ -248,18 +247,16 @@ impl Tallies {
 }
 
 fn answer_all(cx: &Rc<Coordination>, group: ReadGroup, tallies: Tallies, answers: &GetAnswers) {
-    let now_ms = (cx.wall)();
     for (one, tally) in group.reads.into_iter().zip(tallies.0) {
         if tally.verdict() != Verdict::Reached {
             actix::spawn(go_alone(Rc::clone(cx), one, answers.clone()));
             continue;
         }
-        let key = one.read.key.as_bytes();
         let is_sound = tally.failures().next().is_none();
         match if is_sound { tally.unanimous() } else { Err(tally) } {
-            Ok(siblings) => answers.give(one.place, Ok(reply(siblings, key, now_ms))),
+            Ok(siblings) => answer(cx, &one, siblings, answers),
             Err(tally) => {
-                answers.give(one.place, Ok(reply(tally.merged(), key, now_ms)));
+                answer(cx, &one, tally.merged(), answers);
                 let (cx, order) = (Rc::clone(cx), group.order.clone());
                 actix::spawn(async move { repair(&cx, &one.read, &order, &tally).await });
             }
@@ -269,8 +266,22 @@ fn answer_all(cx: &Rc<Coordination>, group: ReadGroup, tallies: Tallies, answers
 
 /// Too few answers: this read asks for itself, one replica after the other.
 async fn go_alone(cx: Rc<Coordination>, one: PlacedRead, answers: GetAnswers) {
-    let wall = Arc::clone(&cx.wall);
-    let key = one.read.key.clone();
-    let found = coordinate_get(cx, one.read).await;
-    answers.give(one.place, found.map(|found| reply(found, key.as_bytes(), wall())));
+    match coordinate_get(Rc::clone(&cx), one.read.clone()).await {
+        Ok(found) => answer(&cx, &one, found, &answers),
+        Err(failed) => answers.give(one.place, Err(failed)),
+    }
+}
+
+/// Answers a read, at once unless a transaction has prepared the item.
+fn answer(cx: &Rc<Coordination>, one: &PlacedRead, found: Siblings, answers: &GetAnswers) {
+    let (place, trace, key) = (one.place, one.read.trace, &one.read.key);
+    let GetReply { versions, context } = reply(found, key.as_bytes(), (cx.wall)());
+    if !holds_intent(&versions) {
+        return answers.give(place, Ok(GetReply { versions, context }));
+    }
+    let (cx, key, answers) = (Rc::clone(cx), key.clone(), answers.clone());
+    actix::spawn(async move {
+        let settled = settle(&cx, trace, &key, versions).await;
+        answers.give(place, settled.map(|versions| GetReply { versions: versions.into(), context }));
+    });
 }

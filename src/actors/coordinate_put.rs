@@ -43,7 +43,8 @@ pub(super) struct KeyWrite {
     /// What the client has seen; `None`, on an `lww` table: whatever is there.
     pub(super) context: Option<VersionVector>,
     pub(super) change: Change,
-    /// It was decided where the writes of its key are put in order. A newer ring must not acknowledge it where that is another node.
+    /// It was decided where the writes of its key are put in order, and only its own replicas count. A newer ring must not acknowledge it where that is another
+    /// node.
     pub(super) is_sequenced: bool,
 }
 
@@ -59,7 +60,7 @@ pub(super) struct PlacedWrite {
 
 impl PlacedWrite {
     pub(super) fn new(cx: &Coordination, place: usize, write: KeyWrite) -> Self {
-        let (list, quorum) = cx.replicas_of(write.key.partition(), write.quorum);
+        let (list, quorum) = cx.replicas_of(write.key.partition(), write.quorum, write.is_sequenced);
         Self { place, write, list, quorum }
     }
 }
@@ -263,7 +264,7 @@ fn mint_again(
 
 /// Whether a write goes on in a newer ring. What was put in order here does only where it still would be: another node may have decided without it.
 fn may_write(cx: &Coordination, write: &KeyWrite) -> bool {
-    let (list, _) = cx.replicas_of(write.key.partition(), write.quorum);
+    let (list, _) = cx.replicas_of(write.key.partition(), write.quorum, write.is_sequenced);
     !write.is_sequenced || list.sequencer().is_some_and(|first| *first == cx.view.local)
 }
 

@@ -10,6 +10,7 @@ use tokio::time::timeout_at;
 
 use super::coordinate_get::{nearest_first, newest};
 use super::coordination::{Coordination, ask};
+use super::settle_intents::{holds_intent, settle};
 use crate::dynamo::key_range::KeyRange;
 use crate::dynamo::preference_list::{Replica, Role};
 use crate::dynamo::quorum::{Quorum, ReadTally, Verdict};
@@ -60,12 +61,24 @@ impl Gathered {
         if self.bytes >= REPLY_MAX_BYTES { 0 } else { left.min(SLICE_MAX) }
     }
 
-    fn take(&mut self, siblings: &Siblings) {
-        let visible: Vec<Version> = siblings.visible(self.now_ms).cloned().collect();
-        if !visible.is_empty() {
-            self.bytes += siblings.payload_bytes();
-            self.items.push(visible);
+    /// Takes what is visible of these records, as a reader is shown it.
+    async fn take(
+        &mut self,
+        cx: &Rc<Coordination>,
+        trace: TraceId,
+        records: &[(RecordKey, Siblings)],
+    ) -> Result<(), GetError> {
+        for (key, siblings) in records {
+            let mut visible: Vec<Version> = siblings.visible(self.now_ms).cloned().collect();
+            if holds_intent(&visible) {
+                visible = settle(cx, trace, key, visible).await?;
+            }
+            if !visible.is_empty() {
+                self.bytes += siblings.payload_bytes();
+                self.items.push(visible);
+            }
         }
+        Ok(())
     }
 }
 
@@ -85,7 +98,7 @@ pub(super) async fn coordinate_scan(mut cx: Rc<Coordination>, scan: Scan) -> Res
         let (partition, trace, table) = (cursor.partition, scan.trace, stored.as_str());
         let stretch = Stretch { trace, table, partition, range, quorum, limit };
         let (records, covers_up_to) = scan_stretch(&mut cx, &stretch).await?;
-        records.iter().for_each(|(_, siblings)| gathered.take(siblings));
+        gathered.take(&cx, trace, &records).await?;
         cursor = match covers_up_to {
             Some(last) => ScanCursor { after: Some(last), ..cursor },
             None => ScanCursor { partition: PartitionId(cursor.partition.0 + 1), after: None },
@@ -112,7 +125,7 @@ pub(super) async fn coordinate_query(mut cx: Rc<Coordination>, query: Query) -> 
         let (trace, table) = (query.trace, stored.as_str());
         let stretch = Stretch { trace, table, partition, range: range.clone(), quorum, limit };
         let (records, covers_up_to) = scan_stretch(&mut cx, &stretch).await?;
-        records.iter().for_each(|(_, siblings)| gathered.take(siblings));
+        gathered.take(&cx, trace, &records).await?;
         match covers_up_to {
             None => return Ok(QueryReply { items: gathered.items, next: None }),
             Some(last) => {
@@ -141,7 +154,7 @@ async fn scan_stretch(
 }
 
 async fn scan_once(cx: &Coordination, stretch: &Stretch<'_>) -> (Tally, Vec<Replica>, Quorum) {
-    let (list, quorum) = cx.replicas_of(stretch.partition, stretch.quorum);
+    let (list, quorum) = cx.replicas_of(stretch.partition, stretch.quorum, false);
     // A fallback holds hints, not a table: it cannot say what is not there.
     let primaries = |replica: &Replica| matches!(replica.role, Role::Primary);
     let order: Vec<Replica> = nearest_first(cx, &list).into_iter().filter(primaries).collect();

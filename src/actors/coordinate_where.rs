@@ -16,7 +16,7 @@ use crate::messages::replica::{ReadReplica, ReadReplicaError};
 
 pub(super) async fn coordinate_where(cx: Rc<Coordination>, read: KeyRead) -> WhereReply {
     let partition = read.key.partition();
-    let (list, _) = cx.replicas_of(partition, read.quorum);
+    let (list, _) = cx.replicas_of(partition, read.quorum, read.strict);
     let owners = cx.view.topology.holders(partition, read.quorum.n());
     let primaries = owners.iter().map(|node| Replica { node: (*node).clone(), role: Role::Primary });
     let standing_in: Vec<Replica> =

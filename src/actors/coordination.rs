@@ -122,10 +122,11 @@ pub struct Coordination {
 }
 
 impl Coordination {
-    /// Who is responsible for a key, as things are, and how many of them it takes.
-    pub fn replicas_of(&self, partition: PartitionId, quorum: Quorum) -> (PreferenceList, Quorum) {
+    /// Who is responsible for a key, as things are, and how many of them it takes. `strict`: nobody stands in.
+    pub fn replicas_of(&self, partition: PartitionId, quorum: Quorum, strict: bool) -> (PreferenceList, Quorum) {
         let view = &self.view;
-        replicas_of(&view.topology, partition, quorum, view.sloppy, |node| view.reachable.contains(node))
+        let sloppy = view.sloppy && !strict;
+        replicas_of(&view.topology, partition, quorum, sloppy, |node| view.reachable.contains(node))
     }
 
     /// The epoch that replica messages say.
@@ -153,6 +154,13 @@ impl Coordination {
         let or = |own: Option<u8>, default: usize| own.unwrap_or(u8::try_from(default).unwrap_or(u8::MAX));
         let n = or(table.n, defaults.n());
         Quorum::new(n, or(r.or(table.r), defaults.r()), or(w.or(table.w), defaults.w()))
+    }
+
+    /// The table's quorum with so many replicas to read from that one of them holds whatever W have acknowledged.
+    pub fn sure_quorum(&self, table: &TableSchema) -> Result<Quorum, QuorumError> {
+        let quorum = self.quorum(table, None, None)?;
+        let r = quorum.r().max(quorum.n() - quorum.w() + 1);
+        self.quorum(table, u8::try_from(r).ok(), None)
     }
 
     /// After this long a read asks one replica more.

@@ -1,7 +1,7 @@
-//! The story of the changes of one key whose turn it is: read the item once, decide one after the other, write the last result, answer all.
+//! The story of the steps of one key whose turn it is: read the item once, take one after the other, write the last result, answer all.
 //!
-//! Nobody is told of a change before W replicas hold the result of the whole turn. Where that write fails, it fails for everybody whose change is in it, or who
-//! was refused because of what is in it.
+//! Nobody is told of a step before W replicas hold the result of the whole turn. Where that write fails, it fails for everybody whose step is in it, or who
+//! was refused because of what is in it. Where a transaction that is not decided has prepared the item, changes go back to the line.
 
 use std::sync::Arc;
 
@@ -9,146 +9,171 @@ use actix::Recipient;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::node::WallClock;
 use super::write_sequencer::{Answer, Queued};
 use crate::dynamo::context::Context;
 use crate::dynamo::siblings::Version;
-use crate::item::{Item, Key, Modification, Refused, TableSchema};
-use crate::messages::LinkError;
-use crate::messages::client::{Get, GetError, GetReply, PutError};
+use crate::item::{
+    CodecError, Decision, Intent, Item, Key, Standing, Step, StepOutcome, TableSchema, TransactionRecord, Turn,
+};
+use crate::messages::client::{GetError, GetReply, PutError};
 use crate::messages::cluster::View;
-use crate::messages::modify::{Modified, Modify, ModifyError, WriteSequenced};
-use crate::messages::together::Together;
+use crate::messages::modify::{Modified, Modify, ModifyError, ReadSurely, WriteSequenced};
+use crate::messages::{LinkError, TraceId};
 
 /// What a turn needs.
+#[derive(Clone)]
 pub(super) struct Desk {
-    pub(super) get: Recipient<Together<Get>>,
+    pub(super) read: Recipient<ReadSurely>,
     pub(super) write: Recipient<WriteSequenced>,
+    /// Where the record of a transaction is changed.
+    pub(super) modify: Recipient<Modify>,
     /// The cluster as it was when the turn began.
     pub(super) view: Arc<View>,
+    pub(super) wall: WallClock,
 }
 
-pub(super) async fn modify_in_turn(desk: Desk, mut turn: Vec<Queued>) {
+/// Takes the steps of a turn. Handed back is whoever must wait for a transaction.
+pub(super) async fn modify_in_turn(desk: Desk, mut queue: Vec<Queued>) -> Vec<Queued> {
     let now = Instant::now();
-    for late in turn.extract_if(.., |queued| queued.overdue_at <= now) {
-        late.answer.give(Err(ModifyError::NotItsTurn));
+    for late in queue.extract_if(.., |queued| queued.overdue_at <= now) {
+        let refused = if late.has_waited { ModifyError::InTransaction } else { ModifyError::NotItsTurn };
+        late.answer.give(Err(refused));
     }
-    let Some(last) = turn.iter().max_by_key(|queued| queued.overdue_at) else { return };
-    let (modify, timeout_ms) = (last.modify.clone_key(), milliseconds_until(last.overdue_at));
-    let present = match desk.read(&modify, timeout_ms).await {
-        Ok(present) => present,
-        Err(error) => return turn.into_iter().for_each(|queued| queued.answer.give(Err(error.clone()))),
+    let Some(last) = queue.iter().max_by_key(|queued| queued.overdue_at) else { return Vec::new() };
+    let subject = Subject::of(&last.modify, last.overdue_at);
+    let (mut turn, seen) = match desk.begin(&subject, &queue).await {
+        Ok(begun) => begun,
+        Err(error) => {
+            queue.into_iter().for_each(|queued| queued.answer.give(Err(error.clone())));
+            return Vec::new();
+        }
     };
-    let seen = present.seen;
-    let Decided { answers, item } = decide_all(turn, present.item, &present.key_attributes);
-    let Some(item) = item else {
-        return answers.into_iter().for_each(|(answer, outcome)| answer.give(outcome));
-    };
-    let written = desk.write(&modify, seen, item, timeout_ms).await;
-    for (answer, outcome) in answers {
-        answer.give(match &written {
-            Ok(()) => outcome,
-            Err(error) => Err(ModifyError::Write(error.clone())),
-        });
-    }
-}
-
-/// The key of a turn, and how it is called in the logs.
-struct Turn {
-    trace: crate::messages::TraceId,
-    table: String,
-    key: Bytes,
-}
-
-impl Modify {
-    fn clone_key(&self) -> Turn {
-        Turn { trace: self.trace, table: self.table.clone(), key: self.key.clone() }
-    }
-}
-
-/// What there is before a turn.
-struct Present {
-    item: Option<Item>,
-    key_attributes: Item,
-    seen: Context,
-}
-
-/// What a turn comes to.
-struct Decided {
-    /// Of those who wait for the write. Whoever need not has his answer already.
-    answers: Vec<(Answer, Result<Modified, ModifyError>)>,
-    /// What is to be written, if anything: the item, or that there is none.
-    item: Option<Option<Bytes>>,
-}
-
-fn decide_all(turn: Vec<Queued>, mut present: Option<Item>, key: &Item) -> Decided {
-    let mut decided = Decided { answers: Vec::with_capacity(turn.len()), item: None };
-    let mut bytes = present.as_ref().map(Item::to_bytes);
-    for Queued { modify, answer, .. } in turn {
-        let outcome = decide(&modify.modification, present.as_ref(), bytes.as_ref(), key);
-        let outcome = outcome.map(|next| {
-            let old = bytes.take();
-            bytes = next.as_ref().map(Item::to_bytes);
-            present = next;
-            // A tombstone for what was never there serves nobody.
-            if old.is_some() || bytes.is_some() {
-                decided.item = Some(bytes.clone());
-            }
-            Modified { old, new: bytes.clone() }
-        });
-        if decided.item.is_some() {
-            decided.answers.push((answer, outcome));
-        } else {
-            answer.give(outcome);
+    let Taken { answers, waiting } = take_all(queue, &mut turn);
+    if let Some(stored) = turn.to_write() {
+        let written = desk.write(&subject, seen, stored).await.map_err(ModifyError::Write);
+        for (answer, outcome) in answers {
+            answer.give(written.clone().and(outcome));
         }
     }
-    decided
+    waiting
 }
 
-fn decide(
-    modification: &Modification,
-    present: Option<&Item>,
-    bytes: Option<&Bytes>,
-    key: &Item,
-) -> Result<Option<Item>, ModifyError> {
-    modification.decide(present, key).map_err(|refused| match refused {
-        Refused::ConditionFailed => ModifyError::ConditionFailed { present: bytes.cloned() },
-        other => ModifyError::Refused { reason: other.to_string() },
-    })
+/// What a turn is about.
+struct Subject {
+    /// How it is called in the logs.
+    trace: TraceId,
+    table: String,
+    key: Bytes,
+    timeout_ms: u32,
+}
+
+impl Subject {
+    fn of(modify: &Modify, overdue_at: Instant) -> Self {
+        let (trace, table, key) = (modify.trace, modify.table.clone(), modify.key.clone());
+        Self { trace, table, key, timeout_ms: milliseconds_until(overdue_at) }
+    }
+}
+
+/// What the steps of a turn came to.
+struct Taken {
+    /// Of those who wait for the write. Whoever need not has his answer already.
+    answers: Vec<(Answer, Result<Modified, ModifyError>)>,
+    /// Those who wait for a transaction.
+    waiting: Vec<Queued>,
+}
+
+fn take_all(queue: Vec<Queued>, turn: &mut Turn) -> Taken {
+    let mut taken = Taken { answers: Vec::with_capacity(queue.len()), waiting: Vec::new() };
+    for queued in queue {
+        let outcome = match turn.take(&queued.modify.step) {
+            Ok(StepOutcome::Waits) => {
+                taken.waiting.push(Queued { has_waited: true, ..queued });
+                continue;
+            }
+            Ok(StepOutcome::Done { old, new }) => Ok(Modified { old, new }),
+            Ok(StepOutcome::ConditionFailed { present }) => Err(ModifyError::ConditionFailed { present }),
+            Ok(StepOutcome::Refused(refused)) => Err(ModifyError::Refused { reason: refused.to_string() }),
+            Ok(StepOutcome::InTransaction) => Err(ModifyError::InTransaction),
+            Ok(StepOutcome::TooLate) => Err(ModifyError::PreparedTooLate),
+            Err(error) => Err(damaged(error)),
+        };
+        if turn.is_changed() {
+            taken.answers.push((queued.answer, outcome));
+        } else {
+            queued.answer.give(outcome);
+        }
+    }
+    taken
+}
+
+fn damaged(_: CodecError) -> ModifyError {
+    ModifyError::Read(GetError::InvalidKey { reason: "the stored item is damaged".to_owned() })
 }
 
 impl Desk {
-    fn table(&self, turn: &Turn) -> Result<&TableSchema, ModifyError> {
-        self.view.table(&turn.table).ok_or_else(|| ModifyError::NoSuchTable { table: turn.table.clone() })
+    fn table(&self, subject: &Subject) -> Result<&TableSchema, ModifyError> {
+        self.view.table(&subject.table).ok_or_else(|| ModifyError::NoSuchTable { table: subject.table.clone() })
+    }
+
+    /// The item as it is, without an intent of a transaction that is decided, and what was read of it.
+    async fn begin(&self, subject: &Subject, queue: &[Queued]) -> Result<(Turn, Context), ModifyError> {
+        let table = self.table(subject)?;
+        let key =
+            Key::from_bytes(&subject.key).map_err(|error| ModifyError::InvalidKey { reason: error.to_string() })?;
+        let GetReply { versions, context } = self.read(subject, &subject.table, &subject.key).await?;
+        let stored = newest(versions);
+        let mut turn = Turn::new(stored, table.key_attributes(&key), (self.wall)()).map_err(damaged)?;
+        // Whoever brings the decision with him needs not ask for it.
+        let settles = queue.iter().any(|queued| matches!(queued.modify.step, Step::Settle { .. }));
+        let is_in_the_way = queue.iter().any(|queued| turn.is_in_the_way_of(&queued.modify.step));
+        if let Some(intent) = turn.intent().filter(|_| is_in_the_way && !settles)
+            && let Some(decision) = self.decision(subject, intent).await?
+        {
+            turn.settle(decision).map_err(damaged)?;
+        }
+        Ok((turn, context))
+    }
+
+    /// What became of the transaction that has prepared the item; `None`: it is under way. Past its deadline it is aborted.
+    async fn decision(&self, subject: &Subject, intent: &Intent) -> Result<Option<Decision>, ModifyError> {
+        let key = TransactionRecord::key(intent.transaction).to_bytes();
+        let table = TableSchema::transactions().name.as_str();
+        let versions = self.read(subject, table, &key).await?.versions;
+        match newest(versions).and_then(|bytes| standing(&bytes)) {
+            Some(Standing::Decided(decision)) => return Ok(Some(decision)),
+            _ if (self.wall)() < intent.deadline_ms => return Ok(None),
+            _ => {}
+        }
+        let (trace, table) = (subject.trace, table.to_owned());
+        let (step, timeout_ms) = (Step::Change(TransactionRecord::abort()), Some(subject.timeout_ms));
+        match self.modify.send(Modify { trace, table, key, step, timeout_ms }).await {
+            Ok(Ok(_)) => Ok(Some(Decision::Aborted)),
+            Ok(Err(ModifyError::ConditionFailed { present: Some(present) })) => match standing(&present) {
+                Some(Standing::Decided(decision)) => Ok(Some(decision)),
+                _ => Ok(None),
+            },
+            Ok(Err(_)) | Err(_) => Ok(None),
+        }
     }
 
     /// From so many replicas that one of them holds whatever was acknowledged.
-    async fn read(&self, turn: &Turn, timeout_ms: u32) -> Result<Present, ModifyError> {
-        let table = self.table(turn)?;
-        let key = Key::from_bytes(&turn.key).map_err(|error| ModifyError::InvalidKey { reason: error.to_string() })?;
-        let quorum = self.view.quorum_for(Some(table));
-        let r = u8::try_from(quorum.r().max(quorum.n() - quorum.w() + 1)).ok();
-        let (trace, name, key_bytes) = (turn.trace, turn.table.clone(), turn.key.clone());
-        let get = Get { trace, table: name, key: key_bytes, r, timeout_ms: Some(timeout_ms) };
-        let (alone, answer) = Together::alone(get);
-        self.get.do_send(alone);
-        let GetReply { versions, context } =
-            answer.await.map_err(|_| ModifyError::Link(LinkError::Stopped))?.map_err(ModifyError::Read)?;
-        let newest = versions.into_iter().max_by_key(|version: &Version| version.dot.time);
-        let damaged = |_| ModifyError::Read(GetError::InvalidKey { reason: "the stored item is damaged".to_owned() });
-        let item = newest.and_then(|version| version.value).map(|bytes| Item::from_bytes(&bytes));
-        let item = item.transpose().map_err(damaged)?;
-        Ok(Present { item, key_attributes: table.key_attributes(&key), seen: context })
+    async fn read(&self, subject: &Subject, table: &str, key: &Bytes) -> Result<GetReply, ModifyError> {
+        let (trace, table, key) = (subject.trace, table.to_owned(), key.clone());
+        let read = ReadSurely { trace, table, key, as_stored: true, timeout_ms: Some(subject.timeout_ms) };
+        let stopped = |_| ModifyError::Link(LinkError::Stopped);
+        self.read.send(read).await.map_err(stopped)?.map_err(ModifyError::Read)
     }
 
-    async fn write(&self, turn: &Turn, seen: Context, item: Option<Bytes>, timeout_ms: u32) -> Result<(), PutError> {
+    async fn write(&self, subject: &Subject, seen: Context, item: Option<Bytes>) -> Result<(), PutError> {
         let write = WriteSequenced {
-            trace: turn.trace,
+            trace: subject.trace,
             epoch: self.view.topology.epoch(),
-            table: turn.table.clone(),
-            key: turn.key.clone(),
+            table: subject.table.clone(),
+            key: subject.key.clone(),
             seen,
             item,
-            timeout_ms: Some(timeout_ms),
+            timeout_ms: Some(subject.timeout_ms),
         };
         let unknown = || PutError::QuorumNotReached {
             needed: 0,
@@ -158,6 +183,18 @@ impl Desk {
         };
         self.write.send(write).await.map_err(|_| unknown())?.map(|_| ())
     }
+}
+
+/// The bytes of the newest version of an item.
+pub(super) fn newest(versions: impl IntoIterator<Item = Version>) -> Option<Bytes> {
+    let newest = versions.into_iter().max_by_key(|version| (version.dot.time, version.dot.replica));
+    newest.and_then(|version| version.value)
+}
+
+/// How a transaction stands, by the bytes of its record.
+pub(super) fn standing(record: &Bytes) -> Option<Standing> {
+    let item = Item::from_bytes(record).ok()?;
+    TransactionRecord::of_item(&item).map(|record| record.standing)
 }
 
 fn milliseconds_until(instant: Instant) -> u32 {

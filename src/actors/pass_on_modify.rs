@@ -109,11 +109,11 @@ pub(super) fn record_key(view: &View, modify: &Modify) -> Result<RecordKey, Modi
     Ok(RecordKey::new(partition, &table.storage_name(), &modify.key))
 }
 
-/// Who puts the writes of a key in order: the first of its replicas that is up and holds all that there is.
+/// Who puts the writes of a key in order: the first of its own replicas that is up and holds all that there is. No fallback does: it cannot know what there is.
 pub(super) fn first_live(view: &View, modify: &Modify, key: &RecordKey) -> Result<NodeId, ModifyError> {
     let quorum = view.quorum_for(Some(table(view, modify)?));
     let is_reachable = |node: &NodeId| view.reachable.contains(node);
-    let (list, _) = replicas_of(&view.topology, key.partition(), quorum, view.sloppy, is_reachable);
+    let (list, _) = replicas_of(&view.topology, key.partition(), quorum, false, is_reachable);
     list.sequencer().cloned().ok_or(ModifyError::Link(LinkError::Unreachable))
 }
 

@@ -23,6 +23,7 @@ use super::links::LinksChanged;
 use super::load_monitor::{KEYS_MAX, LOAD_DECAY};
 use super::node::WallClock;
 use super::read_routing::ReadRouting;
+use super::settle_intents::{holds_intent, settle};
 use crate::config::ReadOrder;
 use crate::dynamo::context;
 use crate::dynamo::hedge_budget::HedgeBudget;
@@ -43,7 +44,7 @@ use crate::messages::client::{
 };
 use crate::messages::cluster::{View, ViewChanged};
 use crate::messages::load::RankKeys;
-use crate::messages::modify::WriteSequenced;
+use crate::messages::modify::{ReadSurely, WriteSequenced};
 use crate::messages::together::{Answers, Together};
 use crate::metrics::{Metrics, Outcome};
 
@@ -204,6 +205,15 @@ impl ReplicationCoordinator {
         Ok((cx, write))
     }
 
+    fn check_read_surely(&self, read: &ReadSurely) -> Result<(Rc<Coordination>, KeyRead), GetError> {
+        let cx = self.begin(1, read.timeout_ms)?;
+        let table = cx.table(&read.table).ok_or_else(|| GetError::NoSuchTable { table: read.table.clone() })?;
+        let key = Key::from_bytes(&read.key).map_err(|error| GetError::InvalidKey { reason: error.to_string() })?;
+        let (quorum, conflict) = (cx.sure_quorum(table)?, table.conflict);
+        let read = KeyRead { trace: read.trace, key: cx.record_key(table, &key), quorum, conflict, strict: true };
+        Ok((cx, read))
+    }
+
     fn check_get(&self, get: &Get) -> Result<(Rc<Coordination>, KeyRead), GetError> {
         let cx = self.begin(1, get.timeout_ms)?;
         let read = key_read(&cx, get)?;
@@ -223,7 +233,8 @@ fn key_read(cx: &Coordination, get: &Get) -> Result<KeyRead, GetError> {
     let key = Key::from_bytes(&get.key).map_err(|error| GetError::InvalidKey { reason: error.to_string() })?;
     table.check_key(&key)?;
     let quorum = cx.quorum(table, get.r, None)?;
-    Ok(KeyRead { trace: get.trace, key: cx.record_key(table, &key), quorum, conflict: table.conflict })
+    let (key, conflict) = (cx.record_key(table, &key), table.conflict);
+    Ok(KeyRead { trace: get.trace, key, quorum, conflict, strict: false })
 }
 
 fn key_write(cx: &Coordination, put: Put) -> Result<KeyWrite, PutError> {
@@ -335,9 +346,40 @@ impl Handler<WriteSequenced> for ReplicationCoordinator {
     }
 }
 
+impl Handler<ReadSurely> for ReplicationCoordinator {
+    type Result = ResponseFuture<Result<GetReply, GetError>>;
+
+    fn handle(&mut self, read: ReadSurely, _: &mut Self::Context) -> Self::Result {
+        let (checked, as_stored) = (self.check_read_surely(&read), read.as_stored);
+        if let Ok((_, read)) = &checked {
+            self.keys.count(&read.key, self.now_ms());
+        }
+        let measured = self.metrics.request("get");
+        Box::pin(async move {
+            let reply = match checked {
+                Ok((cx, read)) => read_surely(cx, read, as_stored).await,
+                Err(refused) => Err(refused),
+            };
+            measured.finish(Outcome::of_get(&reply));
+            reply
+        })
+    }
+}
+
+async fn read_surely(cx: Rc<Coordination>, read: KeyRead, as_stored: bool) -> Result<GetReply, GetError> {
+    let found = coordinate_get(Rc::clone(&cx), read.clone()).await?;
+    let GetReply { versions, context } = reply(found, read.key.as_bytes(), (cx.wall)());
+    if as_stored || !holds_intent(&versions) {
+        return Ok(GetReply { versions, context });
+    }
+    let settled = settle(&cx, read.trace, &read.key, versions).await?;
+    Ok(GetReply { versions: settled.into(), context })
+}
+
 /// A delete without a context means "what is there now": read it, then delete exactly that.
 async fn delete_what_is_there(cx: Rc<Coordination>, write: KeyWrite) -> Result<PutReply, PutError> {
-    let read = KeyRead { trace: write.trace, key: write.key.clone(), quorum: write.quorum, conflict: write.conflict };
+    let (key, quorum, conflict) = (write.key.clone(), write.quorum, write.conflict);
+    let read = KeyRead { trace: write.trace, key, quorum, conflict, strict: false };
     let found = coordinate_get(Rc::clone(&cx), read).await.map_err(PutError::CannotReadFirst)?;
     coordinate_put(cx, KeyWrite { context: Some(found.context().clone()), ..write }).await
 }

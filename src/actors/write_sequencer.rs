@@ -1,7 +1,7 @@
 //! Puts changes that depend on what an item is in order: one after the other for each key, at the key's first live replica.
 //!
 //! Sessions and the HTTP API of its worker give it `Modify`, which it takes to the node that counts; that node's sequencer of the key's shard takes
-//! `SequenceModify`. It decides nothing about items (`Modification` does) nor who is live (`RingManager` does). What waits dies with it and is not applied; what
+//! `SequenceModify`. It decides nothing about items (`Turn` does) nor who is live (`RingManager` does). What waits dies with it and is not applied; what
 //! was being written may be.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -14,19 +14,23 @@ use tokio::time::Instant;
 
 use super::links::LinksChanged;
 use super::modify_in_turn::{Desk, modify_in_turn};
+use super::node::WallClock;
 use super::pass_on_modify::{Ways, first_live, pass_on, pass_on_once, record_key};
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::record_key::RecordKey;
+use crate::item::Step;
 use crate::messages::Overloaded;
-use crate::messages::client::Get;
 use crate::messages::cluster::{View, ViewChanged};
-use crate::messages::modify::{Modified, Modify, ModifyError, SequenceModify, WriteSequenced};
+use crate::messages::modify::{Modified, Modify, ModifyError, ReadSurely, SequenceModify, WriteSequenced};
 use crate::messages::replica::StaleEpoch;
 use crate::messages::together::{Answers, Together};
 use crate::metrics::{Metrics, Outcome};
 
 /// So many changes of one key share a read and a write.
 const TURN_MAX: usize = 128;
+
+/// A line that waits for a transaction looks again after this long, if nobody has told it sooner what became of that.
+const TRANSACTION_PAUSE: Duration = Duration::from_millis(20);
 
 /// What a [`WriteSequencer`] is told.
 pub struct SequencerParts {
@@ -36,6 +40,8 @@ pub struct SequencerParts {
     pub request_timeout: Duration,
     /// Bound of the changes that wait for their turn.
     pub waiting_max: usize,
+    /// The wall clock.
+    pub wall: WallClock,
     /// Where it counts.
     pub metrics: Metrics,
 }
@@ -46,11 +52,12 @@ pub struct WriteSequencer {
     views: watch::Sender<Arc<View>>,
     request_timeout: Duration,
     waiting_max: usize,
+    wall: WallClock,
     metrics: Metrics,
     peers: BTreeMap<NodeId, Recipient<Together<SequenceModify>>>,
     colleagues: Option<Attach>,
     /// Whoever waits for a key that somebody is changing.
-    lines: BTreeMap<RecordKey, VecDeque<Queued>>,
+    lines: BTreeMap<RecordKey, Line>,
     /// How many wait, in all lines.
     waiting: usize,
 }
@@ -60,7 +67,7 @@ pub struct WriteSequencer {
 #[rtype(result = "()")]
 pub struct Attach {
     /// Reads.
-    pub get: Recipient<Together<Get>>,
+    pub read: Recipient<ReadSurely>,
     /// Writes.
     pub write: Recipient<WriteSequenced>,
     /// The sequencers of this node's shards, in order.
@@ -71,7 +78,17 @@ pub struct Attach {
 pub(super) struct Queued {
     pub(super) modify: Modify,
     pub(super) overdue_at: Instant,
+    /// Whether it has had its turn, and a transaction was in the way.
+    pub(super) has_waited: bool,
     pub(super) answer: Answer,
+}
+
+/// Whoever waits for one key.
+#[derive(Default)]
+struct Line {
+    queue: VecDeque<Queued>,
+    /// Nobody is changing the key, but a transaction that is not decided has prepared it.
+    rests: bool,
 }
 
 /// Where one answer goes.
@@ -86,10 +103,18 @@ impl Answer {
     }
 }
 
-/// The changes of a key whose turn it was are done.
+/// The changes of a key whose turn it was are done, but for those that wait for a transaction.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct TurnOver(RecordKey);
+struct TurnOver {
+    key: RecordKey,
+    waiting: Vec<Queued>,
+}
+
+/// A line that waits for a transaction looks again.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct RestOver(RecordKey);
 
 impl WriteSequencer {
     /// A sequencer that knows nobody yet.
@@ -99,6 +124,7 @@ impl WriteSequencer {
             view: parts.view,
             request_timeout: parts.request_timeout,
             waiting_max: parts.waiting_max,
+            wall: parts.wall,
             metrics: parts.metrics,
             peers: BTreeMap::new(),
             colleagues: None,
@@ -143,11 +169,18 @@ impl WriteSequencer {
             let overloaded = Overloaded { limit: "limits.inflight_requests".to_owned(), max: self.waiting_max as u64 };
             return answer.give(Err(overloaded.into()));
         }
-        let queued = Queued { overdue_at: self.overdue_at(&modify), modify, answer };
+        let queued = Queued { overdue_at: self.overdue_at(&modify), modify, has_waited: false, answer };
         self.waiting += 1;
         let is_first = !self.lines.contains_key(&key);
-        self.lines.entry(key.clone()).or_default().push_back(queued);
-        if is_first {
+        let line = self.lines.entry(key.clone()).or_default();
+        // Whoever brings the end of a transaction is let through: the others may be waiting for it.
+        let settles = matches!(queued.modify.step, Step::Settle { .. });
+        if settles {
+            line.queue.push_front(queued)
+        } else {
+            line.queue.push_back(queued)
+        }
+        if is_first || (settles && line.rests) {
             self.begin_turn(key, ctx);
         }
     }
@@ -170,7 +203,8 @@ impl WriteSequencer {
 
     fn begin_turn(&mut self, key: RecordKey, ctx: &mut Context<Self>) {
         let (Some(colleagues), Some(line)) = (&self.colleagues, self.lines.get_mut(&key)) else { return };
-        let turn: Vec<Queued> = line.drain(..line.len().min(TURN_MAX)).collect();
+        line.rests = false;
+        let turn: Vec<Queued> = line.queue.drain(..line.queue.len().min(TURN_MAX)).collect();
         if turn.is_empty() {
             self.lines.remove(&key);
             return;
@@ -182,13 +216,19 @@ impl WriteSequencer {
         });
         if !is_first {
             turn.into_iter().for_each(|queued| queued.answer.give(Err(ModifyError::NotFirst)));
-            return ctx.notify(TurnOver(key));
+            return ctx.notify(TurnOver { key, waiting: Vec::new() });
         }
-        let desk = Desk { get: colleagues.get.clone(), write: colleagues.write.clone(), view: Arc::clone(&self.view) };
+        let desk = Desk {
+            read: colleagues.read.clone(),
+            write: colleagues.write.clone(),
+            modify: ctx.address().recipient(),
+            view: Arc::clone(&self.view),
+            wall: Arc::clone(&self.wall),
+        };
         let over = ctx.address();
         actix::spawn(async move {
-            modify_in_turn(desk, turn).await;
-            over.do_send(TurnOver(key));
+            let waiting = modify_in_turn(desk, turn).await;
+            over.do_send(TurnOver { key, waiting });
         });
     }
 }
@@ -243,8 +283,28 @@ impl Handler<Together<SequenceModify>> for WriteSequencer {
 impl Handler<TurnOver> for WriteSequencer {
     type Result = ();
 
-    fn handle(&mut self, TurnOver(key): TurnOver, ctx: &mut Self::Context) {
-        self.begin_turn(key, ctx);
+    fn handle(&mut self, TurnOver { key, waiting }: TurnOver, ctx: &mut Self::Context) {
+        let Some(line) = self.lines.get_mut(&key) else { return };
+        self.waiting += waiting.len();
+        line.rests = !waiting.is_empty();
+        let brings_the_end = |queued: &Queued| matches!(queued.modify.step, Step::Settle { .. });
+        let settled = line.queue.iter().take_while(|queued| brings_the_end(queued)).count();
+        waiting.into_iter().rev().for_each(|queued| line.queue.insert(settled, queued));
+        if line.rests && settled == 0 {
+            ctx.notify_later(RestOver(key), TRANSACTION_PAUSE);
+        } else {
+            self.begin_turn(key, ctx);
+        }
+    }
+}
+
+impl Handler<RestOver> for WriteSequencer {
+    type Result = ();
+
+    fn handle(&mut self, RestOver(key): RestOver, ctx: &mut Self::Context) {
+        if self.lines.get(&key).is_some_and(|line| line.rests) {
+            self.begin_turn(key, ctx);
+        }
     }
 }
 

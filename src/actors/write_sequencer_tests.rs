@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use actix::{Actor, Addr, Context, Handler};
+use actix::{Actor, Addr, Context, Handler, ResponseFuture};
 use tokio::sync::oneshot::Receiver;
 
 use super::{Attach, SequencerParts, WriteSequencer};
@@ -17,15 +17,15 @@ use crate::dynamo::ring::Member;
 use crate::dynamo::siblings::Versions;
 use crate::dynamo::topology::Topology;
 use crate::dynamo::version::VersionVector;
-use crate::item::{Action, AttributeValue, Conflict, Item, Key, KeyValue, Modification, TableSchema};
+use crate::item::{Action, AttributeValue, Conflict, Item, Key, KeyValue, Modification, Step, TableSchema};
 use crate::messages::TraceId;
-use crate::messages::client::{Get, GetReply, PutError, PutReply};
+use crate::messages::client::{GetReply, PutError, PutReply};
 use crate::messages::cluster::{MemberAddress, View, ViewChanged};
-use crate::messages::modify::{Modified, Modify, ModifyError, SequenceModify, WriteSequenced};
+use crate::messages::modify::{Modified, Modify, ModifyError, ReadSurely, SequenceModify, WriteSequenced};
 use crate::messages::together::{Answers, Together};
 use crate::metrics::Metrics;
 
-type Reads = Arc<Mutex<Vec<Answers<<Get as actix::Message>::Result>>>>;
+type Reads = Arc<Mutex<Vec<Answers<<ReadSurely as actix::Message>::Result>>>>;
 
 /// Stands for the coordinator.
 struct Coordinator {
@@ -37,11 +37,13 @@ impl Actor for Coordinator {
     type Context = Context<Self>;
 }
 
-impl Handler<Together<Get>> for Coordinator {
-    type Result = ();
+impl Handler<ReadSurely> for Coordinator {
+    type Result = ResponseFuture<<ReadSurely as actix::Message>::Result>;
 
-    fn handle(&mut self, together: Together<Get>, _: &mut Self::Context) {
-        self.reads.lock().unwrap().push(together.answers);
+    fn handle(&mut self, _: ReadSurely, _: &mut Self::Context) -> Self::Result {
+        let (answers, answer) = Answers::to_one();
+        self.reads.lock().unwrap().push(answers);
+        Box::pin(async move { answer.await.expect("the test answers") })
     }
 }
 
@@ -73,7 +75,8 @@ fn put() -> Modify {
     let item = Item::from_iter([("key", AttributeValue::S("k".to_owned()))]);
     let key = Key { partition: KeyValue::S("k".to_owned()), sort: None };
     let modification = Modification { condition: None, action: Action::Put(item) };
-    Modify { trace: TraceId(1), table: "kv".to_owned(), key: key.to_bytes(), modification, timeout_ms: None }
+    let step = Step::Change(modification);
+    Modify { trace: TraceId(1), table: "kv".to_owned(), key: key.to_bytes(), step, timeout_ms: None }
 }
 
 /// A sequencer of the key's second replica, whose first one is away.
@@ -96,12 +99,13 @@ impl Stage {
             view: view(&local, &[&local]),
             request_timeout: Duration::from_secs(5),
             waiting_max: 3,
+            wall: Arc::new(|| 0),
             metrics: Metrics::new(),
         };
         let sequencer = WriteSequencer::new(parts).start();
         let coordinator = Coordinator { reads: Arc::clone(&reads), writes: Arc::clone(&writes) }.start();
         sequencer.do_send(Attach {
-            get: coordinator.clone().recipient(),
+            read: coordinator.clone().recipient(),
             write: coordinator.recipient(),
             sequencers: vec![sequencer.clone().recipient()],
         });

@@ -84,10 +84,10 @@ impl PreferenceList {
         self.0.replicas.get(..self.0.reading).unwrap_or(&self.0.replicas)
     }
 
-    /// The node where writes that depend on what an item is are put in order: the first primary that can be reached, or else who stands in for the first.
+    /// The node where writes that depend on what an item is are put in order: the first primary that can be reached.
     pub fn sequencer(&self) -> Option<&NodeId> {
         let primary = self.reading().iter().find(|replica| replica.role == Role::Primary);
-        primary.or(self.reading().first()).map(|replica| &replica.node)
+        primary.map(|replica| &replica.node)
     }
 
     /// What a write needs beside its quorum.

@@ -21,6 +21,8 @@
 //! | `codec` | items as bytes, one encoding each |
 //! | `json` | items as JSON, in two dialects |
 //! | `modification` | a change that depends on what the item is |
+//! | `transaction` | what a transaction leaves at its items, and its record |
+//! | `turn` | steps of one item, one after the other: changes and what transactions do |
 //! | `path` | where in a document something is |
 //! | `expression` | what requests ask of items and how they change them, in DynamoDB's language |
 //!
@@ -41,6 +43,8 @@ mod schema;
 mod size;
 mod table_name;
 mod table_settings;
+mod transaction;
+mod turn;
 mod value;
 
 pub use codec::CodecError;
@@ -57,4 +61,6 @@ pub use table_name::{TableName, TableNameError};
 pub use table_settings::{
     Billing, IndexSchema, MAX_GLOBAL_INDEXES, MAX_TAGS, Projected, SettingChange, SettingError, TableSettings,
 };
+pub use transaction::{Decision, Intent, Part, Standing, Token, TransactionId, TransactionRecord};
+pub use turn::{Held, Step, StepOutcome, Turn};
 pub use value::{AttributeValue, Item, ItemError, MAX_DEPTH, MAX_ITEM_BYTES, MAX_NAME_BYTES};

@@ -4,7 +4,7 @@
 //!   the item as it is ──▶ condition holds? ──no──▶ ConditionFailed
 //!                               │ yes
 //!                               ▼
-//!                          put | delete | update | nothing ──▶ the item as it will be
+//!                          put | delete | update | keep ──▶ the item as it will be
 //! ```
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,8 @@ pub enum Action {
     Delete,
     /// Some of its attributes change. Where there is no item, one is made that has the key.
     Update(Update),
+    /// It stays as it is: only the condition counts.
+    Keep,
 }
 
 /// A change, and what must hold for it to be made.
@@ -63,6 +65,7 @@ impl Modification {
             Action::Put(item) => Some(item.clone()),
             Action::Delete => None,
             Action::Update(update) => update.apply(present, key)?,
+            Action::Keep => return Ok(present.cloned()),
         };
         next.as_ref().map_or(Ok(()), Item::validate)?;
         Ok(next)

@@ -16,6 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::LazyLock;
 
 use super::key::{Key, KeyError, KeyValue};
 use super::table_name::TableName;
@@ -67,6 +68,9 @@ pub struct TableId(pub u32);
 impl TableId {
     /// Of the built-in table `kv`.
     pub const BUILT_IN: Self = Self(0);
+
+    /// Of the table of transactions.
+    pub const TRANSACTIONS: Self = Self(u32::MAX);
 }
 
 /// The description of a table.
@@ -126,6 +130,19 @@ impl TableSchema {
             conflict: Conflict::Siblings,
             settings: TableSettings::default(),
         }
+    }
+
+    /// The table in which transactions are decided: a partition key `id` of type S, and the cluster's N, R and W. Every cluster has it, and no list shows it.
+    #[must_use]
+    pub fn transactions() -> &'static Self {
+        static TRANSACTIONS: LazyLock<TableSchema> = LazyLock::new(|| TableSchema {
+            name: TableName::transactions(),
+            id: TableId::TRANSACTIONS,
+            partition_key: KeyAttribute { name: "id".to_owned(), kind: KeyKind::S },
+            conflict: Conflict::Lww,
+            ..TableSchema::kv()
+        });
+        &TRANSACTIONS
     }
 
     /// The name under which its items are stored: none of a table that was dropped must come back when another of its name is created.

@@ -57,6 +57,12 @@ impl TableName {
         Self("kv".to_owned())
     }
 
+    /// The name of the table of transactions. Nobody can create one of that name.
+    #[must_use]
+    pub fn transactions() -> Self {
+        Self("slipring.transactions".to_owned())
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

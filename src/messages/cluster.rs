@@ -11,7 +11,7 @@ use crate::dynamo::node_id::NodeId;
 use crate::dynamo::quorum::Quorum;
 use crate::dynamo::ring::{PartitionId, Ring, RingError};
 use crate::dynamo::topology::Topology;
-use crate::item::TableSchema;
+use crate::item::{TableId, TableSchema};
 pub use crate::metadata::MemberAddress;
 use crate::metadata::{Enrolled, Metadata};
 
@@ -106,14 +106,18 @@ impl View {
 
     /// The table with this name.
     pub fn table(&self, name: &str) -> Option<&TableSchema> {
-        let at = self.tables.binary_search_by(|table| table.name.as_str().cmp(name)).ok()?;
-        self.tables.get(at)
+        match self.tables.binary_search_by(|table| table.name.as_str().cmp(name)) {
+            Ok(at) => self.tables.get(at),
+            Err(_) => Some(TableSchema::transactions()).filter(|table| table.name.as_str() == name),
+        }
     }
 
     /// The table whose items are stored under this name.
     pub fn stored_table(&self, storage_name: &str) -> Option<&TableSchema> {
-        let id = TableSchema::stored_id(storage_name)?;
-        self.tables.iter().find(|known| known.id == id)
+        match TableSchema::stored_id(storage_name)? {
+            TableId::TRANSACTIONS => Some(TableSchema::transactions()),
+            id => self.tables.iter().find(|known| known.id == id),
+        }
     }
 
     /// N, R and W of the table whose items are stored under this name; of the cluster where there is none.

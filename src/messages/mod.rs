@@ -18,6 +18,7 @@ pub mod replica;
 pub mod ring;
 pub mod storage;
 pub mod together;
+pub mod transaction;
 
 use std::fmt;
 

@@ -12,12 +12,12 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::client::{GetError, PutError, PutReply};
+use super::client::{GetError, GetReply, PutError, PutReply};
 use super::replica::StaleEpoch;
 use super::{LinkError, Overloaded, TraceId};
 use crate::dynamo::context::Context;
 use crate::dynamo::ring::PartitionId;
-use crate::item::Modification;
+use crate::item::Step;
 
 /// Change an item of an `lww` table, if it is as the condition says.
 #[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
@@ -29,8 +29,8 @@ pub struct Modify {
     pub table: String,
     /// The key, as `Key::to_bytes` encodes it.
     pub key: Bytes,
-    /// The change.
-    pub modification: Modification,
+    /// What is done to the item when it is its turn.
+    pub step: Step,
     /// Give up after this many milliseconds, if that is sooner than `limits.request_timeout_ms`.
     pub timeout_ms: Option<u32>,
 }
@@ -77,6 +77,12 @@ pub enum ModifyError {
         /// Why, in the words of the DynamoDB API.
         reason: String,
     },
+    /// A transaction under way has prepared the item. Nothing was written.
+    #[error("Transaction is ongoing for the item")]
+    InTransaction,
+    /// The transaction's time is over before the item was prepared. Nothing was written.
+    #[error("the item's turn came after the transaction's deadline; nothing was written")]
+    PreparedTooLate,
     /// A limit was reached before any work was done. Nothing was written.
     #[error(transparent)]
     Overloaded(#[from] Overloaded),
@@ -112,6 +118,22 @@ pub struct SequenceModify {
     pub forwarded: bool,
     /// The change.
     pub modify: Modify,
+}
+
+/// Read an item from so many of its own replicas that one of them holds whatever was acknowledged, and from nobody who stands in.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<GetReply, GetError>")]
+pub struct ReadSurely {
+    /// Names the request in the logs.
+    pub trace: TraceId,
+    /// The table's name.
+    pub table: String,
+    /// The key, as `Key::to_bytes` encodes it.
+    pub key: Bytes,
+    /// Whether what a transaction has prepared is told as it is stored, for whoever decides about it.
+    pub as_stored: bool,
+    /// Give up after this many milliseconds, if that is sooner than `limits.request_timeout_ms`.
+    pub timeout_ms: Option<u32>,
 }
 
 /// Write what a sequencer has decided, in this ring and no newer one: who decides in that one may not have seen it.

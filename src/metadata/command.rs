@@ -135,7 +135,7 @@ pub enum CommandError {
         table: TableName,
     },
     /// The built-in table stays as it is.
-    #[error("the table `{table}` is built in: it cannot be dropped")]
+    #[error("the table `{table}` is built in: it can neither be created nor dropped")]
     BuiltIn {
         /// The name.
         table: TableName,

@@ -341,6 +341,7 @@ impl Metadata {
             return Err(CommandError::RingMoves);
         }
         match self.place(&schema.name) {
+            _ if schema.name == TableName::transactions() => Err(CommandError::BuiltIn { table: schema.name.clone() }),
             Ok(_) => Err(CommandError::TableExists { table: schema.name.clone() }),
             Err(_) if self.tables.len() >= TABLES_MAX => Err(CommandError::TooManyTables),
             Err(at) => {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::messages::{
-    admin, balancing, client, detection, garbage, hints, load, metadata, modify, repair, replica, ring,
+    admin, balancing, client, detection, garbage, hints, load, metadata, modify, repair, replica, ring, transaction,
 };
 
 /// A message that travels over the bridge.
@@ -74,6 +74,10 @@ operations! {
     Query = 7, client::Query => client::QueryReply, client::GetError;
     /// Client: change an item as it is.
     Modify = 8, modify::Modify => modify::Modified, modify::ModifyError;
+    /// Client: change several items, or none.
+    TransactWrite = 9, transaction::TransactWrite => transaction::Transacted, transaction::TransactError;
+    /// Client: several items as they were at one time.
+    TransactGet = 10, transaction::TransactGet => Vec<Option<bytes::Bytes>>, transaction::TransactGetError;
     /// Peer: mint a dot.
     CoordinateWrite = 20, replica::CoordinateWrite => crate::dynamo::siblings::Siblings, replica::CoordinateWriteError;
     /// Peer: hold a copy.

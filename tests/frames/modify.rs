@@ -4,13 +4,16 @@ use bytes::Bytes;
 use slipring::dynamo::ring::PartitionId;
 use slipring::item::expression::{Condition, ExpressionKind, Placeholders, Update};
 use slipring::item::{
-    Action, AttributeValue, Billing, IndexSchema, Item, KeyAttribute, KeyKind, Modification, Projected, SettingChange,
-    TableName, TableSettings,
+    Action, AttributeValue, Billing, Decision, IndexSchema, Item, KeyAttribute, KeyKind, Modification, Projected,
+    SettingChange, Step, TableName, TableSettings, Token, TransactionId,
 };
 use slipring::messages::client::{GetError, PutError};
 use slipring::messages::metadata::{ChangeError, ChangeTables};
 use slipring::messages::modify::{Modified, Modify, ModifyError, SequenceModify};
 use slipring::messages::replica::StaleEpoch;
+use slipring::messages::transaction::{
+    CancelReason, TransactError, TransactGet, TransactGetError, TransactWrite, Transacted, TransactedWrite,
+};
 use slipring::messages::{LinkError, Overloaded, TraceId};
 use slipring::metadata::{CommandError, TableChange};
 
@@ -40,7 +43,7 @@ fn modify(action: Action) -> Modify {
         trace: TraceId(0xABCD),
         table: "orders".to_owned(),
         key: Bytes::from_static(b"\x01the key"),
-        modification: Modification { condition: Some(condition), action },
+        step: Step::Change(Modification { condition: Some(condition), action }),
         timeout_ms: Some(900),
     }
 }
@@ -63,12 +66,57 @@ pub fn modify_operations(records: &mut Records) {
         ModifyError::NotFirst,
         ModifyError::Stale(StaleEpoch { epoch: 42 }),
         ModifyError::Link(LinkError::TimedOut),
+        ModifyError::InTransaction,
+        ModifyError::PreparedTooLate,
     ];
     let reply = Modified { old, new };
     records.operation(&modify(update), &reply, &errors);
     let sequenced =
         SequenceModify { epoch: 41, partition: PartitionId(7), forwarded: true, modify: modify(Action::Put(item)) };
     records.operation(&sequenced, &Modified { old: None, new: None }, &errors[3..4]);
+}
+
+/// What a transaction asks of its items, and what clients ask of transactions.
+pub fn transaction_operations(records: &mut Records) {
+    let (trace, key, transaction) =
+        (TraceId(0xABCE), Bytes::from_static(b"\x01the key"), TransactionId(0x0123_4567_89AB_CDEF));
+    let modification = Modification { condition: None, action: Action::Keep };
+    let prepare = Step::Prepare { transaction, deadline_ms: 1_700_000_000_000, modification: modification.clone() };
+    let settle = |decision| Step::Settle { transaction, decision };
+    for step in [prepare, settle(Decision::Committed), settle(Decision::Aborted)] {
+        let modify = Modify { trace, table: "orders".to_owned(), key: key.clone(), step, timeout_ms: None };
+        records.operation(&modify, &Modified { old: None, new: None }, &[]);
+    }
+    let token = Some(Token { name: "once".to_owned(), fingerprint: Bytes::from_static(b"\x07") });
+    let writes = vec![TransactedWrite { table: "orders".to_owned(), key: key.clone(), modification }];
+    let write = TransactWrite { trace, writes, token, timeout_ms: Some(900) };
+    let item = Some(Bytes::from_static(b"\x01\x00"));
+    let reasons = vec![
+        None,
+        Some(CancelReason::ConditionFailed { present: item.clone() }),
+        Some(CancelReason::Conflict),
+        Some(CancelReason::Refused { reason: "no".to_owned() }),
+        Some(CancelReason::Throttled),
+    ];
+    let overloaded = Overloaded { limit: "limits.inflight_requests".to_owned(), max: 9 };
+    let errors = [
+        TransactError::Cancelled { reasons },
+        TransactError::NoSuchTable { table: "x".to_owned() },
+        TransactError::Invalid { reason: "no".to_owned() },
+        TransactError::InProgress,
+        TransactError::TokenOfAnother,
+        TransactError::Overloaded(overloaded.clone()),
+        TransactError::Aborted { reason: "no".to_owned() },
+        TransactError::Unknown { reason: "no".to_owned() },
+    ];
+    records.operation(&write, &Transacted { items: vec![(item.clone(), None)] }, &errors);
+    let get = TransactGet { trace, keys: vec![("orders".to_owned(), key)], timeout_ms: Some(900) };
+    let errors = [
+        TransactGetError::Conflict { changing: vec![true, false] },
+        TransactGetError::Get(GetError::NoSuchTable { table: "x".to_owned() }),
+        TransactGetError::Overloaded(overloaded),
+    ];
+    records.operation(&get, &vec![item, None], &errors);
 }
 
 /// What the DynamoDB API says of a table.

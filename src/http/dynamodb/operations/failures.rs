@@ -2,12 +2,13 @@
 
 use actix::MailboxError;
 
-use crate::http::dynamodb::error::ApiError;
+use crate::http::dynamodb::error::{ApiError, CancellationReason};
 use crate::item::Item;
 use crate::messages::LinkError;
 use crate::messages::client::{GetError, PutError};
 use crate::messages::metadata::ChangeError;
 use crate::messages::modify::ModifyError;
+use crate::messages::transaction::TransactGetError;
 use crate::metadata::CommandError;
 
 /// The node is ending.
@@ -61,13 +62,27 @@ pub(super) fn of_modify(error: ModifyError, shows: bool) -> ApiError {
         ModifyError::KeepsSiblings { .. } | ModifyError::InvalidKey { .. } | ModifyError::Refused { .. } => {
             ApiError::validation(message)
         }
-        ModifyError::Overloaded(_) | ModifyError::NotItsTurn => ApiError::Throttling { message: message.into() },
+        ModifyError::InTransaction => ApiError::TransactionConflict,
+        ModifyError::Overloaded(_) | ModifyError::NotItsTurn | ModifyError::PreparedTooLate => {
+            ApiError::Throttling { message: message.into() }
+        }
         ModifyError::Link(LinkError::Overloaded(_)) => ApiError::Throttling { message: message.into() },
         ModifyError::Read(error) => of_get(error),
         ModifyError::Write(error) => of_put(error),
         ModifyError::NotFirst | ModifyError::Stale(_) | ModifyError::Link(_) => {
             ApiError::ServiceUnavailable { message: message.into() }
         }
+    }
+}
+
+pub(super) fn of_transact_get(error: TransactGetError) -> ApiError {
+    match error {
+        TransactGetError::Conflict { changing } => {
+            let reason = |changes| if changes { CancellationReason::conflict() } else { CancellationReason::NONE };
+            ApiError::TransactionCanceled { reasons: changing.into_iter().map(reason).collect() }
+        }
+        TransactGetError::Get(error) => of_get(error),
+        TransactGetError::Overloaded(overloaded) => ApiError::Throttling { message: overloaded.to_string().into() },
     }
 }
 

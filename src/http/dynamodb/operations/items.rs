@@ -15,9 +15,9 @@ use crate::http::dynamodb::requests::{
     ReturnItemCollectionMetrics, ReturnValues, ReturnValuesOnConditionCheckFailure, UpdateItem,
 };
 use crate::item::expression::{Condition, ExpressionKind, Update};
-use crate::item::{Action, Item, Key, Modification};
+use crate::item::{Action, Item, Key, Modification, Step};
 use crate::messages::client::{Delete, Get, Put};
-use crate::messages::modify::{Modified, Modify};
+use crate::messages::modify::{Modified, Modify, ReadSurely};
 use crate::messages::together::Together;
 
 /// What a write says of the item before and after.
@@ -135,16 +135,16 @@ impl Store {
         key: &Key,
         consistent: Option<bool>,
     ) -> Result<Option<Item>, ApiError> {
-        let get = Get {
-            trace: self.traces.next(),
-            table: table.name.to_string(),
-            key: key.to_bytes(),
-            r: table.replicas_to_read(consistent),
-            timeout_ms: None,
+        let (trace, name, key) = (self.traces.next(), table.name.to_string(), key.to_bytes());
+        let reply = if consistent == Some(true) {
+            let read = ReadSurely { trace, table: name, key, as_stored: false, timeout_ms: None };
+            self.surely.send(read).await?
+        } else {
+            let (alone, answer) = Together::alone(Get { trace, table: name, key, r: None, timeout_ms: None });
+            self.get.do_send(alone);
+            answer.await.map_err(failures::stopped)?
         };
-        let (alone, answer) = Together::alone(get);
-        self.get.do_send(alone);
-        let reply = answer.await.map_err(failures::stopped)?.map_err(failures::of_get)?;
+        let reply = reply.map_err(failures::of_get)?;
         let newest = reply.versions.into_iter().max_by_key(|version| (version.dot.time, version.dot.replica));
         let item = newest.and_then(|version| version.value).map(|bytes| Item::from_bytes(&bytes));
         item.transpose().map_err(failures::damaged)
@@ -178,7 +178,7 @@ impl Store {
             trace: self.traces.next(),
             table: table.name.to_string(),
             key: key.to_bytes(),
-            modification: Modification { condition, action },
+            step: Step::Change(Modification { condition, action }),
             timeout_ms: None,
         };
         let reply = self.modify.send(modify).await?;
@@ -189,16 +189,16 @@ impl Store {
 }
 
 /// The condition of a put or delete, in either form.
-struct AskedCondition {
-    text: Option<String>,
-    names: Option<ExpressionNames>,
-    values: Option<ExpressionValues>,
-    expected: Option<BTreeMap<String, ExpectedAttributeValue>>,
-    operator: Option<ConditionalOperator>,
+pub(super) struct AskedCondition {
+    pub(super) text: Option<String>,
+    pub(super) names: Option<ExpressionNames>,
+    pub(super) values: Option<ExpressionValues>,
+    pub(super) expected: Option<BTreeMap<String, ExpectedAttributeValue>>,
+    pub(super) operator: Option<ConditionalOperator>,
 }
 
 impl AskedCondition {
-    fn parsed(self) -> Result<Option<Condition>, ApiError> {
+    pub(super) fn parsed(self) -> Result<Option<Condition>, ApiError> {
         let given = [("ConditionExpression", self.text.is_some())];
         let mut placeholders = expressions::placeholders(self.names, self.values, &given)?;
         let condition = match &self.text {
@@ -239,7 +239,7 @@ fn only_old(returns: Option<ReturnValues>) -> Result<bool, ApiError> {
     }
 }
 
-fn shows_item(asked: Option<ReturnValuesOnConditionCheckFailure>) -> bool {
+pub(super) fn shows_item(asked: Option<ReturnValuesOnConditionCheckFailure>) -> bool {
     asked == Some(ReturnValuesOnConditionCheckFailure::AllOld)
 }
 

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `table` | a table as this API shows it, and keys in the service's words |
 //! | `expressions`, `legacy` | conditions, projections and updates of a request |
-//! | `items`, `queries`, `batches` | items |
+//! | `items`, `queries`, `batches`, `transactions` | items |
 //! | `tables`, `describe`, `settings` | tables |
 //! | `capacity` | what it would have cost |
 //! | `failures` | what the actors answer, as errors of this API |
@@ -27,6 +27,7 @@ mod queries;
 mod settings;
 mod table;
 mod tables;
+mod transactions;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,8 +44,9 @@ use crate::messages::TraceId;
 use crate::messages::client::{Delete, Get, Put, Query, Scan};
 use crate::messages::cluster::View;
 use crate::messages::metadata::ChangeTables;
-use crate::messages::modify::Modify;
+use crate::messages::modify::{Modify, ReadSurely};
 use crate::messages::together::Together;
+use crate::messages::transaction::{TransactGet, TransactWrite};
 use table::Table;
 
 /// How long a node waits to hear of a table that it does not know: another one may have created it a moment ago.
@@ -58,12 +60,18 @@ pub struct Store {
     pub get: Recipient<Together<Get>>,
     /// Deletes by quorum.
     pub delete: Recipient<Delete>,
+    /// Gets that no acknowledged write is missing from.
+    pub surely: Recipient<ReadSurely>,
     /// Items of one partition key.
     pub query: Recipient<Query>,
     /// Slices of a table.
     pub scan: Recipient<Scan>,
     /// Changes that depend on what an item is.
     pub modify: Recipient<Modify>,
+    /// Changes of several items, all or none.
+    pub transact_write: Recipient<TransactWrite>,
+    /// Reads of several items at one time.
+    pub transact_get: Recipient<TransactGet>,
     /// Changes of tables.
     pub change_tables: Recipient<ChangeTables>,
     /// The cluster as it is.
@@ -111,9 +119,8 @@ impl Api for Store {
             Request::UpdateTimeToLive(update) => self.update_ttl(*update).await,
             Request::DescribeLimits(_) => Ok(settings::limits()),
             Request::DescribeEndpoints(_) => Ok(settings::endpoints(caller)),
-            Request::TransactGetItems(_) | Request::TransactWriteItems(_) => Err(ApiError::UnknownOperation {
-                message: Some("Transactions are not supported by this server.".into()),
-            }),
+            Request::TransactGetItems(get) => self.transact_get(*get).await,
+            Request::TransactWriteItems(write) => self.transact_write(*write).await,
         }
     }
 }

@@ -22,6 +22,7 @@ impl Deref for Table {
 }
 
 impl Table {
+    /// The table of transactions is none of this API's.
     pub(super) fn find(view: Arc<View>, name: &str) -> Result<Self, ApiError> {
         let at = view.tables.binary_search_by(|table| table.name.as_str().cmp(name));
         let at = at.map_err(|_| ApiError::table_not_found())?;
