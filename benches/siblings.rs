@@ -16,7 +16,7 @@ fn mint(directory: u64, at: u64) -> Mint {
 }
 
 fn change() -> Change {
-    Change { value: Some(Bytes::from(vec![7; 1024])), expires_at_ms: None }
+    Change { value: Some(Bytes::from(vec![7; 1024])), expires_at_ms: None, tenure: 0 }
 }
 
 /// `count` versions, each by a replica that did not see the others.

@@ -63,7 +63,7 @@ fn item(json: &str) -> Bytes {
 fn write(siblings: &mut Siblings, who: u64, ms: u64, seen: &VersionVector, value: Option<Bytes>, ttl_ms: Option<u64>) {
     let replica = ReplicaId { directory: who << 32, epoch: 1 << 32 };
     let time = HlcTime::from_unix_ms(NOW_MS + ms);
-    let change = Change { value, expires_at_ms: ttl_ms.map(|ttl| NOW_MS + ttl) };
+    let change = Change { value, expires_at_ms: ttl_ms.map(|ttl| NOW_MS + ttl), tenure: 0 };
     siblings.write(seen, Mint { dot: Dot { replica, time }, since: time }, change);
 }
 

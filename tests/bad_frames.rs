@@ -171,7 +171,7 @@ fn frame(kind: u8, operation: u16, payload: &[u8]) -> Vec<u8> {
 
 fn read_replica() -> Vec<u8> {
     let key = RecordKey::new(PartitionId(0), "kv", b"\x01k");
-    packed(&ReadReplica { trace: TraceId::default(), epoch: 1, key, slot: Slot::Own })
+    packed(&ReadReplica { trace: TraceId::default(), epoch: 1, key, slot: Slot::Own, binds: false })
 }
 
 #[tokio::test]

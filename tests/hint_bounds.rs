@@ -167,7 +167,7 @@ async fn fill_hints(cluster: &VirtualCluster, at: usize, target: usize) {
     let free = LITTLE.max_bytes - held.map_or(0, |held| held.pending.bytes);
     let big = vec![0; usize::try_from(free).expect("few")];
     let mut siblings = Siblings::default();
-    let change = Change { value: Some(big.into()), expires_at_ms: None };
+    let change = Change { value: Some(big.into()), expires_at_ms: None, tenure: 0 };
     siblings.write(&VersionVector::new(), Mint { dot: Dot { replica, time }, since: time }, change);
     let (together, answer) = Together::alone(WriteReplica {
         trace: TraceId::default(),

@@ -42,6 +42,7 @@ use super::repair_marks::MarksWritten;
 use super::repair_recipients::{RepairPeer, RepairRecipients};
 use super::replication_coordinator::{CoordinatorParts, ReplicationCoordinator};
 use super::ring_manager::RingManager;
+use super::sideliner::Sideliner;
 use super::transaction_coordinator::{TransactionCoordinator, TransactionParts};
 use super::transaction_recovery::{RecoveryParts, TransactionRecovery};
 use super::write_sequencer::{Attach, SequencerParts, WriteSequencer};
@@ -53,6 +54,7 @@ use crate::messages::cluster::{PeerDown, PeerUp, Subscribe, View};
 use crate::messages::detection::LinkMeasured;
 use crate::messages::load::Enlist;
 use crate::messages::metadata::{FollowMetadata, MetadataChanged};
+use crate::messages::modify::ReadSurely;
 use crate::storage::ReadError;
 use crate::wire::transport::{Acceptor, Connector};
 
@@ -158,6 +160,8 @@ pub fn start_control(
     };
     let transfer = PartitionTransfer::new(parts).start();
     ring.do_send(Subscribe(transfer.clone().recipient()));
+    let sideliner = Sideliner::new(Arc::clone(view), log.clone().recipient(), log.clone().recipient()).start();
+    ring.do_send(Subscribe(sideliner.recipient()));
     let repair = start_anti_entropy(blueprint, view, shards, &handoff_address, &transfer, rng.random())?;
     links.do_send(FollowLinks::new(repair.clone().recipient(), RepairPeer::of));
     ring.do_send(Subscribe(repair.clone().recipient()));
@@ -379,6 +383,8 @@ pub struct Foundation {
 pub struct WorkerDoors {
     /// The same as for its bridge.
     pub recipients: SessionRecipients,
+    /// Reads that no acknowledged write is missing from.
+    pub surely: Recipient<ReadSurely>,
     /// The cluster as it is.
     pub views: watch::Receiver<Arc<View>>,
 }
@@ -426,7 +432,7 @@ pub fn start_worker(
     }
     let recipients =
         session_recipients((&coordinator, &transactions), (sequencer, sequencers), control, shards, repairs, garbage);
-    let doors = WorkerDoors { recipients: recipients.clone(), views };
+    let doors = WorkerDoors { recipients: recipients.clone(), surely: coordinator.recipient(), views };
     let parts = ListenerParts {
         local: blueprint.local.clone(),
         founded: blueprint.founded.clone(),
@@ -497,7 +503,6 @@ fn session_recipients(
         scan: coordinator.clone().recipient(),
         query: coordinator.clone().recipient(),
         modify: sequencer.clone().recipient(),
-        surely: coordinator.clone().recipient(),
         transact_write: transactions.clone().recipient(),
         transact_get: transactions.clone().recipient(),
         sequencers: sequencers.iter().map(|sequencer| sequencer.clone().recipient()).collect(),

@@ -27,7 +27,7 @@ use crate::messages::garbage::{CollectTombstones, DescribeTombstones, ProbeTombs
 use crate::messages::hints::HintedPartitions;
 use crate::messages::load::{DescribeLoad, ReadLoad};
 use crate::messages::metadata::{ChangeTables, DescribeMetadata, EnrolLog, Propose, ReadEpoch, StepLog};
-use crate::messages::modify::{Modify, ReadSurely, SequenceModify};
+use crate::messages::modify::{Modify, SequenceModify};
 use crate::messages::repair::{ControlRepair, DescribeRepair, DistrustTree, ListBuckets, ReadLeaves, ReadRoot};
 use crate::messages::replica::{CompareReplica, CoordinateWrite, ReadReplica, ScanReplica, WriteReplica};
 use crate::messages::ring::{ChangeRing, CommitPlan, DescribePlan, DescribeTasks, StageNode};
@@ -53,8 +53,6 @@ pub struct SessionRecipients {
     pub query: Recipient<Query>,
     /// Changes an item as it is.
     pub modify: Recipient<Modify>,
-    /// Reads what no acknowledged write is missing from; not asked over the bridge.
-    pub surely: Recipient<ReadSurely>,
     /// Changes several items.
     pub transact_write: Recipient<TransactWrite>,
     /// Reads several items at one time.

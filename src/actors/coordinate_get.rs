@@ -135,7 +135,8 @@ fn ask_replica(
     replica: &Replica,
 ) -> LocalBoxFuture<'static, (usize, Result<Siblings, ReadReplicaError>)> {
     let replicas = cx.replicas.of(&replica.node, read.key.partition()).cloned();
-    let message = ReadReplica { trace: read.trace, epoch: cx.epoch(), key: read.key.clone(), slot: slot(replica) };
+    let (epoch, key, slot) = (cx.epoch(), read.key.clone(), slot(replica));
+    let message = ReadReplica { trace: read.trace, epoch, key, slot, binds: read.strict };
     let (asked_at, cx) = (Instant::now(), Rc::clone(cx));
     let asked = cx.ask_peer(&replica.node, 1);
     Box::pin(async move {

@@ -101,7 +101,7 @@ impl ReadGroup {
         let (slot, epoch) = (slot(&self.order[at]), cx.epoch());
         let message = |one: &PlacedRead| {
             let (trace, key) = (one.read.trace, one.read.key.clone());
-            ReadReplica { trace, epoch, key, slot: slot.clone() }
+            ReadReplica { trace, epoch, key, slot: slot.clone(), binds: false }
         };
         let messages = self.reads.iter().map(message).collect();
         let recipient = self.recipients(cx, at).map(|recipients| recipients.read.clone());

@@ -43,9 +43,9 @@ pub(super) struct KeyWrite {
     /// What the client has seen; `None`, on an `lww` table: whatever is there.
     pub(super) context: Option<VersionVector>,
     pub(super) change: Change,
-    /// It was decided where the writes of its key are put in order, and only its own replicas count. A newer ring must not acknowledge it where that is another
-    /// node.
-    pub(super) is_sequenced: bool,
+    /// The epoch of the ring in which it was decided, where it was put in order with the other writes of its key. Only its own replicas count then, and a newer
+    /// ring must not acknowledge it if another node has put writes in order since.
+    pub(super) decided_in: Option<u64>,
 }
 
 /// A checked write, its place among those that came together, and its replicas.
@@ -60,7 +60,7 @@ pub(super) struct PlacedWrite {
 
 impl PlacedWrite {
     pub(super) fn new(cx: &Coordination, place: usize, write: KeyWrite) -> Self {
-        let (list, quorum) = cx.replicas_of(write.key.partition(), write.quorum, write.is_sequenced);
+        let (list, quorum) = cx.replicas_of(write.key.partition(), write.quorum, write.decided_in.is_some());
         Self { place, write, list, quorum }
     }
 }
@@ -262,10 +262,11 @@ fn mint_again(
     });
 }
 
-/// Whether a write goes on in a newer ring. What was put in order here does only where it still would be: another node may have decided without it.
+/// Whether a write goes on in a newer ring. What was put in order here does only as long as nobody else began to do that: he decides without it.
 fn may_write(cx: &Coordination, write: &KeyWrite) -> bool {
-    let (list, _) = cx.replicas_of(write.key.partition(), write.quorum, write.is_sequenced);
-    !write.is_sequenced || list.sequencer().is_some_and(|first| *first == cx.view.local)
+    let (topology, partition) = (&cx.view.topology, write.key.partition());
+    let is_sequencer = || topology.sequencer(partition, write.quorum.n()) == Some(&cx.view.local);
+    write.decided_in.is_none_or(|epoch| topology.tenure(partition) <= epoch && is_sequencer())
 }
 
 /// Nobody has minted this write, and it has other stand-ins now.

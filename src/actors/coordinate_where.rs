@@ -48,7 +48,8 @@ async fn ask_replica(
         return Err(ReadReplicaError::Link(LinkError::Unreachable));
     }
     let recipient = cx.replicas.of(&replica.node, read.key.partition()).map(|r| &r.read);
-    let message = ReadReplica { trace: read.trace, epoch: cx.epoch(), key: read.key.clone(), slot: slot(replica) };
+    let (epoch, key, slot) = (cx.epoch(), read.key.clone(), slot(replica));
+    let message = ReadReplica { trace: read.trace, epoch, key, slot, binds: false };
     timeout_at(cx.deadline, ask(recipient, message)).await.unwrap_or(Err(LinkError::TimedOut.into()))
 }
 

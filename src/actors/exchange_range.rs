@@ -357,7 +357,13 @@ async fn read(
     epoch: u64,
     keys: &[RecordKey],
 ) -> Result<Vec<(RecordKey, Siblings)>, BrokenOff> {
-    let read = |key: &RecordKey| ReadReplica { trace: TraceId::default(), epoch, key: key.clone(), slot: Slot::Own };
+    let read = |key: &RecordKey| ReadReplica {
+        trace: TraceId::default(),
+        epoch,
+        key: key.clone(),
+        slot: Slot::Own,
+        binds: false,
+    };
     let copies = ask_all(Some(from), keys.iter().map(read).collect()).await;
     let mut records = Vec::with_capacity(keys.len());
     for (key, copy) in keys.iter().zip(copies) {

@@ -167,6 +167,8 @@ fn recipients(household: &Addr<Household>) -> SessionRecipients {
         scan: to().recipient(),
         query: to().recipient(),
         modify: to().recipient(),
+        transact_write: to().recipient(),
+        transact_get: to().recipient(),
         sequencers: vec![to().recipient()],
         place: to().recipient(),
         tables: to().recipient(),

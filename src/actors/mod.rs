@@ -42,6 +42,7 @@ pub mod repair_recipients;
 pub mod replication_coordinator;
 pub mod ring_manager;
 mod settle_intents;
+pub mod sideliner;
 mod transact_get;
 mod transact_write;
 pub mod transaction_coordinator;

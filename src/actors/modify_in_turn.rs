@@ -160,7 +160,8 @@ impl Desk {
     /// From so many replicas that one of them holds whatever was acknowledged.
     async fn read(&self, subject: &Subject, table: &str, key: &Bytes) -> Result<GetReply, ModifyError> {
         let (trace, table, key) = (subject.trace, table.to_owned(), key.clone());
-        let read = ReadSurely { trace, table, key, as_stored: true, timeout_ms: Some(subject.timeout_ms) };
+        let (least_epoch, timeout_ms) = (self.view.topology.epoch(), Some(subject.timeout_ms));
+        let read = ReadSurely { trace, table, key, least_epoch, as_stored: true, timeout_ms };
         let stopped = |_| ModifyError::Link(LinkError::Stopped);
         self.read.send(read).await.map_err(stopped)?.map_err(ModifyError::Read)
     }
@@ -187,7 +188,7 @@ impl Desk {
 
 /// The bytes of the newest version of an item.
 pub(super) fn newest(versions: impl IntoIterator<Item = Version>) -> Option<Bytes> {
-    let newest = versions.into_iter().max_by_key(|version| (version.dot.time, version.dot.replica));
+    let newest = versions.into_iter().max_by_key(Version::rank);
     newest.and_then(|version| version.value)
 }
 

@@ -504,6 +504,9 @@ impl Handler<Together<ReadReplica>> for Node {
     fn handle(&mut self, Together { requests, answers }: Together<ReadReplica>, _: &mut Self::Context) {
         for (at, read) in requests.into_iter().enumerate() {
             let record = self.read(&read.key, &read.slot, read.epoch);
+            if read.binds && record.is_ok() {
+                self.ring.promise(read.key.partition(), read.epoch);
+            }
             self.count_read(read.key.partition(), &record);
             answers.give(at, record.map(|held| held.map(|record| record.siblings.clone()).unwrap_or_default()));
         }

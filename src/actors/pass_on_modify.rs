@@ -1,4 +1,4 @@
-//! The story of a change on its way to where its key's writes are put in order: the key's first live replica, as the nodes see it.
+//! The story of a change on its way to where its key's writes are put in order: the sequencer of its partition, as the nodes know it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +10,6 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::coordination::ask;
 use crate::dynamo::node_id::NodeId;
-use crate::dynamo::preference_list::replicas_of;
 use crate::dynamo::record_key::RecordKey;
 use crate::item::{Conflict, Key, TableSchema};
 use crate::messages::LinkError;
@@ -37,7 +36,7 @@ pub(super) async fn pass_on(mut ways: Ways, modify: Modify) -> Result<Modified, 
     loop {
         let view = Arc::clone(&*ways.views.borrow_and_update());
         let key = record_key(&view, &modify)?;
-        let first = first_live(&view, &modify, &key)?;
+        let first = sequencer(&view, &modify, &key)?;
         let sequence = SequenceModify {
             epoch: view.topology.epoch(),
             partition: key.partition(),
@@ -109,12 +108,11 @@ pub(super) fn record_key(view: &View, modify: &Modify) -> Result<RecordKey, Modi
     Ok(RecordKey::new(partition, &table.storage_name(), &modify.key))
 }
 
-/// Who puts the writes of a key in order: the first of its own replicas that is up and holds all that there is. No fallback does: it cannot know what there is.
-pub(super) fn first_live(view: &View, modify: &Modify, key: &RecordKey) -> Result<NodeId, ModifyError> {
+/// Who puts the writes of a key in order.
+pub(super) fn sequencer(view: &View, modify: &Modify, key: &RecordKey) -> Result<NodeId, ModifyError> {
     let quorum = view.quorum_for(Some(table(view, modify)?));
-    let is_reachable = |node: &NodeId| view.reachable.contains(node);
-    let (list, _) = replicas_of(&view.topology, key.partition(), quorum, false, is_reachable);
-    list.sequencer().cloned().ok_or(ModifyError::Link(LinkError::Unreachable))
+    let node = view.topology.sequencer(key.partition(), quorum.n());
+    node.cloned().ok_or(ModifyError::Link(LinkError::Unreachable))
 }
 
 fn table<'a>(view: &'a View, modify: &Modify) -> Result<&'a TableSchema, ModifyError> {

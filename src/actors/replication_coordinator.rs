@@ -45,6 +45,7 @@ use crate::messages::client::{
 use crate::messages::cluster::{View, ViewChanged};
 use crate::messages::load::RankKeys;
 use crate::messages::modify::{ReadSurely, WriteSequenced};
+use crate::messages::replica::StaleEpoch;
 use crate::messages::together::{Answers, Together};
 use crate::metrics::{Metrics, Outcome};
 
@@ -184,9 +185,9 @@ impl ReplicationCoordinator {
         let quorum = cx.quorum(table, None, delete.w)?;
         let key = cx.record_key(table, &key);
         let context = seen(table, delete.context.as_ref(), &key)?;
-        let change = Change { value: None, expires_at_ms: None };
+        let change = Change { value: None, expires_at_ms: None, tenure: tenure(&cx, table, &key) };
         let conflict = table.conflict;
-        let write = KeyWrite { trace: delete.trace, key, quorum, conflict, context, change, is_sequenced: false };
+        let write = KeyWrite { trace: delete.trace, key, quorum, conflict, context, change, decided_in: None };
         Ok((cx, write))
     }
 
@@ -200,8 +201,9 @@ impl ReplicationCoordinator {
         let (quorum, conflict) = (cx.quorum(table, None, None)?, table.conflict);
         let key = cx.record_key(table, &key);
         let context = Some(write.seen.for_key(key.as_bytes())?.clone());
-        let change = Change { value: write.item.clone(), expires_at_ms: None };
-        let write = KeyWrite { trace: write.trace, key, quorum, conflict, context, change, is_sequenced: true };
+        let change = Change { value: write.item.clone(), expires_at_ms: None, tenure: tenure(&cx, table, &key) };
+        let decided_in = Some(write.epoch);
+        let write = KeyWrite { trace: write.trace, key, quorum, conflict, context, change, decided_in };
         Ok((cx, write))
     }
 
@@ -245,16 +247,24 @@ fn key_write(cx: &Coordination, put: Put) -> Result<KeyWrite, PutError> {
     let quorum = cx.quorum(table, None, put.w)?;
     let context = seen(table, put.context.as_ref(), &key)?;
     let expires_at_ms = put.ttl_ms.map(|ttl| (cx.wall)().saturating_add(ttl));
-    let change = Change { value: Some(put.item), expires_at_ms };
+    let change = Change { value: Some(put.item), expires_at_ms, tenure: tenure(cx, table, &key) };
     let conflict = table.conflict;
-    Ok(KeyWrite { trace: put.trace, key, quorum, conflict, context, change, is_sequenced: false })
+    Ok(KeyWrite { trace: put.trace, key, quorum, conflict, context, change, decided_in: None })
+}
+
+/// In which tenure a write is made, where only one version stays.
+fn tenure(cx: &Coordination, table: &TableSchema, key: &RecordKey) -> u64 {
+    match table.conflict {
+        Conflict::Siblings => 0,
+        Conflict::Lww => cx.view.topology.tenure(key.partition()),
+    }
 }
 
 /// What a write may supersede: what its context says; without one, nothing, but on an `lww` table everything.
 fn seen(
     table: &TableSchema,
     context: Option<&context::Context>,
-    key: &crate::dynamo::record_key::RecordKey,
+    key: &RecordKey,
 ) -> Result<Option<VersionVector>, context::ContextError> {
     match (context, table.conflict) {
         (Some(context), _) => Ok(Some(context.for_key(key.as_bytes())?.clone())),
@@ -350,14 +360,14 @@ impl Handler<ReadSurely> for ReplicationCoordinator {
     type Result = ResponseFuture<Result<GetReply, GetError>>;
 
     fn handle(&mut self, read: ReadSurely, _: &mut Self::Context) -> Self::Result {
-        let (checked, as_stored) = (self.check_read_surely(&read), read.as_stored);
+        let (checked, least_epoch, as_stored) = (self.check_read_surely(&read), read.least_epoch, read.as_stored);
         if let Ok((_, read)) = &checked {
             self.keys.count(&read.key, self.now_ms());
         }
         let measured = self.metrics.request("get");
         Box::pin(async move {
             let reply = match checked {
-                Ok((cx, read)) => read_surely(cx, read, as_stored).await,
+                Ok((cx, read)) => read_surely(cx, read, least_epoch, as_stored).await,
                 Err(refused) => Err(refused),
             };
             measured.finish(Outcome::of_get(&reply));
@@ -366,7 +376,16 @@ impl Handler<ReadSurely> for ReplicationCoordinator {
     }
 }
 
-async fn read_surely(cx: Rc<Coordination>, read: KeyRead, as_stored: bool) -> Result<GetReply, GetError> {
+async fn read_surely(
+    mut cx: Rc<Coordination>,
+    read: KeyRead,
+    least_epoch: u64,
+    as_stored: bool,
+) -> Result<GetReply, GetError> {
+    if cx.epoch() < least_epoch {
+        // Whoever asks on this node has been told a moment sooner.
+        cx = cx.caught_up(StaleEpoch { epoch: least_epoch }).await.unwrap_or(cx);
+    }
     let found = coordinate_get(Rc::clone(&cx), read.clone()).await?;
     let GetReply { versions, context } = reply(found, read.key.as_bytes(), (cx.wall)());
     if as_stored || !holds_intent(&versions) {

@@ -53,7 +53,7 @@ async fn read_all(
     let timeout_ms = Some(u32::try_from(left).unwrap_or(u32::MAX));
     let ask = |(table, key): &(String, Bytes)| {
         let (trace, table, key) = (request.trace, table.clone(), key.clone());
-        read.send(ReadSurely { trace, table, key, as_stored: false, timeout_ms })
+        read.send(ReadSurely { trace, table, key, least_epoch: 0, as_stored: false, timeout_ms })
     };
     let stopped = |_| GetError::InvalidKey { reason: LinkError::Stopped.to_string() };
     let replies = join_all(request.keys.iter().map(ask)).await;

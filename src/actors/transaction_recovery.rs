@@ -13,7 +13,6 @@ use tracing::{info, warn};
 use super::modify_in_turn::newest;
 use super::node::WallClock;
 use super::transact_write::{Ways, ask, decide, settle_and_forget};
-use crate::dynamo::preference_list::replicas_of;
 use crate::dynamo::ring::PartitionId;
 use crate::item::{Item, Key, KeyValue, Standing, Step, TableSchema, Token, TransactionRecord};
 use crate::messages::TraceId;
@@ -99,9 +98,7 @@ impl TransactionRecovery {
 
 fn is_sequenced_here(view: &View, partition: PartitionId) -> bool {
     let quorum = view.quorum_for(Some(TableSchema::transactions()));
-    let is_reachable = |node: &_| view.reachable.contains(node);
-    let (list, _) = replicas_of(&view.topology, partition, quorum, false, is_reachable);
-    list.sequencer() == Some(&view.local)
+    view.topology.sequencer(partition, quorum.n()) == Some(&view.local)
 }
 
 /// What has come to an end without anybody saying so.

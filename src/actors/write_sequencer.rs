@@ -1,7 +1,7 @@
-//! Puts changes that depend on what an item is in order: one after the other for each key, at the key's first live replica.
+//! Puts changes that depend on what an item is in order: one after the other for each key, at the sequencer of its partition.
 //!
 //! Sessions and the HTTP API of its worker give it `Modify`, which it takes to the node that counts; that node's sequencer of the key's shard takes
-//! `SequenceModify`. It decides nothing about items (`Turn` does) nor who is live (`RingManager` does). What waits dies with it and is not applied; what
+//! `SequenceModify`. It decides nothing about items (`Turn` does) nor who the sequencer is (the log of metadata does). What waits dies with it and is not applied; what
 //! was being written may be.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::links::LinksChanged;
 use super::modify_in_turn::{Desk, modify_in_turn};
 use super::node::WallClock;
-use super::pass_on_modify::{Ways, first_live, pass_on, pass_on_once, record_key};
+use super::pass_on_modify::{Ways, pass_on, pass_on_once, record_key, sequencer};
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::record_key::RecordKey;
 use crate::item::Step;
@@ -195,7 +195,7 @@ impl WriteSequencer {
             return Err(ModifyError::NotFirst);
         }
         let key = record_key(&self.view, modify)?;
-        match first_live(&self.view, modify, &key)? {
+        match sequencer(&self.view, modify, &key)? {
             first if first == self.view.local => Ok(Place::Here(key)),
             first => Ok(Place::At(first)),
         }
@@ -212,7 +212,7 @@ impl WriteSequencer {
         self.waiting -= turn.len();
         // The view may have changed while they waited: then somebody else decides by now.
         let is_first = turn.first().is_some_and(|queued| {
-            first_live(&self.view, &queued.modify, &key).is_ok_and(|first| first == self.view.local)
+            sequencer(&self.view, &queued.modify, &key).is_ok_and(|first| first == self.view.local)
         });
         if !is_first {
             turn.into_iter().for_each(|queued| queued.answer.give(Err(ModifyError::NotFirst)));

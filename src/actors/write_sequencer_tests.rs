@@ -8,7 +8,7 @@ use actix::{Actor, Addr, Context, Handler, ResponseFuture};
 use tokio::sync::oneshot::Receiver;
 
 use super::{Attach, SequencerParts, WriteSequencer};
-use crate::actors::pass_on_modify::{first_live, record_key};
+use crate::actors::pass_on_modify::{record_key, sequencer};
 use crate::dynamo::claim::claim;
 use crate::dynamo::context;
 use crate::dynamo::node_id::NodeId;
@@ -22,6 +22,7 @@ use crate::messages::TraceId;
 use crate::messages::client::{GetReply, PutError, PutReply};
 use crate::messages::cluster::{MemberAddress, View, ViewChanged};
 use crate::messages::modify::{Modified, Modify, ModifyError, ReadSurely, SequenceModify, WriteSequenced};
+use crate::messages::replica::StaleEpoch;
 use crate::messages::together::{Answers, Together};
 use crate::metrics::Metrics;
 
@@ -56,17 +57,20 @@ impl Handler<WriteSequenced> for Coordinator {
     }
 }
 
-fn view(local: &NodeId, reachable: &[&NodeId]) -> Arc<View> {
+/// After these changes: who is sidelined, and who no more.
+fn view(local: &NodeId, changes: &[(&NodeId, bool)]) -> Arc<View> {
     let member = |name| Member { id: NodeId::new(name).unwrap(), zone: None, weight: 1 };
     let members = ["a", "b"].map(member);
+    let mut topology = Topology::settled(claim(None, &members, 8, 2).unwrap());
+    changes.iter().for_each(|(node, sidelined)| assert!(topology.sideline(node, *sidelined)));
     let address = |member: &Member| MemberAddress { member: member.clone(), address: member.id.to_string() };
     Arc::new(View {
         local: local.clone(),
-        topology: Arc::new(Topology::settled(claim(None, &members, 8, 2).unwrap())),
+        topology: Arc::new(topology),
         members: Arc::new(members.iter().map(address).collect()),
         quorum: Quorum::new(2, 1, 1).unwrap(),
         sloppy: true,
-        reachable: reachable.iter().map(|node| (*node).clone()).collect::<BTreeSet<_>>(),
+        reachable: members.iter().map(|member| member.id.clone()).collect::<BTreeSet<_>>(),
         tables: Arc::new(vec![TableSchema { conflict: Conflict::Lww, ..TableSchema::kv() }]),
     })
 }
@@ -79,7 +83,7 @@ fn put() -> Modify {
     Modify { trace: TraceId(1), table: "kv".to_owned(), key: key.to_bytes(), step, timeout_ms: None }
 }
 
-/// A sequencer of the key's second replica, whose first one is away.
+/// A sequencer of the key's second replica, whose first one is sidelined.
 struct Stage {
     first: NodeId,
     local: NodeId,
@@ -91,12 +95,12 @@ struct Stage {
 impl Stage {
     fn set() -> Self {
         let [a, b] = ["a", "b"].map(|name| NodeId::new(name).unwrap());
-        let all = view(&a, &[&a, &b]);
-        let first = first_live(&all, &put(), &record_key(&all, &put()).unwrap()).unwrap();
+        let all = view(&a, &[]);
+        let first = sequencer(&all, &put(), &record_key(&all, &put()).unwrap()).unwrap();
         let local = if first == a { b } else { a };
         let (reads, writes) = (Reads::default(), Arc::<Mutex<usize>>::default());
         let parts = SequencerParts {
-            view: view(&local, &[&local]),
+            view: view(&local, &[(&first, true)]),
             request_timeout: Duration::from_secs(5),
             waiting_max: 3,
             wall: Arc::new(|| 0),
@@ -113,7 +117,7 @@ impl Stage {
     }
 
     fn ask(&self) -> Receiver<Result<Modified, ModifyError>> {
-        let view = view(&self.local, &[&self.local]);
+        let view = view(&self.local, &[(&self.first, true)]);
         let partition = record_key(&view, &put()).unwrap().partition();
         let epoch = view.topology.epoch();
         let sequence = SequenceModify { epoch, partition, forwarded: true, modify: put() };
@@ -124,7 +128,7 @@ impl Stage {
 
     /// Answers the read that has waited longest with nothing.
     fn answer_read(&self) {
-        let view = view(&self.local, &[&self.local]);
+        let view = view(&self.local, &[(&self.first, true)]);
         let key = record_key(&view, &put()).unwrap();
         let context = context::Context::new(key.as_bytes(), VersionVector::new());
         self.reads.lock().unwrap().remove(0).give(0, Ok(GetReply { versions: Versions::new(), context }));
@@ -178,13 +182,15 @@ fn whoever_waits_is_sent_on_once_another_node_comes_first() {
         let first = stage.ask();
         tick().await;
         let waiting = stage.ask();
-        stage.sequencer.do_send(ViewChanged(view(&stage.local, &[&stage.first, &stage.local])));
+        let back = view(&stage.local, &[(&stage.first, true), (&stage.first, false)]);
+        let epoch = back.topology.epoch();
+        stage.sequencer.do_send(ViewChanged(back));
         tick().await;
         stage.answer_read();
         assert!(answered(first).await.is_ok());
         assert_eq!(answered(waiting).await, Err(ModifyError::NotFirst));
         assert_eq!((*stage.writes.lock().unwrap(), stage.reads_wait()), (1, 0));
         let late = stage.ask();
-        assert_eq!(answered(late).await, Err(ModifyError::NotFirst));
+        assert_eq!(answered(late).await, Err(ModifyError::Stale(StaleEpoch { epoch })));
     });
 }

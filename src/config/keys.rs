@@ -263,12 +263,12 @@ declare_config! {
         /// Most records that this node moves or audits per second for repair.
         records_per_s: u64 = 5_000,
             unit "records per second", within Rule::Integer { min: 1, max: 10_000_000 },
-            choose "What a replica may lose in throughput while another is being filled. A fifth of it while clients are served, and \
+            choose "What a replica may lose in throughput while another is being filled. A tenth of it while clients are served, and \
                 less while their requests take longer than usual.";
         /// Most bytes that this node moves or audits per second for repair.
         bytes_per_s: u64 = 16 << 20,
             unit "bytes per second", within Rule::Integer { min: 64 * KIB, max: 100 * GIB },
-            choose "A fraction of what disk and network can do, and a fifth of it while clients are served. A wiped node with D bytes is \
+            choose "A fraction of what disk and network can do, and a tenth of it while clients are served. A wiped node with D bytes is \
                 full again after about D divided by this, by the number of its peers.";
     }
 

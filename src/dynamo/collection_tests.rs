@@ -13,7 +13,7 @@ fn node(at: usize) -> NodeId {
 fn written(siblings: &mut Siblings, at_ms: u64, value: Option<&'static str>, expires_at_ms: Option<u64>) {
     let time = HlcTime::from_unix_ms(at_ms);
     let dot = Dot { replica: ReplicaId { directory: at_ms, epoch: 1 }, time };
-    let change = Change { value: value.map(|text| text.as_bytes().into()), expires_at_ms };
+    let change = Change { value: value.map(|text| text.as_bytes().into()), expires_at_ms, tenure: 0 };
     siblings.write(&VersionVector::new(), Mint { dot, since: time }, change);
 }
 

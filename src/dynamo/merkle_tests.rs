@@ -11,7 +11,11 @@ use crate::dynamo::version::{Dot, ReplicaId, VersionVector};
 fn write(siblings: &mut Siblings, time: u64, expires_at_ms: Option<u64>) {
     let dot = Dot { replica: ReplicaId { directory: 1, epoch: 1 }, time: HlcTime::from_u64(time) };
     let mint = Mint { dot, since: HlcTime::from_u64(0) };
-    siblings.write(&VersionVector::new(), mint, Change { value: Some(Bytes::from_static(b"v")), expires_at_ms });
+    siblings.write(
+        &VersionVector::new(),
+        mint,
+        Change { value: Some(Bytes::from_static(b"v")), expires_at_ms, tenure: 0 },
+    );
 }
 
 fn record(time: u64) -> Siblings {
@@ -105,12 +109,12 @@ fn a_digest_tells_keys_dots_clocks_tombstones_and_expiries_apart() {
     let mut tombstone = Siblings::default();
     let dot = Dot { replica: ReplicaId { directory: 1, epoch: 1 }, time: HlcTime::from_u64(1) };
     let mint = Mint { dot, since: HlcTime::from_u64(0) };
-    tombstone.write(&VersionVector::new(), mint, Change { value: None, expires_at_ms: None });
+    tombstone.write(&VersionVector::new(), mint, Change { value: None, expires_at_ms: None, tenure: 0 });
     let mut later_born = Siblings::default();
     later_born.write(
         &VersionVector::new(),
         Mint { since: HlcTime::from_u64(1), ..mint },
-        Change { value: Some(Bytes::from_static(b"v")), expires_at_ms: None },
+        Change { value: Some(Bytes::from_static(b"v")), expires_at_ms: None, tenure: 0 },
     );
     let of = |siblings: &Siblings| Digest::of_record(b"k", siblings);
     let digests =

@@ -29,6 +29,7 @@ pub mod record_key;
 pub mod replica_ranking;
 pub mod ring;
 pub mod siblings;
+pub mod sidelining;
 pub mod standing;
 pub mod steadiness;
 pub mod swim;

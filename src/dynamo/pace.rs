@@ -6,7 +6,7 @@ use super::latency::Latencies;
 const LEAST_SHARE: f64 = 1.0 / 16.0;
 
 /// The share that it may have while anybody is served. Above it speed is found by going a little too fast again and again, and each time requests wait.
-const SERVED_SHARE: f64 = 1.0 / 5.0;
+const SERVED_SHARE: f64 = 1.0 / 10.0;
 
 /// Requests that take this many times as long as usual are a reason to slow down. They may take 1.5 times as long; what is measured comes some seconds
 /// late, and speed is found by going a little too fast again and again.

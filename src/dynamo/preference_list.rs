@@ -84,12 +84,6 @@ impl PreferenceList {
         self.0.replicas.get(..self.0.reading).unwrap_or(&self.0.replicas)
     }
 
-    /// The node where writes that depend on what an item is are put in order: the first primary that can be reached.
-    pub fn sequencer(&self) -> Option<&NodeId> {
-        let primary = self.reading().iter().find(|replica| replica.role == Role::Primary);
-        primary.map(|replica| &replica.node)
-    }
-
     /// What a write needs beside its quorum.
     pub fn writing_too(&self) -> Option<&WritingToo> {
         self.0.writing_too.as_ref()

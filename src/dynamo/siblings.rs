@@ -28,6 +28,9 @@ pub struct Version {
     pub value: Option<Bytes>,
     /// From this instant on (ms since the Unix epoch) the value is hidden. Part of the version, so replicas need not agree on it.
     pub expires_at_ms: Option<u64>,
+    /// The [tenure](super::topology::Topology::tenure) in which it was written: where one version stays, that of the later tenure does.
+    #[serde(default)]
+    pub tenure: u64,
 }
 
 /// Copies of one version mostly share their bytes: those need not be fetched into the processor to be compared.
@@ -48,6 +51,11 @@ impl Version {
         self.value.is_some() && self.expires_at_ms.is_none_or(|expiry| now_ms < expiry)
     }
 
+    /// Where one version stays, it is the one with the greatest of these: the latest, but no write of a former tenure wins over one of a later.
+    pub fn rank(&self) -> impl Ord + Copy + use<> {
+        (self.tenure, self.dot.time, self.dot.replica)
+    }
+
     /// Of two copies of one version the reaped one is kept, or reaping would never spread.
     fn join(mut self, other: &Self) -> Self {
         if other.value.is_none() {
@@ -64,6 +72,9 @@ pub struct Change {
     pub value: Option<Bytes>,
     /// From this instant on (ms since the Unix epoch) the value is hidden.
     pub expires_at_ms: Option<u64>,
+    /// The [tenure](super::topology::Topology::tenure) in which it is written.
+    #[serde(default)]
+    pub tenure: u64,
 }
 
 /// A new dot, and since when the replica that minted it has held this key without a gap.
@@ -97,7 +108,8 @@ impl Siblings {
         self.versions.retain(|version| !context.contains(&version.dot));
         self.clock.merge(context);
         self.clock.insert(Span { replica: mint.dot.replica, since: mint.since, until: mint.dot.time });
-        self.versions.push(Version { dot: mint.dot, value: change.value, expires_at_ms: change.expires_at_ms });
+        let Change { value, expires_at_ms, tenure } = change;
+        self.versions.push(Version { dot: mint.dot, value, expires_at_ms, tenure });
         self.versions.sort_unstable_by_key(|version| version.dot);
     }
 
@@ -122,8 +134,8 @@ impl Siblings {
 
     /// Keeps the version with the greatest time stamp, ties broken by the replica id: the rule of an `lww` table.
     pub fn keep_latest(&mut self) {
-        let latest = self.versions.iter().map(|version| (version.dot.time, version.dot.replica)).max();
-        self.versions.retain(|version| Some((version.dot.time, version.dot.replica)) == latest);
+        let latest = self.versions.iter().map(Version::rank).max();
+        self.versions.retain(|version| Some(version.rank()) == latest);
     }
 
     /// Drops the payload of every expired value; dots and clock stay. Returns whether anything was dropped.

@@ -56,7 +56,7 @@ impl Replica {
 }
 
 fn value(text: &str) -> Change {
-    Change { value: Some(Bytes::copy_from_slice(text.as_bytes())), expires_at_ms: None }
+    Change { value: Some(Bytes::copy_from_slice(text.as_bytes())), expires_at_ms: None, tenure: 0 }
 }
 
 fn texts(siblings: &Siblings) -> BTreeSet<String> {
@@ -67,7 +67,7 @@ fn set(texts: &[&str]) -> BTreeSet<String> {
     texts.iter().map(|t| (*t).to_owned()).collect()
 }
 
-const TOMBSTONE: Change = Change { value: None, expires_at_ms: None };
+const TOMBSTONE: Change = Change { value: None, expires_at_ms: None, tenure: 0 };
 
 #[test]
 fn two_writes_with_the_same_context_are_siblings_and_the_merged_context_joins_them() {

@@ -10,6 +10,10 @@
 //! Every step counts the *epoch* up and raises the *fence* of the partition to it: a replica refuses whoever assumes an older epoch than the fence of
 //! the partition that he speaks of. So a write that only old replicas took was taken before the copying ended, and a read that only old ones answer
 //! cannot miss a write that only new ones took. A partition whose replicas stay the same is settled at once.
+//!
+//! Writes that depend on what an item is are put in order at one node, the partition's *sequencer*: the first replica in the order of the walk that is not
+//! *sidelined*, as nodes are that cannot be reached. Whenever that becomes another node, a new *tenure* begins, and the fence rises with it: what the former one
+//! decides from then on, no quorum takes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -49,6 +53,10 @@ pub struct Topology {
     /// The epoch of each partition's latest step.
     fences: Vec<u64>,
     transition: Option<Transition>,
+    /// Who puts no writes in order.
+    sidelined: BTreeSet<NodeId>,
+    /// The epoch in which the present sequencer of each partition became that.
+    tenures: Vec<u64>,
 }
 
 /// From one ring to the next.
@@ -85,7 +93,15 @@ impl Topology {
     /// Nothing moves.
     pub fn settled(ring: Ring) -> Self {
         let epoch = ring.epoch();
-        Self { epoch, fences: vec![epoch; ring.partitions() as usize], ring: Arc::new(ring), transition: None }
+        let slots = ring.partitions() as usize;
+        Self {
+            epoch,
+            fences: vec![epoch; slots],
+            ring: Arc::new(ring),
+            transition: None,
+            sidelined: BTreeSet::new(),
+            tenures: vec![epoch; slots],
+        }
     }
 
     /// Counts the steps of all partitions, from 1.
@@ -106,6 +122,53 @@ impl Topology {
     /// The least epoch that whoever speaks of this partition must assume.
     pub fn fence(&self, partition: PartitionId) -> u64 {
         self.fences.get(self.slot(partition)).copied().unwrap_or(self.epoch)
+    }
+
+    /// Where writes that depend on what an item is are put in order, of a table with `n` replicas; `None`: all of them are sidelined.
+    pub fn sequencer(&self, partition: PartitionId, n: usize) -> Option<&NodeId> {
+        let mut primaries = self.rings(partition).reading.primaries(partition, n);
+        primaries.find(|node| !self.sidelined.contains(*node))
+    }
+
+    /// The epoch in which the partition's present sequencer became that.
+    pub fn tenure(&self, partition: PartitionId) -> u64 {
+        self.tenures.get(self.slot(partition)).copied().unwrap_or(self.epoch)
+    }
+
+    /// Who puts no writes in order.
+    pub fn sidelined(&self) -> &BTreeSet<NodeId> {
+        &self.sidelined
+    }
+
+    /// From now on the node puts no writes in order, or does so again. Returns whether that is news.
+    pub fn sideline(&mut self, node: &NodeId, sidelined: bool) -> bool {
+        if self.ring.member(node).is_none() || self.sidelined.contains(node) == sidelined {
+            return false;
+        }
+        let before = self.sequencers();
+        if sidelined {
+            self.sidelined.insert(node.clone())
+        } else {
+            self.sidelined.remove(node)
+        };
+        self.epoch += 1;
+        self.begin_tenures(&before);
+        true
+    }
+
+    /// The sequencer of each partition, however many replicas it has.
+    fn sequencers(&self) -> Vec<Option<NodeId>> {
+        self.ring.partition_ids().map(|partition| self.sequencer(partition, usize::MAX).cloned()).collect()
+    }
+
+    /// Where the sequencer is another one than before, its tenure begins now.
+    fn begin_tenures(&mut self, before: &[Option<NodeId>]) {
+        let changed = self.ring.partition_ids().zip(before);
+        let changed = changed.filter(|(partition, before)| self.sequencer(*partition, usize::MAX) != before.as_ref());
+        let slots: Vec<usize> = changed.map(|(partition, _)| self.slot(partition)).collect();
+        for slot in slots {
+            (self.tenures[slot], self.fences[slot]) = (self.epoch, self.epoch);
+        }
     }
 
     /// How far a partition has come.
@@ -176,6 +239,7 @@ impl Topology {
         }
         levels.sort_unstable();
         levels.dedup();
+        let before = self.sequencers();
         self.epoch += 1;
         let (from, to) = (Arc::clone(&self.ring), to.at_epoch(self.epoch));
         let mut phases = Vec::with_capacity(self.fences.len());
@@ -191,6 +255,7 @@ impl Topology {
         self.transition = Some(Transition { from, phases, levels, lost, arrived: BTreeMap::new() });
         self.pass_over_nobody();
         self.end();
+        self.begin_tenures(&before);
         Ok(())
     }
 
@@ -198,12 +263,17 @@ impl Topology {
     pub fn arrived(&mut self, node: &NodeId, partitions: &[PartitionId]) -> bool {
         let news: Vec<PartitionId> =
             partitions.iter().copied().filter(|partition| self.awaited(*partition).contains(node)).collect();
-        let Some(moving) = self.transition.as_mut().filter(|_| !news.is_empty()) else { return false };
+        if news.is_empty() {
+            return false;
+        }
+        let before = self.sequencers();
+        let Some(moving) = self.transition.as_mut() else { return false };
         for partition in news {
             moving.arrived.entry(partition).or_default().insert(node.clone());
         }
         self.epoch += 1;
         self.pass_over_nobody();
+        self.begin_tenures(&before);
         true
     }
 
@@ -239,6 +309,7 @@ impl Topology {
     fn end(&mut self) {
         if self.transition.as_ref().is_some_and(|moving| moving.phases.iter().all(|phase| *phase == Phase::Settled)) {
             self.transition = None;
+            self.sidelined.retain(|node| self.ring.member(node).is_some());
             self.ring = Arc::new(Ring::clone(&self.ring).at_epoch(self.epoch));
         }
     }
@@ -288,6 +359,10 @@ struct TopologyRecord {
     ring: Ring,
     fences: Vec<u64>,
     transition: Option<TransitionRecord>,
+    #[serde(default)]
+    sidelined: BTreeSet<NodeId>,
+    #[serde(default)]
+    tenures: Vec<u64>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -301,7 +376,7 @@ struct TransitionRecord {
 
 impl From<Topology> for TopologyRecord {
     fn from(topology: Topology) -> Self {
-        let Topology { epoch, ring, fences, transition } = topology;
+        let Topology { epoch, ring, fences, transition, sidelined, tenures } = topology;
         let record = |Transition { from, phases, levels, lost, arrived }| TransitionRecord {
             from: Ring::clone(&from),
             phases,
@@ -309,15 +384,18 @@ impl From<Topology> for TopologyRecord {
             lost,
             arrived,
         };
-        Self { epoch, ring: Ring::clone(&ring), fences, transition: transition.map(record) }
+        let transition = transition.map(record);
+        Self { epoch, ring: Ring::clone(&ring), fences, transition, sidelined, tenures }
     }
 }
 
 impl From<TopologyRecord> for Topology {
-    fn from(TopologyRecord { epoch, ring, mut fences, transition }: TopologyRecord) -> Self {
+    fn from(record: TopologyRecord) -> Self {
+        let TopologyRecord { epoch, ring, mut fences, transition, sidelined, mut tenures } = record;
         let partitions = ring.partitions() as usize;
         // What is damaged refuses too much rather than too little.
         fences.resize(partitions, epoch);
+        tenures.resize(partitions, epoch);
         let fits = |record: &TransitionRecord| {
             record.from.partitions() as usize == partitions && record.phases.len() == partitions
         };
@@ -328,7 +406,8 @@ impl From<TopologyRecord> for Topology {
             lost,
             arrived,
         };
-        Self { epoch, ring: Arc::new(ring), fences, transition: transition.filter(fits).map(moving) }
+        let transition = transition.filter(fits).map(moving);
+        Self { epoch, ring: Arc::new(ring), fences, transition, sidelined, tenures }
     }
 }
 

@@ -130,6 +130,8 @@ pub struct ReadSurely {
     pub table: String,
     /// The key, as `Key::to_bytes` encodes it.
     pub key: Bytes,
+    /// The epoch of the ring that the asker knows: in no older one it is read.
+    pub least_epoch: u64,
     /// Whether what a transaction has prepared is told as it is stored, for whoever decides about it.
     pub as_stored: bool,
     /// Give up after this many milliseconds, if that is sooner than `limits.request_timeout_ms`.

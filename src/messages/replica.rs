@@ -165,6 +165,9 @@ pub struct ReadReplica {
     pub key: RecordKey,
     /// Own copy or hint.
     pub slot: Slot,
+    /// Whether the answer is a promise: whoever speaks of the partition and assumes an older epoch is refused from then on.
+    #[serde(default)]
+    pub binds: bool,
 }
 
 /// What do you hold? `None`: the same as the asker, whose copy has this fingerprint. So most of what a read asks of a second replica

@@ -96,6 +96,13 @@ pub enum RingChange {
         /// The partitions.
         partitions: Vec<PartitionId>,
     },
+    /// Writes that depend on what an item is are not put in order at this node any more, because it cannot be reached; or are again.
+    Sideline {
+        /// The node.
+        node: NodeId,
+        /// Whether it is sidelined from now on.
+        sidelined: bool,
+    },
     /// A member that owns nothing any more, and keeps nothing for others, is no member from now on.
     Dismiss {
         /// The member.

@@ -170,6 +170,14 @@ impl Metadata {
             Command::ChangeRing(RingChange::Stage(change)) => self.stage(change)?,
             Command::ChangeRing(RingChange::Abort) => !std::mem::take(&mut self.staged).is_empty(),
             Command::ChangeRing(RingChange::Commit { planned_at, owners }) => self.commit(*planned_at, owners)?,
+            Command::ChangeRing(RingChange::Sideline { node, sidelined }) => {
+                let mut topology = Topology::clone(&self.topology);
+                let changed = topology.sideline(node, *sidelined);
+                if changed {
+                    self.set_topology(topology);
+                }
+                changed
+            }
             Command::ChangeRing(RingChange::Arrived { node, ring_epoch, partitions }) => {
                 self.arrived(node, *ring_epoch, partitions)
             }

@@ -38,6 +38,7 @@ mod stage;
 mod stream;
 mod swarm;
 mod sweep;
+mod tellers;
 mod trace;
 mod trees;
 mod watch;

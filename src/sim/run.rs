@@ -21,6 +21,7 @@ use super::operator::Operator;
 use super::session::{Session, Value};
 use super::stage::Stage;
 use super::swarm::Plan;
+use super::tellers::Tellers;
 use super::trace::{Line, Trace};
 use super::watch::{self, Watch};
 use super::workload::Player;
@@ -119,6 +120,8 @@ async fn story(seed: u64, plan: &Plan) -> Result<Report, SimError> {
         .collect();
     let operator = Operator::new(stage.clone(), plan, part_of(&mut rng));
     let operator = tokio::task::spawn_local(operator.work());
+    let tellers = Tellers::new(stage.clone(), plan, part_of(&mut rng));
+    let tellers = tokio::task::spawn_local(tellers.work());
     let movers = Movers::new(stage.clone(), plan, part_of(&mut rng));
     let movers = tokio::task::spawn_local(movers.work());
     let mut watch = Watch::new(plan, Rc::clone(&stage.history), trace.clone());
@@ -136,6 +139,8 @@ async fn story(seed: u64, plan: &Plan) -> Result<Report, SimError> {
         }
     }
     let concluding = concluded(operator, &stage, "the operator", Operator::conclude);
+    attend(&mut cluster, &mut watch, concluding).await;
+    let concluding = concluded(tellers, &stage, "the tellers", Tellers::conclude);
     attend(&mut cluster, &mut watch, concluding).await;
     sleep(QUIET).await;
     watch.look(&cluster);

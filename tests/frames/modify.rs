@@ -83,9 +83,10 @@ pub fn transaction_operations(records: &mut Records) {
     let modification = Modification { condition: None, action: Action::Keep };
     let prepare = Step::Prepare { transaction, deadline_ms: 1_700_000_000_000, modification: modification.clone() };
     let settle = |decision| Step::Settle { transaction, decision };
-    for step in [prepare, settle(Decision::Committed), settle(Decision::Aborted)] {
+    let steps = [("prepare", prepare), ("commit", settle(Decision::Committed)), ("abort", settle(Decision::Aborted))];
+    for (what, step) in steps {
         let modify = Modify { trace, table: "orders".to_owned(), key: key.clone(), step, timeout_ms: None };
-        records.operation(&modify, &Modified { old: None, new: None }, &[]);
+        records.another(what, &modify);
     }
     let token = Some(Token { name: "once".to_owned(), fingerprint: Bytes::from_static(b"\x07") });
     let writes = vec![TransactedWrite { table: "orders".to_owned(), key: key.clone(), modification }];

@@ -93,9 +93,10 @@ fn siblings() -> Siblings {
     let mut siblings = Siblings::default();
     let mint =
         |directory, bits| Mint { dot: Dot { replica: replica(directory), time: time(bits) }, since: time(bits - 1) };
-    let value = Change { value: Some(Bytes::from_static(b"\x01\x00")), expires_at_ms: Some(1_700_000_000_000) };
+    let value =
+        Change { value: Some(Bytes::from_static(b"\x01\x00")), expires_at_ms: Some(1_700_000_000_000), tenure: 0 };
     siblings.write(&VersionVector::new(), mint(1, 0x40_0000), value);
-    siblings.write(&vector(), mint(2, 0x50_0000), Change { value: None, expires_at_ms: None });
+    siblings.write(&vector(), mint(2, 0x50_0000), Change { value: None, expires_at_ms: None, tenure: 0 });
     siblings
 }
 
@@ -246,7 +247,11 @@ pub fn replica_operations(records: &mut Records) {
         key: record_key(),
         slot: Slot::HintFor(node("n3")),
         context: Some(vector()),
-        change: Change { value: Some(Bytes::from_static(b"\x01\x00")), expires_at_ms: Some(1_700_000_000_000) },
+        change: Change {
+            value: Some(Bytes::from_static(b"\x01\x00")),
+            expires_at_ms: Some(1_700_000_000_000),
+            tenure: 0,
+        },
         conflict: Conflict::Lww,
     };
     let refused = [
@@ -270,7 +275,7 @@ pub fn replica_operations(records: &mut Records) {
         WriteReplicaError::Stale(stale),
     ];
     records.operation(&write, &(), &refused);
-    let read = ReadReplica { trace, epoch, key: key.clone(), slot: Slot::Own };
+    let read = ReadReplica { trace, epoch, key: key.clone(), slot: Slot::Own, binds: true };
     let refused = [
         ReadReplicaError::Corrupt,
         ReadReplicaError::Unreadable { reason: "no".to_owned() },

@@ -1,5 +1,6 @@
 //! What a `Node` shard knows of the ring: whom it refuses, what it must still know after a restart, and which records are no longer its own.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix::Handler;
@@ -29,6 +30,8 @@ pub(super) struct KnownRing {
     remembered: u64,
     /// What is on its way to the disk: the ticket and the epoch.
     on_its_way: Option<(u64, u64)>,
+    /// In partitions of which somebody has spoken who knows more: what he was promised. Forgotten with the process, by whose end its sequencer is another one.
+    promised: BTreeMap<PartitionId, u64>,
 }
 
 impl KnownRing {
@@ -37,7 +40,7 @@ impl KnownRing {
         let page = storage.scan(Space::Meta, ScanRange::prefix(EPOCH_KEY_PREFIX), usize::MAX)?;
         let epoch = |value: &Bytes| <[u8; 8]>::try_from(value.as_ref()).ok().map(u64::from_be_bytes);
         let remembered = page.entries.iter().filter_map(|(_, value)| epoch(value)).max().unwrap_or(0);
-        Ok(Self { local, topology: None, widest: 1, remembered, on_its_way: None })
+        Ok(Self { local, topology: None, widest: 1, remembered, on_its_way: None, promised: BTreeMap::new() })
     }
 
     fn epoch(&self) -> u64 {
@@ -52,8 +55,17 @@ impl KnownRing {
     /// Whoever speaks of the partition and assumes this epoch knows too little.
     pub(super) fn refuses(&self, partition: PartitionId, epoch: u64) -> Option<StaleEpoch> {
         let known = self.topology.as_ref().map_or(0, |topology| topology.fence(partition));
+        let known = known.max(self.promised.get(&partition).copied().unwrap_or(0));
         let needed = if self.epoch() < self.remembered { self.remembered } else { known };
         (epoch < needed).then_some(StaleEpoch { epoch: needed })
+    }
+
+    /// From now on whoever speaks of the partition and assumes less than this epoch is refused.
+    pub(super) fn promise(&mut self, partition: PartitionId, epoch: u64) {
+        if epoch > self.epoch() {
+            let promised = self.promised.entry(partition).or_default();
+            *promised = epoch.max(*promised);
+        }
     }
 
     /// Whether the partition has been handed over to others for good.
@@ -98,6 +110,8 @@ impl Handler<MetadataChanged> for Node {
         self.tables = metadata.live_tables();
         self.ring.widest = metadata.widest();
         self.ring.topology = Some(Arc::clone(metadata.topology()));
+        let epoch = self.ring.epoch();
+        self.ring.promised.retain(|_, promised| *promised > epoch);
         self.remember_epoch();
         self.send_off();
     }

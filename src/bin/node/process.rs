@@ -259,7 +259,7 @@ async fn start_actors(
 }
 
 /// What the HTTP API of a worker works with.
-fn store(WorkerDoors { recipients, views }: WorkerDoors, blueprint: &Blueprint) -> Store {
+fn store(WorkerDoors { recipients, surely, views }: WorkerDoors, blueprint: &Blueprint) -> Store {
     Store {
         put: recipients.put,
         get: recipients.get,
@@ -267,7 +267,7 @@ fn store(WorkerDoors { recipients, views }: WorkerDoors, blueprint: &Blueprint) 
         query: recipients.query,
         scan: recipients.scan,
         modify: recipients.modify,
-        surely: recipients.surely,
+        surely,
         transact_write: recipients.transact_write,
         transact_get: recipients.transact_get,
         change_tables: recipients.change_tables,

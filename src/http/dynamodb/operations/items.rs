@@ -137,7 +137,7 @@ impl Store {
     ) -> Result<Option<Item>, ApiError> {
         let (trace, name, key) = (self.traces.next(), table.name.to_string(), key.to_bytes());
         let reply = if consistent == Some(true) {
-            let read = ReadSurely { trace, table: name, key, as_stored: false, timeout_ms: None };
+            let read = ReadSurely { trace, table: name, key, least_epoch: 0, as_stored: false, timeout_ms: None };
             self.surely.send(read).await?
         } else {
             let (alone, answer) = Together::alone(Get { trace, table: name, key, r: None, timeout_ms: None });
@@ -145,7 +145,7 @@ impl Store {
             answer.await.map_err(failures::stopped)?
         };
         let reply = reply.map_err(failures::of_get)?;
-        let newest = reply.versions.into_iter().max_by_key(|version| (version.dot.time, version.dot.replica));
+        let newest = reply.versions.into_iter().max_by_key(|version| version.rank());
         let item = newest.and_then(|version| version.value).map(|bytes| Item::from_bytes(&bytes));
         item.transpose().map_err(failures::damaged)
     }

@@ -162,7 +162,7 @@ impl<'a> Page<'a> {
     /// Looks at items, and says where to go on if there are more and they are wanted.
     fn take<P>(&mut self, slice: Vec<Vec<Version>>, next: Option<P>) -> Result<Option<P>, ApiError> {
         for versions in slice {
-            let newest = versions.into_iter().max_by_key(|version| (version.dot.time, version.dot.replica));
+            let newest = versions.into_iter().max_by_key(|version| version.rank());
             let Some(bytes) = newest.and_then(|version| version.value) else { continue };
             let item = Item::from_bytes(&bytes).map_err(failures::damaged)?;
             let size = item.size();
