@@ -6,7 +6,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use super::coordinate_get::{nearest_first, newest};
 use super::coordination::{Coordination, ask};
@@ -87,12 +87,15 @@ pub(super) async fn coordinate_scan(mut cx: Rc<Coordination>, scan: Scan) -> Res
     let (quorum, stored) = (cx.quorum(found, scan.r, None)?, found.storage_name().into_owned());
     let mut gathered = Gathered::new(scan.limit, (cx.wall)());
     let mut cursor = scan.cursor.unwrap_or(ScanCursor { partition: PartitionId(0), after: None });
+    // Many partitions take long: whoever asks goes on from where this request stopped in good time.
+    let (half_time, mut has_moved) = (half_time(&cx), false);
     let end = |cx: &Coordination| scan.until.map_or(u32::MAX, |until| until.0).min(cx.view.ring().partitions());
     while cursor.partition.0 < end(&cx) {
         let limit = gathered.room();
-        if limit == 0 {
+        if limit == 0 || (has_moved && Instant::now() >= half_time) {
             return Ok(ScanReply { items: gathered.items, next: Some(cursor) });
         }
+        has_moved = true;
         let all = KeyRange::default();
         let range = cursor.after.as_ref().map_or(all.clone(), |last| all.after(Bytes::copy_from_slice(last.key())));
         let (partition, trace, table) = (cursor.partition, scan.trace, stored.as_str());
@@ -105,6 +108,11 @@ pub(super) async fn coordinate_scan(mut cx: Rc<Coordination>, scan: Scan) -> Res
         };
     }
     Ok(ScanReply { items: gathered.items, next: None })
+}
+
+fn half_time(cx: &Coordination) -> Instant {
+    let now = Instant::now();
+    now + cx.deadline.saturating_duration_since(now) / 2
 }
 
 pub(super) async fn coordinate_query(mut cx: Rc<Coordination>, query: Query) -> Result<QueryReply, GetError> {

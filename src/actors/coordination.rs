@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Message, Recipient};
-use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::node::WallClock;
 use super::read_routing::{Asked, ReadRouting};
+use super::views::Views;
 use crate::dynamo::hedge_budget::HedgeBudget;
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::preference_list::{PreferenceList, replicas_of};
@@ -102,7 +102,7 @@ pub struct Coordination {
     /// The cluster as it was when the request came, or when it turned out that it must be asked anew.
     pub view: Arc<View>,
     /// The cluster as it is.
-    pub views: watch::Receiver<Arc<View>>,
+    pub views: Views,
     /// Whom it may speak to.
     pub replicas: Rc<Replicas>,
     /// When it is answered at the latest.
@@ -137,9 +137,7 @@ impl Coordination {
     /// A replica knows a newer ring: the same surroundings with a view of that epoch; `None`: none has come before the deadline.
     pub(super) async fn caught_up(&self, StaleEpoch { epoch }: StaleEpoch) -> Option<Rc<Self>> {
         self.metrics.stale_epochs.inc();
-        let mut views = self.views.clone();
-        let newer = views.wait_for(|view| view.topology.epoch() >= epoch);
-        let view = Arc::clone(&*timeout_at(self.deadline, newer).await.ok()?.ok()?);
+        let view = timeout_at(self.deadline, self.views.of_epoch(epoch)).await.ok()?;
         (Instant::now() < self.deadline).then(|| Rc::new(Self { view, ..self.clone() }))
     }
 

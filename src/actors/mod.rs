@@ -47,4 +47,5 @@ mod transact_get;
 mod transact_write;
 pub mod transaction_coordinator;
 pub mod transaction_recovery;
+pub mod views;
 pub mod write_sequencer;

@@ -1,14 +1,13 @@
 //! The story of a change on its way to where its key's writes are put in order: the sequencer of its partition, as the nodes know it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Recipient;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::coordination::ask;
+use super::views::Views;
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::record_key::RecordKey;
 use crate::item::{Conflict, Key, TableSchema};
@@ -24,7 +23,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
 /// How the sequencers of the cluster are reached.
 pub(super) struct Ways {
-    pub(super) views: watch::Receiver<Arc<View>>,
+    pub(super) views: Views,
     /// Of this node's shards.
     pub(super) here: Vec<Recipient<Together<SequenceModify>>>,
     pub(super) peers: BTreeMap<NodeId, Recipient<Together<SequenceModify>>>,
@@ -32,9 +31,9 @@ pub(super) struct Ways {
 }
 
 /// Asks until there is an answer that counts. Asked again is only where it is certain that nothing was done.
-pub(super) async fn pass_on(mut ways: Ways, modify: Modify) -> Result<Modified, ModifyError> {
+pub(super) async fn pass_on(ways: Ways, modify: Modify) -> Result<Modified, ModifyError> {
     loop {
-        let view = Arc::clone(&*ways.views.borrow_and_update());
+        let view = ways.views.now();
         let key = record_key(&view, &modify)?;
         let first = sequencer(&view, &modify, &key)?;
         let sequence = SequenceModify {
@@ -71,7 +70,7 @@ pub(super) async fn pass_on_once(
     epoch: u64,
     modify: Modify,
 ) -> Result<Modified, ModifyError> {
-    let view = Arc::clone(&*ways.views.borrow());
+    let view = ways.views.now();
     let key = record_key(&view, &modify)?;
     let partition = key.partition();
     ways.ask(&view, first, SequenceModify { epoch, partition, forwarded: true, modify }).await
@@ -88,10 +87,9 @@ impl Ways {
         timeout_at(self.overdue_at, ask(recipient, sequence)).await.unwrap_or(late)
     }
 
-    async fn catch_up(&mut self, StaleEpoch { epoch }: StaleEpoch) {
-        let newer = self.views.wait_for(|view| view.topology.epoch() >= epoch);
+    async fn catch_up(&self, StaleEpoch { epoch }: StaleEpoch) {
         // Too late is as good as never: the deadline is looked at next.
-        let _ = timeout_at(self.overdue_at, newer).await;
+        let _ = timeout_at(self.overdue_at, self.views.of_epoch(epoch)).await;
     }
 }
 

@@ -24,6 +24,7 @@ use super::load_monitor::{KEYS_MAX, LOAD_DECAY};
 use super::node::WallClock;
 use super::read_routing::ReadRouting;
 use super::settle_intents::{holds_intent, settle};
+use super::views::Views;
 use crate::config::ReadOrder;
 use crate::dynamo::context;
 use crate::dynamo::hedge_budget::HedgeBudget;
@@ -88,7 +89,9 @@ pub struct CoordinatorParts {
 pub struct ReplicationCoordinator {
     view: Arc<View>,
     /// Requests that must learn of a newer view wait for it here.
-    views: watch::Sender<Arc<View>>,
+    views: Views,
+    /// The same for those on other threads.
+    told: watch::Sender<Arc<View>>,
     replicas: Rc<Replicas>,
     wall: WallClock,
     request_timeout: Duration,
@@ -107,7 +110,8 @@ impl ReplicationCoordinator {
     /// A coordinator that is ready at once.
     pub fn new(parts: CoordinatorParts) -> Self {
         Self {
-            views: watch::Sender::new(Arc::clone(&parts.view)),
+            views: Views::new(Arc::clone(&parts.view)),
+            told: watch::Sender::new(Arc::clone(&parts.view)),
             view: parts.view,
             replicas: Rc::new(parts.replicas),
             wall: parts.wall,
@@ -125,7 +129,7 @@ impl ReplicationCoordinator {
 
     /// Every view that it is told of.
     pub(super) fn views(&self) -> watch::Receiver<Arc<View>> {
-        self.views.subscribe()
+        self.told.subscribe()
     }
 
     /// Takes in `count` requests that go together.
@@ -135,7 +139,7 @@ impl ReplicationCoordinator {
         let allowed = asked.map_or(self.request_timeout, |asked| asked.min(self.request_timeout));
         Ok(Rc::new(Coordination {
             view: Arc::clone(&self.view),
-            views: self.views.subscribe(),
+            views: self.views.clone(),
             replicas: Rc::clone(&self.replicas),
             deadline: Instant::now() + allowed,
             read_latency: Rc::clone(&self.read_latency),
@@ -502,7 +506,8 @@ impl Handler<ViewChanged> for ReplicationCoordinator {
 
     fn handle(&mut self, ViewChanged(view): ViewChanged, _: &mut Self::Context) {
         self.routing.view_changed(&view);
-        self.views.send_replace(Arc::clone(&view));
+        self.views.replace(Arc::clone(&view));
+        self.told.send_replace(Arc::clone(&view));
         self.view = view;
     }
 }

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext as _, Context, Handler, Message, Recipient, ResponseFuture};
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::links::LinksChanged;
 use super::modify_in_turn::{Desk, modify_in_turn};
 use super::node::WallClock;
 use super::pass_on_modify::{Ways, pass_on, pass_on_once, record_key, sequencer};
+use super::views::Views;
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::record_key::RecordKey;
 use crate::item::Step;
@@ -49,7 +49,7 @@ pub struct SequencerParts {
 /// One worker's sequencer.
 pub struct WriteSequencer {
     view: Arc<View>,
-    views: watch::Sender<Arc<View>>,
+    views: Views,
     request_timeout: Duration,
     waiting_max: usize,
     wall: WallClock,
@@ -120,7 +120,7 @@ impl WriteSequencer {
     /// A sequencer that knows nobody yet.
     pub fn new(parts: SequencerParts) -> Self {
         Self {
-            views: watch::Sender::new(Arc::clone(&parts.view)),
+            views: Views::new(Arc::clone(&parts.view)),
             view: parts.view,
             request_timeout: parts.request_timeout,
             waiting_max: parts.waiting_max,
@@ -140,7 +140,7 @@ impl WriteSequencer {
 
     fn ways(&self, overdue_at: Instant) -> Ways {
         Ways {
-            views: self.views.subscribe(),
+            views: self.views.clone(),
             here: self.colleagues.as_ref().map(|colleagues| colleagues.sequencers.clone()).unwrap_or_default(),
             peers: self.peers.clone(),
             overdue_at,
@@ -312,7 +312,7 @@ impl Handler<ViewChanged> for WriteSequencer {
     type Result = ();
 
     fn handle(&mut self, ViewChanged(view): ViewChanged, _: &mut Self::Context) {
-        self.views.send_replace(Arc::clone(&view));
+        self.views.replace(Arc::clone(&view));
         self.view = view;
     }
 }

@@ -142,9 +142,9 @@ mod tests {
     #[test]
     fn it_goes_no_faster_than_somebody_else_allows() {
         let mut pace = Pace::new([5_000], 0);
-        pace.spend([50], 1.0, 0);
-        assert_eq!(pace.spend([100], 1.0, 0), 100);
-        assert_eq!(pace.spend([100], 0.1, 100), 300, "what was waited for counts a tenth, too");
+        pace.spend([25], 1.0, 0);
+        assert_eq!(pace.spend([50], 1.0, 0), 100);
+        assert_eq!(pace.spend([50], 0.01, 100), 220, "what was waited for counts a sixteenth, too");
     }
 
     #[test]

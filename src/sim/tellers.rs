@@ -14,7 +14,6 @@ use tokio::time::{Instant, sleep};
 use super::stage::Stage;
 use super::swarm::Plan;
 use crate::client::CallError;
-use crate::dynamo::siblings::Version;
 use crate::item::expression::{
     Comparator, Condition, DocumentPath, Operand, SetOperand, SetValue, Source, Test, Update, UpdateStyle,
 };
@@ -136,10 +135,23 @@ impl Tellers {
 
     /// How many transactions have not come to an end.
     async fn left_over(&mut self, node: usize) -> Option<usize> {
-        let (trace, table) = (TraceId(self.rng.random()), TableSchema::transactions().name.to_string());
-        let scan = Scan { trace, table, cursor: None, until: None, limit: 1_000, r: None, timeout_ms: None };
-        let reply = self.ask(node, &scan).await?.ok()?;
-        Some(reply.items.iter().filter(|versions: &&Vec<Version>| !versions.is_empty()).count())
+        let (mut left, mut cursor) = (0, None);
+        loop {
+            let (trace, table) = (TraceId(self.rng.random()), TableSchema::transactions().name.to_string());
+            let scan = Scan { trace, table, cursor, until: None, limit: 1_000, r: None, timeout_ms: None };
+            let reply = match self.ask(node, &scan).await? {
+                Ok(reply) => reply,
+                Err(error) => {
+                    self.stage.trace.tell(None, format!("teller: transactions through n{node}: {error}"));
+                    return None;
+                }
+            };
+            left += reply.items.len();
+            cursor = reply.next;
+            if cursor.is_none() {
+                return Some(left);
+            }
+        }
     }
 
     async fn ask<M: BridgeRequest>(&mut self, node: usize, request: &M) -> Option<Result<M::Reply, CallError<M::Error>>>
