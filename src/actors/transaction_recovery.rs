@@ -21,8 +21,11 @@ use crate::messages::cluster::View;
 use crate::messages::modify::Modify;
 use crate::metrics::Metrics;
 
-/// The pause between two partitions.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Once round all partitions in this time, if there are not too many.
+const ROUND: Duration = Duration::from_secs(10);
+
+/// The least pause between two partitions.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
 
 /// So long after a transaction's deadline its own coordinator may still be at it, in ms.
 const GRACE_MS: u64 = 2_000;
@@ -51,8 +54,12 @@ pub struct TransactionRecovery {
     ways: Ways,
     scan: Recipient<Scan>,
     views: watch::Receiver<Arc<View>>,
-    /// Where it goes on.
-    next: ScanCursor,
+    /// The partitions that are this node's, and the epoch in which they are.
+    mine: (u64, Vec<PartitionId>),
+    /// The next of them, by place.
+    next: usize,
+    /// Where to go on within the present one.
+    cursor: Option<ScanCursor>,
 }
 
 /// The next partition.
@@ -68,31 +75,42 @@ impl TransactionRecovery {
             ways: Ways { modify: parts.modify, wall: parts.wall, timeout_ms, metrics: parts.metrics },
             scan: parts.scan,
             views: parts.views,
-            next: ScanCursor { partition: PartitionId(0), after: None },
+            mine: (0, Vec::new()),
+            next: 0,
+            cursor: None,
         }
     }
 
     /// The next slice of records, if there is one that is this node's.
     fn next_slice(&mut self) -> Option<Scan> {
         let view = Arc::clone(&*self.views.borrow());
-        let partitions = view.ring().partitions();
-        let mut partition = self.next.partition;
-        if self.next.after.is_none() {
-            let from = partition.0;
-            let all = (0..partitions).map(|step| PartitionId((from + step) % partitions));
-            partition = all.into_iter().find(|partition| is_sequenced_here(&view, *partition))?;
+        if self.mine.0 != view.topology.epoch() {
+            let mine = view.ring().partition_ids().filter(|partition| is_sequenced_here(&view, *partition));
+            self.mine = (view.topology.epoch(), mine.collect());
         }
-        let cursor = ScanCursor { partition, after: self.next.after.take() };
-        self.next.partition = PartitionId((partition.0 + 1) % partitions);
+        let cursor = match self.cursor.take() {
+            Some(cursor) => cursor,
+            None => {
+                let (_, mine) = &self.mine;
+                let partition = *mine.get(self.next % mine.len().max(1))?;
+                self.next = (self.next + 1) % mine.len();
+                ScanCursor { partition, after: None }
+            }
+        };
         Some(Scan {
             trace: TraceId::default(),
             table: TableSchema::transactions().name.to_string(),
             limit: SLICE,
+            until: Some(PartitionId(cursor.partition.0 + 1)),
             cursor: Some(cursor),
-            until: Some(PartitionId(partition.0 + 1)),
             r: None,
             timeout_ms: None,
         })
+    }
+
+    fn pause(&self) -> Duration {
+        let partitions = u32::try_from(self.mine.1.len().max(1)).unwrap_or(u32::MAX);
+        (ROUND / partitions).max(PAUSE_MIN)
     }
 }
 
@@ -146,7 +164,7 @@ impl Actor for TransactionRecovery {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(0);
-        ctx.notify_later(LookTick, PAUSE);
+        ctx.notify_later(LookTick, PAUSE_MIN);
     }
 }
 
@@ -155,7 +173,7 @@ impl Handler<LookTick> for TransactionRecovery {
 
     fn handle(&mut self, _: LookTick, ctx: &mut Self::Context) {
         let Some(slice) = self.next_slice() else {
-            ctx.notify_later(LookTick, PAUSE);
+            ctx.notify_later(LookTick, PAUSE_MIN);
             return;
         };
         let (ways, asked) = (self.ways.clone(), self.scan.send(slice));
@@ -166,10 +184,8 @@ impl Handler<LookTick> for TransactionRecovery {
             next
         };
         let go_on = look.into_actor(self).map(|next, recovery, ctx| {
-            if let Some(next) = next {
-                recovery.next = next;
-            }
-            ctx.notify_later(LookTick, PAUSE);
+            recovery.cursor = next;
+            ctx.notify_later(LookTick, recovery.pause());
         });
         ctx.spawn(go_on);
     }
