@@ -1,4 +1,4 @@
-//! The closed loop for stores whose connections answer in order: Redis and etcd.
+//! The closed loop for stores whose connections answer in order: Redis, etcd and servers of the DynamoDB API.
 //!
 //! One thread drives all connections. With one connection it reads and writes as the worker of a node does; with several it
 //! asks the system which of them have something to read, and answers all of those before it asks again.
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::args::Peer;
+use super::cpu::Watched;
 use super::failure::Failure;
 use super::report::Report;
 use super::tally::{Kind, Tally};
@@ -86,8 +87,13 @@ pub fn measure(
     let count_from = Instant::now() + Duration::from_secs_f64(peer.warmup);
     let duration = Duration::from_secs_f64(peer.duration);
     let session = Session { kind, depth, asks: None, count_from, until: count_from + duration };
+    let watch = |pid| Watched::start(pid, session.count_from, session.until);
+    let (server, own) = (peer.server_pid.map(watch), watch(std::process::id()));
     let tally = session.run(streams, dialect).map_err(Failure::io("measuring"))?;
-    Report::of(&tally, duration, None).print(peer.json)?;
+    let report = Report::of(&tally, duration, None);
+    let cpu = |taken: Option<Duration>| taken.map(|taken| report.cpu_us_per_request(taken));
+    let (server_cpu_us, own_cpu_us) = (cpu(server.and_then(Watched::finish)), cpu(own.finish()));
+    Report { server_cpu_us, own_cpu_us, ..report }.print(peer.json)?;
     Ok(tally.failed())
 }
 
