@@ -42,9 +42,8 @@ pub fn run(options: &DynamoDb) -> Result<u64, Failure> {
     if peer.shape != Shape::Connections {
         return Err(Failure::Usage { reason: "each request outstanding has its own connection here".to_owned() });
     }
-    let streams = connect(&peer.connect, peer.outstanding)?;
-    let mut requests = Requests::new(options, Kind::Put);
     if peer.gets && !options.no_preload {
+        let (streams, mut requests) = (connect(&peer.connect, peer.outstanding)?, Requests::new(options, Kind::Put));
         let now = std::time::Instant::now();
         let asks = Some(peer.keys as u64);
         let loading = Session { kind: Kind::Put, depth: 1, asks, count_from: now, until: now + NEVER };
@@ -55,7 +54,7 @@ pub fn run(options: &DynamoDb) -> Result<u64, Failure> {
         }
     }
     let kind = if peer.gets { Kind::Get } else { Kind::Put };
-    measure(peer, kind, 1, &streams, &mut Requests::new(options, kind))
+    measure(peer, kind, 1, &connect(&peer.connect, peer.outstanding)?, &mut Requests::new(options, kind))
 }
 
 impl Requests {

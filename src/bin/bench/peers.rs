@@ -126,7 +126,11 @@ impl Session {
                 match line.stream.read(&mut buffer) {
                     Ok(0) => line.renew(&mut out, dialect)?,
                     Ok(read) => line.came.extend_from_slice(&buffer[..read]),
-                    Err(error) if error.kind() == io::ErrorKind::ConnectionReset => line.renew(&mut out, dialect)?,
+                    Err(error)
+                        if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) =>
+                    {
+                        line.renew(&mut out, dialect)?;
+                    }
                     Err(error) => return Err(error),
                 }
                 self.take(line, &mut tally, dialect);
