@@ -3,6 +3,7 @@
 //! Every handler takes the request's body, also where it needs none: one that is left unread closes the connection.
 
 pub mod dynamodb;
+pub mod gathering;
 
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

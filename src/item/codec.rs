@@ -31,8 +31,10 @@ use super::value::{AttributeValue, Item, MAX_DEPTH};
 
 mod reader;
 mod value_serde;
+mod walk;
 
 use reader::Reader;
+pub use walk::{Compound, Listener, Scalar, walk};
 
 /// The first byte of an encoded item.
 const VERSION: u8 = 1;

@@ -47,7 +47,7 @@ mod transaction;
 mod turn;
 mod value;
 
-pub use codec::CodecError;
+pub use codec::{CodecError, Compound, Listener, Scalar, walk};
 pub use json::{
     JsonError, item_from_dynamodb_json, item_from_json, item_to_dynamodb_json, item_to_json, value_from_dynamodb_json,
     value_from_json, value_to_dynamodb_json, value_to_json,

@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 
-use super::{Batch, CommitError, Persist, ReadError, Space};
+use super::{Batch, CommitError, MAX_KEY_BYTES, Persist, ReadError, Space};
 
 /// A scan page ends after this many bytes of keys and values, even below its entry limit, so that a
 /// page of large items is no larger than a page of small ones by more than one item.
@@ -134,6 +134,7 @@ impl<'a> ScanRange<'a> {
             Bound::Included(key) if is_within(key) => Bound::Included(key.to_vec()),
             _ => behind,
         };
+        let (lower, upper) = (lower_of_stored(lower), upper_of_stored(upper));
         // A range whose start lies behind its end would make `BTreeMap::range` panic.
         match (&lower, &upper) {
             (Bound::Included(low), Bound::Included(high)) if low > high => None,
@@ -141,6 +142,26 @@ impl<'a> ScanRange<'a> {
             (Bound::Included(low), Bound::Excluded(high)) if low >= high => None,
             _ => Some((lower, upper)),
         }
+    }
+}
+
+/// The same bound for keys that can be stored. An engine may not even be asked for longer ones: fjall panics. Of two keys of which one is
+/// longer than can be stored, that one is the greater unless the other is greater than its beginning.
+fn lower_of_stored(bound: Bound<Vec<u8>>) -> Bound<Vec<u8>> {
+    match bound {
+        Bound::Included(key) | Bound::Excluded(key) if key.len() > MAX_KEY_BYTES => {
+            Bound::Excluded(key[..MAX_KEY_BYTES].to_vec())
+        }
+        bound => bound,
+    }
+}
+
+fn upper_of_stored(bound: Bound<Vec<u8>>) -> Bound<Vec<u8>> {
+    match bound {
+        Bound::Included(key) | Bound::Excluded(key) if key.len() > MAX_KEY_BYTES => {
+            Bound::Included(key[..MAX_KEY_BYTES].to_vec())
+        }
+        bound => bound,
     }
 }
 

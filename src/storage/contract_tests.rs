@@ -45,6 +45,35 @@ fn a_put_is_seen_and_a_delete_hides_it<D: Disk>() {
     assert_eq!(get(&engine, Space::Records, b"key"), None);
 }
 
+/// Clients may ask for keys, and for ranges of keys, that are longer than any that is stored.
+fn keys_too_long_to_be_stored_are_nowhere<D: Disk>() {
+    let disk = D::new();
+    let engine = disk.open();
+    let (longest, longer) = (vec![b'k'; MAX_KEY_BYTES], vec![b'k'; MAX_KEY_BYTES + 1]);
+    for key in [b"a", longest.as_slice(), b"l"] {
+        put(&engine, Space::Records, key, b"value");
+    }
+    assert_eq!(get(&engine, Space::Records, &longest).unwrap(), "value");
+    assert_eq!(get(&engine, Space::Records, &longer), None);
+
+    let found = |range| keys(&engine, Space::Records, range);
+    let (before, behind) = ([&b"a"[..], &longest], [&b"l"[..]]);
+    let all = ScanRange::all();
+    for (lower, upper) in [
+        (Bound::Included(&longer[..]), Bound::Excluded(&longer[..])),
+        (Bound::Excluded(&longer[..]), Bound::Included(&longer[..])),
+    ] {
+        assert_eq!(found(all.between(Bound::Unbounded, upper)), before);
+        assert_eq!(found(all.between(lower, Bound::Unbounded)), behind);
+        assert_eq!(found(all.between(lower, upper)), [&b""[..]; 0]);
+        assert_eq!(found(all.between(lower, upper).descending()), [&b""[..]; 0]);
+    }
+    assert_eq!(found(all.after(&longer)), behind);
+    assert_eq!(found(all.descending().after(&longer)), [&longest[..], b"a"]);
+    assert_eq!(found(ScanRange::prefix(&longer)), [&b""[..]; 0]);
+    assert_eq!(found(ScanRange::prefix(&longest)), [&longest[..]]);
+}
+
 fn a_batch_is_applied_whole_and_in_order<D: Disk>() {
     let disk = D::new();
     {
@@ -288,6 +317,7 @@ macro_rules! contract_of {
     ($engine:ident, $disk:ty) => {
         contract_of! { $engine, $disk:
             a_put_is_seen_and_a_delete_hides_it
+            keys_too_long_to_be_stored_are_nowhere
             a_batch_is_applied_whole_and_in_order
             a_batch_that_no_engine_takes_changes_nothing
             a_scan_goes_in_key_order_through_its_range

@@ -24,8 +24,8 @@ use super::journal_tail::{self, Rot};
 use super::reclaimer::Reclaimer;
 use super::space_gate::{SpaceGate, SpaceRequest};
 use super::{
-    Batch, CommitError, EngineOptions, Persist, ReadError, ScanPage, ScanRange, Space, SpaceProbe, SpaceReading,
-    Storage, Usage, Write, frame,
+    Batch, CommitError, EngineOptions, MAX_KEY_BYTES, Persist, ReadError, ScanPage, ScanRange, Space, SpaceProbe,
+    SpaceReading, Storage, Usage, Write, frame,
 };
 
 /// A write buffer is sealed only while fewer than this many sealed ones wait to be flushed. At four,
@@ -194,7 +194,8 @@ impl FjallStorage {
 
 impl Storage for FjallStorage {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, ReadError> {
-        if key.is_empty() {
+        // No such key can be stored; fjall panics when it is asked for a longer one.
+        if key.is_empty() || key.len() > MAX_KEY_BYTES {
             return Ok(None);
         }
         self.keyspace(space)

@@ -47,6 +47,21 @@ pub enum Command {
     /// The same load on etcd's JSON gateway, for the comparison. Puts only.
     #[command(hide = true)]
     Etcd(Peer),
+    /// PutItem or GetItem of the DynamoDB API, on a node or any other server of that API. The table must be there, with the text
+    /// `id` as its partition key.
+    Dynamodb(DynamoDb),
+    /// Answer every POST with the same bytes; what the DynamoDB API is measured against.
+    ConstantServer {
+        /// Where to listen.
+        #[arg(long, default_value = "127.0.0.1:7498")]
+        listen: SocketAddr,
+        /// Threads.
+        #[arg(long, default_value_t = 1)]
+        workers: usize,
+        /// Bytes of each answer.
+        #[arg(long, default_value_t = 1024)]
+        body_bytes: usize,
+    },
 }
 
 /// When requests go.
@@ -182,7 +197,27 @@ pub struct Peer {
     /// Bytes of each value.
     #[arg(long, default_value_t = 1024)]
     pub value_bytes: usize,
+    /// The process that answers: how much CPU it takes per request is reported, too.
+    #[arg(long)]
+    pub server_pid: Option<u32>,
     /// Print JSON instead of a table.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Load on a server of the DynamoDB API.
+#[derive(Clone, Debug, Args)]
+pub struct DynamoDb {
+    /// As for other stores.
+    #[command(flatten)]
+    pub peer: Peer,
+    /// The table.
+    #[arg(long, default_value = "bench")]
+    pub table: String,
+    /// Attributes over which the bytes of a value are spread.
+    #[arg(long, default_value_t = 1)]
+    pub attributes: usize,
+    /// Do not write the keys before they are read.
+    #[arg(long)]
+    pub no_preload: bool,
 }

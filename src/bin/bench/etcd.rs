@@ -9,6 +9,7 @@ use rand::{Rng, SeedableRng};
 
 use super::args::{Peer, Shape};
 use super::failure::Failure;
+use super::http::Response;
 use super::keys::name;
 use super::peers::{Dialect, connect, measure};
 use super::tally::Kind;
@@ -53,24 +54,10 @@ impl Dialect for Etcd {
     }
 
     fn answered(&mut self, bytes: &[u8]) -> Option<(usize, Result<(), String>)> {
-        let head_end = find(bytes, b"\r\n\r\n")? + 4;
-        let head = String::from_utf8_lossy(&bytes[..head_end]).to_ascii_lowercase();
-        let end = match content_length(&head) {
-            Some(length) => head_end + length,
-            None => head_end + find(&bytes[head_end..], b"0\r\n\r\n")? + 5,
-        };
-        let status = head.split(' ').nth(1).unwrap_or_default();
-        let outcome = if status == "200" { Ok(()) } else { Err(format!("Status{status}")) };
-        (bytes.len() >= end).then_some((end, outcome))
+        let response = Response::front_of(bytes)?;
+        let outcome = if response.status == 200 { Ok(()) } else { Err(format!("Status{}", response.status)) };
+        Some((response.bytes, outcome))
     }
-}
-
-fn content_length(head: &str) -> Option<usize> {
-    head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok())
-}
-
-fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|window| window == wanted)
 }
 
 #[cfg(test)]
@@ -78,11 +65,10 @@ mod tests {
     use super::{Dialect, Etcd};
 
     #[test]
-    fn responses_end_where_they_say() {
+    fn what_is_not_200_has_failed() {
         let mut etcd = Etcd { keys: 3, next: 0, value: String::new() };
         let plain = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}HTTP";
         assert_eq!(etcd.answered(plain), Some((plain.len() - 4, Ok(()))));
-        assert_eq!(etcd.answered(&plain[..plain.len() - 5]), None);
         let chunked = b"HTTP/1.1 503 Unavailable\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
         assert_eq!(etcd.answered(chunked), Some((chunked.len(), Err("Status503".to_owned()))));
     }

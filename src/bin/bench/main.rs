@@ -20,6 +20,9 @@
 //! | `target`, `route`, `run`, `report` | connecting, which key goes where, running, telling |
 //! | `echo`, `ceiling`, `limits` | what the loopback and the disk allow |
 //! | `redis`, `etcd`, `peers` | the same load on other stores, for the comparison |
+//! | `dynamodb`, `http` | load on the DynamoDB API, of a node or of another server |
+//! | `constant` | what HTTP allows |
+//! | `cpu` | what it costs the other side |
 
 use std::process::ExitCode;
 
@@ -28,11 +31,15 @@ use clap::Parser;
 mod args;
 mod ceiling;
 mod checks;
+mod constant;
+mod cpu;
 mod distribution;
+mod dynamodb;
 mod echo;
 mod etcd;
 mod failure;
 mod frames;
+mod http;
 mod keys;
 mod limits;
 mod pacer;
@@ -71,5 +78,9 @@ fn run(arguments: Arguments) -> Result<u64, Failure> {
         Some(Command::EchoServer { listen, until_input_ends }) => echo::serve(listen, until_input_ends).map(|()| 0),
         Some(Command::Redis(target)) => redis::run(&target),
         Some(Command::Etcd(target)) => etcd::run(&target),
+        Some(Command::Dynamodb(options)) => dynamodb::run(&options),
+        Some(Command::ConstantServer { listen, workers, body_bytes }) => {
+            constant::serve(listen, workers, body_bytes).map(|()| 0)
+        }
     }
 }

@@ -1,16 +1,17 @@
-//! The closed loop for stores whose connections answer in order: Redis and etcd.
+//! The closed loop for stores whose connections answer in order: Redis, etcd and servers of the DynamoDB API.
 //!
 //! One thread drives all connections. With one connection it reads and writes as the worker of a node does; with several it
 //! asks the system which of them have something to read, and answers all of those before it asks again.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::args::Peer;
+use super::cpu::Watched;
 use super::failure::Failure;
 use super::report::Report;
 use super::tally::{Kind, Tally};
@@ -50,6 +51,9 @@ struct Line {
     stream: TcpStream,
     came: Vec<u8>,
     asked_at: VecDeque<Instant>,
+    address: SocketAddr,
+    /// Whether anything has been answered on this connection.
+    is_proven: bool,
 }
 
 /// Connects `count` times, to the addresses in turn.
@@ -58,17 +62,18 @@ struct Line {
 ///
 /// [`Failure::NoConnection`] when one does not answer.
 pub fn connect(addresses: &[String], count: usize) -> Result<Vec<TcpStream>, Failure> {
-    let connect = |address: &String| {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(stream)
-    };
     let named = |address: &String| {
-        connect(address).map_err(|error: io::Error| Failure::NoConnection { reason: format!("{address}: {error}") })
+        dial(address).map_err(|error| Failure::NoConnection { reason: format!("{address}: {error}") })
     };
     addresses.iter().cycle().take(count).map(named).collect()
+}
+
+fn dial(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
 }
 
 /// Warms up, measures and prints. Returns how many requests failed.
@@ -86,8 +91,13 @@ pub fn measure(
     let count_from = Instant::now() + Duration::from_secs_f64(peer.warmup);
     let duration = Duration::from_secs_f64(peer.duration);
     let session = Session { kind, depth, asks: None, count_from, until: count_from + duration };
+    let watch = |pid| Watched::start(pid, session.count_from, session.until);
+    let (server, own) = (peer.server_pid.map(watch), watch(std::process::id()));
     let tally = session.run(streams, dialect).map_err(Failure::io("measuring"))?;
-    Report::of(&tally, duration, None).print(peer.json)?;
+    let report = Report::of(&tally, duration, None);
+    let cpu = |taken: Option<Duration>| taken.map(|taken| report.cpu_us_per_request(taken));
+    let (server_cpu_us, own_cpu_us) = (cpu(server.and_then(Watched::finish)), cpu(own.finish()));
+    Report { server_cpu_us, own_cpu_us, ..report }.print(peer.json)?;
     Ok(tally.failed())
 }
 
@@ -99,7 +109,9 @@ impl Session {
     /// When a connection breaks or an answer does not come.
     pub fn run(mut self, streams: &[TcpStream], dialect: &mut impl Dialect) -> io::Result<Tally> {
         let line = |stream: &TcpStream| {
-            Ok(Line { stream: stream.try_clone()?, came: Vec::with_capacity(1 << 18), asked_at: VecDeque::new() })
+            let (came, asked_at) = (Vec::with_capacity(1 << 18), VecDeque::new());
+            let address = stream.peer_addr()?;
+            Ok(Line { stream: stream.try_clone()?, came, asked_at, address, is_proven: false })
         };
         let mut lines = streams.iter().map(line).collect::<io::Result<Vec<Line>>>()?;
         let mut tally = Tally::default();
@@ -111,9 +123,15 @@ impl Session {
         while lines.iter().any(|line| !line.asked_at.is_empty()) {
             for at in ready(&lines)? {
                 let line = &mut lines[at];
-                match line.stream.read(&mut buffer)? {
-                    0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                    read => line.came.extend_from_slice(&buffer[..read]),
+                match line.stream.read(&mut buffer) {
+                    Ok(0) => line.renew(&mut out, dialect)?,
+                    Ok(read) => line.came.extend_from_slice(&buffer[..read]),
+                    Err(error)
+                        if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) =>
+                    {
+                        line.renew(&mut out, dialect)?;
+                    }
+                    Err(error) => return Err(error),
                 }
                 self.take(line, &mut tally, dialect);
                 self.fill(line, &mut out, dialect)?;
@@ -137,6 +155,7 @@ impl Session {
         let (now, mut seen) = (Instant::now(), 0);
         while let Some((bytes, result)) = dialect.answered(&line.came[seen..]) {
             seen += bytes;
+            line.is_proven = true;
             let Some(asked_at) = line.asked_at.pop_front() else { break };
             if asked_at < self.count_from {
                 continue;
@@ -147,6 +166,21 @@ impl Session {
             }
         }
         line.came.drain(..seen);
+    }
+}
+
+impl Line {
+    /// Some servers close a connection after an answer, or after a number of them: what is outstanding is asked over a new one, and its
+    /// time goes on.
+    fn renew(&mut self, out: &mut Vec<u8>, dialect: &mut impl Dialect) -> io::Result<()> {
+        if !self.is_proven || !self.came.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.stream = dial(self.address)?;
+        self.is_proven = false;
+        out.clear();
+        self.asked_at.iter().for_each(|_| dialect.ask(out));
+        self.stream.write_all(out)
     }
 }
 
@@ -161,4 +195,64 @@ fn ready(lines: &[Line]) -> io::Result<Vec<usize>> {
         return Err(io::ErrorKind::TimedOut.into());
     }
     Ok(polled.iter().enumerate().filter(|(_, fd)| !fd.revents().is_empty()).map(|(at, _)| at).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::time::{Duration, Instant};
+
+    use super::{Dialect, Kind, Session, connect};
+
+    struct Ping;
+
+    impl Dialect for Ping {
+        fn ask(&mut self, out: &mut Vec<u8>) {
+            out.extend_from_slice(b"ping");
+        }
+
+        fn weight(&self) -> u64 {
+            1
+        }
+
+        fn answered(&mut self, bytes: &[u8]) -> Option<(usize, Result<(), String>)> {
+            (bytes.len() >= 4).then_some((4, Ok(())))
+        }
+    }
+
+    /// Answers so many requests on each connection and closes it.
+    fn serve(answers: usize) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                std::thread::spawn(move || {
+                    let mut request = [0; 4];
+                    for _ in 0..answers {
+                        stream.read_exact(&mut request).and_then(|()| stream.write_all(b"pong")).ok();
+                    }
+                });
+            }
+        });
+        address
+    }
+
+    fn session() -> Session {
+        let now = Instant::now();
+        Session { kind: Kind::Echo, depth: 1, asks: Some(10), count_from: now, until: now + Duration::from_secs(60) }
+    }
+
+    #[test]
+    fn whoever_closes_after_an_answer_is_asked_over_a_new_connection() {
+        let streams = connect(&[serve(3)], 2).unwrap();
+        let tally = session().run(&streams, &mut Ping).unwrap();
+        assert_eq!(tally.rows().map(|(_, row)| row.latency_ns.len()).sum::<u64>(), 10);
+    }
+
+    #[test]
+    fn whoever_closes_without_an_answer_is_not_asked_again() {
+        let streams = connect(&[serve(0)], 2).unwrap();
+        assert!(session().run(&streams, &mut Ping).is_err());
+    }
 }

@@ -47,6 +47,12 @@ pub struct Report {
     pub spread: Option<Spread>,
     /// How long was counted.
     pub elapsed_s: f64,
+    /// CPU time that the server took for each request, in microseconds, where it was watched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_cpu_us: Option<f64>,
+    /// CPU time that this program took for each request, where it was watched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own_cpu_us: Option<f64>,
     /// Kind by kind.
     pub operations: Vec<Line>,
 }
@@ -83,7 +89,19 @@ impl Report {
     /// A report of `tally`, which was counted for `elapsed`.
     pub fn of(tally: &Tally, elapsed: Duration, spread: Option<Spread>) -> Self {
         let operations = tally.rows().map(|(kind, row)| Line::of(kind.name(), None, row, elapsed)).collect();
-        Self { spread, elapsed_s: elapsed.as_secs_f64(), operations }
+        Self { spread, elapsed_s: elapsed.as_secs_f64(), server_cpu_us: None, own_cpu_us: None, operations }
+    }
+
+    /// What each request took of some CPU time, in microseconds.
+    pub fn cpu_us_per_request(&self, taken: Duration) -> f64 {
+        let requests: u64 = self.operations.iter().map(|line| line.requests).sum();
+        (taken.as_micros() as f64 / requests.max(1) as f64 * 100.0).round() / 100.0
+    }
+
+    fn cpu_as_text(&self) -> String {
+        let named = [("server", self.server_cpu_us), ("this program", self.own_cpu_us)];
+        let lines = named.iter().filter_map(|(who, us)| Some(format!("\nCPU of {who}: {:.1} µs per request", (*us)?)));
+        lines.collect()
     }
 
     /// Prints it to the standard output.
@@ -93,7 +111,8 @@ impl Report {
     /// When that cannot be written.
     pub fn print(&self, as_json: bool) -> Result<(), Failure> {
         let spread = self.spread.as_ref().map(|spread| format!("{spread}\n")).unwrap_or_default();
-        let text = if as_json { json(self)? } else { format!("{spread}{}", table(&self.operations)) };
+        let text =
+            if as_json { json(self)? } else { format!("{spread}{}{}", table(&self.operations), self.cpu_as_text()) };
         writeln!(io::stdout(), "{text}").map_err(Failure::io("printing"))
     }
 }
@@ -171,6 +190,14 @@ mod tests {
         let get = &report.operations[0];
         assert_eq!((get.requests, get.throughput_per_s), (100, 50.0));
         assert!((49.0..52.0).contains(&get.p50_us) && (99.0..101.0).contains(&get.max_us), "{get:?}");
+    }
+
+    #[test]
+    fn cpu_time_is_told_per_request() {
+        let report = report();
+        let server_cpu_us = Some(report.cpu_us_per_request(Duration::from_millis(1)));
+        let text = Report { server_cpu_us, ..report }.cpu_as_text();
+        assert_eq!(text, "\nCPU of server: 10.0 µs per request");
     }
 
     #[test]

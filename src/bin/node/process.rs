@@ -26,6 +26,7 @@ use slipring::dynamo::ring::Member;
 use slipring::dynamo::version::ReplicaId;
 use slipring::http::dynamodb::operations::{Store, Traces};
 use slipring::http::dynamodb::signature::AccessKey;
+use slipring::http::gathering::Gathering;
 use slipring::http::{self, Health, Worker};
 use slipring::messages::cluster::{FoundedCluster, LeftCluster, MemberAddress, View};
 use slipring::messages::storage::StorageFailed;
@@ -261,8 +262,8 @@ async fn start_actors(
 /// What the HTTP API of a worker works with.
 fn store(WorkerDoors { recipients, surely, views }: WorkerDoors, blueprint: &Blueprint) -> Store {
     Store {
-        put: recipients.put,
-        get: recipients.get,
+        put: Gathering::new(recipients.put),
+        get: Gathering::new(recipients.get),
         delete: recipients.delete,
         query: recipients.query,
         scan: recipients.scan,

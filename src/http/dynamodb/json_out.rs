@@ -15,7 +15,7 @@ use std::io::Write as _;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::item::{AttributeValue, Item, Number};
+use crate::item::{AttributeValue, CodecError, Compound, Item, Listener, Number, Scalar, walk};
 
 /// JSON under construction.
 #[derive(Debug, Default)]
@@ -116,6 +116,19 @@ impl JsonWriter {
         self.attributes(item);
     }
 
+    /// An item as it is stored.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError`] when the bytes are not those of an item. What has been written is of no use then.
+    pub fn stored_item(&mut self, bytes: &[u8]) -> Result<(), CodecError> {
+        self.separate();
+        self.bytes.push(b'{');
+        walk(bytes, self)?;
+        self.bytes.push(b'}');
+        Ok(())
+    }
+
     /// Attributes by name, such as part of an item.
     pub fn attributes<'a>(&mut self, attributes: impl IntoIterator<Item = (&'a String, &'a AttributeValue)>) {
         self.object(|out| attributes.into_iter().for_each(|(name, value)| out.name(name).value(value)));
@@ -157,10 +170,60 @@ impl JsonWriter {
         self.bytes.push(b'"');
     }
 
+    fn scalar_content(&mut self, scalar: Scalar<'_>) {
+        match scalar {
+            Scalar::S(text) => self.text(text),
+            Scalar::N(number) => self.number(&number),
+            Scalar::B(bytes) => self.base64(bytes),
+            Scalar::Bool(boolean) => self.boolean(boolean),
+            Scalar::Null => self.boolean(true),
+        }
+    }
+
     fn separate(&mut self) {
         if !matches!(self.bytes.last(), None | Some(b'{' | b'[' | b':')) {
             self.bytes.push(b',');
         }
+    }
+}
+
+/// Writes a stored item down as it is told.
+impl Listener for JsonWriter {
+    fn name(&mut self, name: &str) {
+        Self::name(self, name);
+    }
+
+    fn scalar(&mut self, scalar: Scalar<'_>) {
+        let name = match scalar {
+            Scalar::S(_) => "S",
+            Scalar::N(_) => "N",
+            Scalar::B(_) => "B",
+            Scalar::Bool(_) => "BOOL",
+            Scalar::Null => "NULL",
+        };
+        self.object(|out| {
+            out.name(name);
+            out.scalar_content(scalar);
+        });
+    }
+
+    fn member(&mut self, member: Scalar<'_>) {
+        self.scalar_content(member);
+    }
+
+    fn begin(&mut self, compound: Compound) {
+        self.separate();
+        self.bytes.extend_from_slice(match compound {
+            Compound::List => br#"{"L":["#,
+            Compound::Map => br#"{"M":{"#,
+            Compound::Texts => br#"{"SS":["#,
+            Compound::Numbers => br#"{"NS":["#,
+            Compound::ByteStrings => br#"{"BS":["#,
+        });
+    }
+
+    fn end(&mut self, compound: Compound) {
+        self.bytes.extend_from_slice(if compound == Compound::Map { b"}}" } else { b"]}" });
     }
 }
 
@@ -177,30 +240,42 @@ const ESCAPED: [bool; 256] = {
     escaped
 };
 
+/// So many bytes are looked at together.
+const STRIDE: usize = 32;
+
+/// Whether no byte must be escaped: comparisons without branches, which the compiler makes of vectors.
+fn is_plain(bytes: &[u8]) -> bool {
+    !bytes.iter().fold(false, |found, byte| found | (*byte < 0x20) | (*byte == b'"') | (*byte == b'\\'))
+}
+
 fn escape(text: &str, out: &mut Vec<u8>) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
     let bytes = text.as_bytes();
     let mut written = 0;
-    for (at, byte) in bytes.iter().enumerate() {
-        if !ESCAPED[usize::from(*byte)] {
-            continue;
-        }
-        out.extend_from_slice(&bytes[written..at]);
-        written = at + 1;
-        match byte {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            control => {
-                out.extend_from_slice(b"\\u00");
-                out.push(HEX[usize::from(control >> 4)]);
-                out.push(HEX[usize::from(control & 0xF)]);
-            }
+    for (number, stride) in bytes.chunks(STRIDE).enumerate().filter(|(_, stride)| !is_plain(stride)) {
+        for (at, byte) in stride.iter().enumerate().filter(|(_, byte)| ESCAPED[usize::from(**byte)]) {
+            let at = STRIDE * number + at;
+            out.extend_from_slice(&bytes[written..at]);
+            written = at + 1;
+            escape_byte(*byte, out);
         }
     }
     out.extend_from_slice(&bytes[written..]);
+}
+
+fn escape_byte(byte: u8, out: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    match byte {
+        b'"' => out.extend_from_slice(b"\\\""),
+        b'\\' => out.extend_from_slice(b"\\\\"),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        control => {
+            out.extend_from_slice(b"\\u00");
+            out.push(HEX[usize::from(control >> 4)]);
+            out.push(HEX[usize::from(control & 0xF)]);
+        }
+    }
 }
 
 #[cfg(test)]

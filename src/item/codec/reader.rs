@@ -34,8 +34,12 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn text(&mut self) -> Result<String, CodecError> {
-        let text = std::str::from_utf8(self.slice()?).map_err(|_| CodecError::NotUtf8)?;
-        Ok(text.to_owned())
+        self.str().map(str::to_owned)
+    }
+
+    /// A text where it lies.
+    pub(super) fn str(&mut self) -> Result<&'a str, CodecError> {
+        std::str::from_utf8(self.slice()?).map_err(|_| CodecError::NotUtf8)
     }
 
     pub(super) fn bytes(&mut self) -> Result<Bytes, CodecError> {
@@ -49,7 +53,8 @@ impl<'a> Reader<'a> {
         Ok(number)
     }
 
-    fn slice(&mut self) -> Result<&'a [u8], CodecError> {
+    /// Bytes where they lie.
+    pub(super) fn slice(&mut self) -> Result<&'a [u8], CodecError> {
         let length = self.varint()?;
         let (slice, rest) = self.rest.split_at_checked(length).ok_or(CodecError::Truncated)?;
         self.rest = rest;

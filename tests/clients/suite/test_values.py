@@ -182,3 +182,25 @@ class LargeItems(Case):
             "1024 bytes"
         )
         self.invalid(text, "put_item", TableName=table, Item={"id": S("k"), "sk": S("s" * 1025)})
+
+    def test_conditions_on_keys_that_are_too_long(self):
+        table = self.new_table("S", "S")
+        hash_text = re.compile(
+            "^One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of ?2048 bytes$"
+        )
+        range_text = (
+            "One or more parameter values were invalid: Aggregated size of all range keys has exceeded the size limit of "
+            "1024 bytes"
+        )
+        for length in (2049, 70_000):
+            values = {":k": S("k" * length), ":s": S("s")}
+            self.invalid(
+                hash_text, "query", TableName=table, KeyConditionExpression="id = :k AND sk > :s", ExpressionAttributeValues=values
+            )
+            values = {":k": S("k"), ":s": S("s" * length), ":t": S("t" * length)}
+            for condition in ("sk = :s", "sk > :s", "sk BETWEEN :s AND :t", "begins_with(sk, :s)"):
+                used = {name: value for name, value in values.items() if name in f"id = :k AND {condition}"}
+                self.invalid(
+                    range_text, "query", TableName=table, KeyConditionExpression=f"id = :k AND {condition}",
+                    ExpressionAttributeValues=used,
+                )

@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use bytes::Bytes;
 use flate2::Compression;
@@ -23,6 +23,9 @@ use rand::Rng;
 
 use super::{Origins, body};
 use crate::http::dynamodb::error::ApiError;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+const CHECKSUM: HeaderName = HeaderName::from_static("x-amz-crc32");
 
 /// Packing less costs more than it saves.
 const PACKED_BYTES_MIN: usize = 1024;
@@ -79,13 +82,13 @@ impl Answer {
     ) -> HttpResponse {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_REQUEST);
         let mut response = HttpResponseBuilder::new(status);
-        response.insert_header(("x-amzn-RequestId", request_id(ids)));
+        response.insert_header((REQUEST_ID, request_id(ids)));
         let allowed = allow_origin(request, origins, &mut response);
         match self.kind {
             Kind::Preflight if !allowed => return HttpResponse::Forbidden().finish(),
             Kind::Preflight => allow_what_is_asked(request, &mut response),
             Kind::Json => {
-                response.insert_header((header::CONTENT_TYPE, json_type(request)));
+                response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(json_type(request))));
             }
             Kind::Plain => {
                 response.insert_header((header::CONTENT_TYPE, "text/plain; charset=utf-8"));
@@ -96,7 +99,7 @@ impl Answer {
             false => self.body,
         };
         if self.kind != Kind::Preflight {
-            response.insert_header(("x-amz-crc32", crc32fast::hash(&body)));
+            response.insert_header((CHECKSUM, crc32fast::hash(&body)));
         }
         match unread {
             None => response.body(body),
@@ -199,9 +202,13 @@ fn takes_gzip(request: &HttpRequest) -> bool {
 }
 
 /// 260 bits of chance, five to a letter.
-fn request_id(ids: &mut impl Rng) -> String {
+fn request_id(ids: &mut impl Rng) -> HeaderValue {
     const LETTERS: &[u8; 32] = b"0123456789ABCDEFGHIJKLMNOPQRSTUV";
-    let mut chance = [0; 52];
-    ids.fill_bytes(&mut chance);
-    chance.iter().map(|byte| char::from(LETTERS[usize::from(byte & 31)])).collect()
+    let mut id = [0; 52];
+    ids.fill_bytes(&mut id);
+    for byte in &mut id {
+        *byte = LETTERS[usize::from(*byte & 31)];
+    }
+    // Letters and digits can be sent.
+    HeaderValue::from_bytes(&id).unwrap_or(HeaderValue::from_static(""))
 }

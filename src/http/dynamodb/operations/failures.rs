@@ -21,10 +21,16 @@ pub(super) fn damaged<E>(_: E) -> ApiError {
     ApiError::InternalServerError { message: "a stored item is damaged on all replicas that answered".into() }
 }
 
+/// A table that was found is unknown to whoever works with it: it has just been created or deleted, or a node has just started, and not all
+/// have heard of it. Whoever asks again learns which.
+fn unsettled() -> ApiError {
+    ApiError::ServiceUnavailable { message: "the table is not known everywhere yet: ask again".into() }
+}
+
 pub(super) fn of_get(error: GetError) -> ApiError {
     let message = error.to_string();
     match error {
-        GetError::NoSuchTable { .. } => ApiError::table_not_found(),
+        GetError::NoSuchTable { .. } => unsettled(),
         GetError::InvalidKey { .. } | GetError::InvalidQuorum(_) => ApiError::validation(message),
         GetError::Overloaded(_) => ApiError::Throttling { message: message.into() },
         GetError::QuorumNotReached { .. } => ApiError::ServiceUnavailable { message: message.into() },
@@ -34,7 +40,7 @@ pub(super) fn of_get(error: GetError) -> ApiError {
 pub(super) fn of_put(error: PutError) -> ApiError {
     let message = error.to_string();
     match error {
-        PutError::NoSuchTable { .. } => ApiError::table_not_found(),
+        PutError::NoSuchTable { .. } => unsettled(),
         PutError::InvalidItem { .. }
         | PutError::InvalidKey { .. }
         | PutError::InvalidContext(_)
@@ -51,7 +57,7 @@ pub(super) fn of_put(error: PutError) -> ApiError {
 pub(super) fn of_modify(error: ModifyError, shows: bool) -> ApiError {
     let message = error.to_string();
     match error {
-        ModifyError::NoSuchTable { .. } => ApiError::table_not_found(),
+        ModifyError::NoSuchTable { .. } => unsettled(),
         ModifyError::ConditionFailed { present } => {
             let item = present.filter(|_| shows).map(|bytes| Item::from_bytes(&bytes));
             match item.transpose() {

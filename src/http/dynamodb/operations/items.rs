@@ -15,10 +15,9 @@ use crate::http::dynamodb::requests::{
     ReturnItemCollectionMetrics, ReturnValues, ReturnValuesOnConditionCheckFailure, UpdateItem,
 };
 use crate::item::expression::{Condition, ExpressionKind, Update};
-use crate::item::{Action, Item, Key, Modification, Step};
+use crate::item::{Action, CodecError, Item, Key, Modification, Step};
 use crate::messages::client::{Delete, Get, Put};
 use crate::messages::modify::{Modified, Modify, ReadSurely};
-use crate::messages::together::Together;
 
 /// What a write says of the item before and after.
 struct Returned {
@@ -37,7 +36,11 @@ impl Store {
         placeholders.check_all_used()?;
         let table = self.table(&get.table_name).await?;
         let key = table.key(&get.key)?;
-        let found = self.read(&table, &key, get.consistent_read).await?;
+        let stored = self.read_stored(&table, &key, get.consistent_read).await?;
+        if projection.is_none() && !capacity::is_asked(get.return_consumed_capacity) {
+            return whole(stored.as_deref()).map_err(failures::damaged);
+        }
+        let found = stored.map(|bytes| Item::from_bytes(&bytes)).transpose().map_err(failures::damaged)?;
         let units = capacity::of_read(found.as_ref().map_or(0, Item::size), get.consistent_read);
         Ok(Reply::object(|out| {
             if let Some(item) = &found {
@@ -135,27 +138,29 @@ impl Store {
         key: &Key,
         consistent: Option<bool>,
     ) -> Result<Option<Item>, ApiError> {
+        let stored = self.read_stored(table, key, consistent).await?;
+        stored.map(|bytes| Item::from_bytes(&bytes)).transpose().map_err(failures::damaged)
+    }
+
+    /// The item as it is stored.
+    async fn read_stored(&self, table: &Table, key: &Key, consistent: Option<bool>) -> Result<Option<Bytes>, ApiError> {
         let (trace, name, key) = (self.traces.next(), table.name.to_string(), key.to_bytes());
         let reply = if consistent == Some(true) {
             let read = ReadSurely { trace, table: name, key, least_epoch: 0, as_stored: false, timeout_ms: None };
             self.surely.send(read).await?
         } else {
-            let (alone, answer) = Together::alone(Get { trace, table: name, key, r: None, timeout_ms: None });
-            self.get.do_send(alone);
-            answer.await.map_err(failures::stopped)?
+            let get = Get { trace, table: name, key, r: None, timeout_ms: None };
+            self.get.ask(get).await.map_err(failures::stopped)?
         };
         let reply = reply.map_err(failures::of_get)?;
         let newest = reply.versions.into_iter().max_by_key(|version| version.rank());
-        let item = newest.and_then(|version| version.value).map(|bytes| Item::from_bytes(&bytes));
-        item.transpose().map_err(failures::damaged)
+        Ok(newest.and_then(|version| version.value))
     }
 
     pub(super) async fn put_by_quorum(&self, table: &Table, item: Bytes) -> Result<(), ApiError> {
         let (trace, table) = (self.traces.next(), table.name.to_string());
         let put = Put { trace, table, item, context: None, ttl_ms: None, w: None, timeout_ms: None };
-        let (alone, answer) = Together::alone(put);
-        self.put.do_send(alone);
-        answer.await.map_err(failures::stopped)?.map_err(failures::of_put)?;
+        self.put.ask(put).await.map_err(failures::stopped)?.map_err(failures::of_put)?;
         Ok(())
     }
 
@@ -186,6 +191,17 @@ impl Store {
         let decode = |bytes: Option<Bytes>| bytes.map(|bytes| Item::from_bytes(&bytes)).transpose();
         Ok(Returned { old: decode(old).map_err(failures::damaged)?, new: decode(new).map_err(failures::damaged)? })
     }
+}
+
+/// The reply to a get of the whole item, written from the bytes in which it is stored.
+fn whole(stored: Option<&[u8]>) -> Result<Reply, CodecError> {
+    /// What JSON has besides: braces, quotes and types, and few escapes.
+    const MARKS: usize = 128;
+    let Some(stored) = stored else { return Ok(Reply::empty()) };
+    let mut out = JsonWriter::with_capacity(stored.len() + stored.len() / 8 + MARKS);
+    let mut written = Ok(());
+    out.object(|out| written = out.name("Item").stored_item(stored));
+    written.map(|()| out.into())
 }
 
 /// The condition of a put or delete, in either form.

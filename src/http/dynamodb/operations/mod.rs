@@ -40,24 +40,27 @@ use tokio::time::timeout;
 use super::endpoint::{Api, Caller, Reply};
 use super::error::ApiError;
 use super::requests::Request;
+use crate::http::gathering::Gathering;
 use crate::messages::TraceId;
 use crate::messages::client::{Delete, Get, Put, Query, Scan};
 use crate::messages::cluster::View;
 use crate::messages::metadata::ChangeTables;
 use crate::messages::modify::{Modify, ReadSurely};
-use crate::messages::together::Together;
 use crate::messages::transaction::{TransactGet, TransactWrite};
 use table::Table;
 
 /// How long a node waits to hear of a table that it does not know: another one may have created it a moment ago.
 const HEARSAY: Duration = Duration::from_millis(200);
 
+/// How long a worker waits to hear of a table that its node has just created: that comes from another thread, which may be slow.
+const CREATED: Duration = Duration::from_secs(5);
+
 /// Where the operations go, on one worker.
 pub struct Store {
     /// Puts by quorum.
-    pub put: Recipient<Together<Put>>,
+    pub put: Gathering<Put>,
     /// Gets.
-    pub get: Recipient<Together<Get>>,
+    pub get: Gathering<Get>,
     /// Deletes by quorum.
     pub delete: Recipient<Delete>,
     /// Gets that no acknowledged write is missing from.
@@ -134,10 +137,15 @@ impl Store {
     async fn table(&self, name: &str) -> Result<Table, ApiError> {
         let view = self.view();
         if view.table(name).is_none() && view.members.len() > 1 {
-            let mut views = self.views.clone();
-            // Nothing heard is an answer, too.
-            let _ = timeout(HEARSAY, views.wait_for(|view| view.table(name).is_some())).await;
+            self.hear_of(name, HEARSAY).await;
         }
         Table::find(self.view(), name)
+    }
+
+    /// Waits until this worker knows a table of this name.
+    async fn hear_of(&self, name: &str, patience: Duration) {
+        let mut views = self.views.clone();
+        // Nothing heard is an answer, too.
+        let _ = timeout(patience, views.wait_for(|view| view.table(name).is_some())).await;
     }
 }

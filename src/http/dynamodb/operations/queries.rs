@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 
-use super::table::Table;
+use super::table::{Table, check_size};
 use super::{Store, capacity, expressions, failures, legacy};
 use crate::dynamo::key_range::KeyRange;
 use crate::dynamo::record_key::RecordKey;
@@ -57,6 +57,7 @@ impl Store {
         let table = self.table(&query.table_name).await?;
         check_index(&table, query.index_name.as_deref())?;
         let keys = terms.for_keys(&table.partition_key, table.sort_key.as_ref())?;
+        check_sizes(&keys)?;
         if let Some(filter) = &filter {
             check_query_filter(filter, table.key_names())?;
         }
@@ -230,6 +231,24 @@ fn check_index(table: &Table, index: Option<&str>) -> Result<(), ApiError> {
             ApiError::validation(format!("The index {index} cannot be read yet: this server has no indexes yet"))
         }
     })
+}
+
+/// Whether what keys are compared with could be keys.
+fn check_sizes(keys: &KeyCondition) -> Result<(), ApiError> {
+    let key = |sort: Option<&KeyValue>| Key { partition: keys.partition.clone(), sort: sort.cloned() };
+    let values = match keys.sort.as_ref().map(|(_, test)| test) {
+        None => [None; 2],
+        Some(SortTest::Between(from, to)) => [Some(from), Some(to)],
+        Some(
+            SortTest::Equal(value)
+            | SortTest::Less(value)
+            | SortTest::LessOrEqual(value)
+            | SortTest::Greater(value)
+            | SortTest::GreaterOrEqual(value)
+            | SortTest::BeginsWith(value),
+        ) => [Some(value), None],
+    };
+    values.into_iter().try_for_each(|sort| check_size(&key(sort)))
 }
 
 /// The keys that a condition allows.

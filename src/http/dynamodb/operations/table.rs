@@ -134,6 +134,11 @@ fn check_not_empty(part: &KeyAttribute, value: &AttributeValue) -> Result<(), Ap
     )))
 }
 
+/// Whether the parts of a key have the lengths that they may have.
+pub(super) fn check_size(key: &Key) -> Result<(), ApiError> {
+    key.check_size().map_err(|error| size_error(&error).unwrap_or_else(no_match))
+}
+
 fn size_error(error: &KeyError) -> Option<ApiError> {
     let KeyError::TooLong { part, .. } = error else { return None };
     Some(ApiError::validation(match part {
