@@ -18,6 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 #[test]
 fn real_clients_work_through_all_nodes() {
     let python = Environment::with_requirements().python();
+    assert_model_is_that_of(&python);
     let cluster = Cluster::start(3);
     let endpoints: Vec<String> = cluster.nodes.iter().map(|node| format!("http://{}", node.http)).collect();
     let mut suite = Command::new(python);
@@ -29,6 +30,16 @@ fn real_clients_work_through_all_nodes() {
     assert!(status.is_some_and(|status| status.success()), "{said}\nthe suite ended with {status:?}");
     println!("{said}");
     cluster.nodes.iter().for_each(cluster::Node::assert_unharmed);
+}
+
+/// The operations and parameters that `dynamodb_compatibility` goes by are those of the botocore that is installed.
+fn assert_model_is_that_of(python: &Path) {
+    let folder = clients_folder().with_file_name("compatibility");
+    let model = folder.join("service_model.json");
+    let output = Command::new(python).arg("-B").arg(folder.join("service_model.py")).output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let written = std::fs::read(&model).expect("tests/compatibility/service_model.json");
+    assert!(output.stdout == written, "write {} anew, as service_model.py says", model.display());
 }
 
 /// Runs a command that writes what it says into a file; `None` when it had to be stopped.

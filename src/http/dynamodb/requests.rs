@@ -12,7 +12,7 @@
 //! | `values` | values of attributes, in the service's words where they are wrong |
 //! | `items`, `queries`, `batches`, `transactions`, `tables` | the parameters |
 //!
-//! Members that the service knows and this server has no use for are checked and dropped. What depends on more than one
+//! Members that the service knows and this server has no use for are checked and dropped, unless they promise something (`unsupported`). What depends on more than one
 //! member, or on a table, is for the operations to check, but for one rule: expressions and what was there
 //! before them do not go together.
 
@@ -23,6 +23,7 @@ mod mixture;
 mod queries;
 mod tables;
 mod transactions;
+mod unsupported;
 mod values;
 
 use super::error::ApiError;
@@ -128,6 +129,7 @@ impl Request {
         };
         let decode = || {
             mixture::check(operation, &json)?;
+            unsupported::check(operation, &json)?;
             Self::decode(operation, json, words)
         };
         decode().map_err(|error| error.in_envelope_of(operation))

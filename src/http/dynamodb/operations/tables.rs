@@ -120,7 +120,8 @@ impl Store {
             settings.local_indexes.push(schema);
         }
         for index in create.global_secondary_indexes.iter().flatten() {
-            let billing = index_billing(settings.billing, index.provisioned_throughput.as_ref());
+            let billing =
+                new_index_billing(settings.billing, &index.index_name, index.provisioned_throughput.as_ref())?;
             settings.global_indexes.push(index_schema(
                 &index.index_name,
                 &index.key_schema,
@@ -200,6 +201,25 @@ fn provisioned(throughput: &ProvisionedThroughput) -> Billing {
 
 fn index_billing(table: Billing, throughput: Option<&ProvisionedThroughput>) -> Billing {
     throughput.map_or(table, provisioned)
+}
+
+/// An index that is created with its table says what is provisioned for it where its table does, and only there.
+fn new_index_billing(
+    table: Billing,
+    index: &str,
+    throughput: Option<&ProvisionedThroughput>,
+) -> Result<Billing, ApiError> {
+    let invalid =
+        |what: String| Err(ApiError::validation(format!("One or more parameter values were invalid: {what}")));
+    match (table, throughput) {
+        (Billing::Provisioned { .. }, None) => {
+            invalid(format!("ProvisionedThroughput is not specified for index: {index}"))
+        }
+        (Billing::PayPerRequest, Some(_)) => invalid(format!(
+            "ProvisionedThroughput should not be specified for index: {index} when BillingMode is PAY_PER_REQUEST"
+        )),
+        (table, throughput) => Ok(index_billing(table, throughput)),
+    }
 }
 
 fn index_schema(
