@@ -23,6 +23,7 @@ use crate::dynamo::ring::PartitionId;
 use crate::item::TableSchema;
 use crate::messages::LinkError;
 use crate::messages::cluster::View;
+use crate::messages::metadata::HeardOfRing;
 use crate::messages::replica::{CompareReplica, CoordinateWrite, ReadReplica, ScanReplica, StaleEpoch, WriteReplica};
 use crate::messages::together::Together;
 use crate::metrics::Metrics;
@@ -117,6 +118,8 @@ pub struct Coordination {
     pub wall: WallClock,
     /// Where it counts.
     pub metrics: Metrics,
+    /// Told of newer rings: this node may not hear who decides about them.
+    pub rings: Recipient<HeardOfRing>,
     /// Given back when the request is answered.
     pub permit: Rc<Permit>,
 }
@@ -136,6 +139,7 @@ impl Coordination {
     /// A replica knows a newer ring: the same surroundings with a view of that epoch; `None`: none has come before the deadline.
     pub(super) async fn caught_up(&self, StaleEpoch { epoch }: StaleEpoch) -> Option<Rc<Self>> {
         self.metrics.stale_epochs.inc();
+        self.rings.do_send(HeardOfRing { epoch });
         let mut views = self.views.clone();
         let newer = views.wait_for(|view| view.topology.epoch() >= epoch);
         let view = Arc::clone(&*timeout_at(self.deadline, newer).await.ok()?.ok()?);

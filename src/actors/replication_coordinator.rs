@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, Context, Handler, MessageResult, ResponseFuture};
+use actix::{Actor, Context, Handler, MessageResult, Recipient, ResponseFuture};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -43,6 +43,7 @@ use crate::messages::client::{
 };
 use crate::messages::cluster::{View, ViewChanged};
 use crate::messages::load::RankKeys;
+use crate::messages::metadata::HeardOfRing;
 use crate::messages::modify::WriteSequenced;
 use crate::messages::together::{Answers, Together};
 use crate::metrics::{Metrics, Outcome};
@@ -76,6 +77,8 @@ pub struct CoordinatorParts {
     pub inflight_max: usize,
     /// Whom reads ask.
     pub reads: ReadOrder,
+    /// Told of newer rings.
+    pub rings: Recipient<HeardOfRing>,
     /// Seeds the choice of replicas.
     pub seed: u64,
     /// Where it counts.
@@ -97,6 +100,7 @@ pub struct ReplicationCoordinator {
     routing: Rc<ReadRouting>,
     /// Which keys this worker's clients ask for.
     keys: TopK<RecordKey>,
+    rings: Recipient<HeardOfRing>,
     started: Instant,
     metrics: Metrics,
 }
@@ -116,6 +120,7 @@ impl ReplicationCoordinator {
             hedges: Rc::new(RefCell::new(HedgeBudget::new(HEDGE_SHARE, HEDGES_SAVED_MAX))),
             routing: Rc::new(ReadRouting::new(parts.reads, parts.seed, parts.metrics.clone())),
             keys: TopK::new(KEYS_MAX, LOAD_DECAY, 0),
+            rings: parts.rings,
             started: Instant::now(),
             metrics: parts.metrics,
         }
@@ -141,6 +146,7 @@ impl ReplicationCoordinator {
             routing: Rc::clone(&self.routing),
             wall: Arc::clone(&self.wall),
             metrics: self.metrics.clone(),
+            rings: self.rings.clone(),
             permit: Rc::new(permit),
         }))
     }

@@ -8,8 +8,9 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use crate::item::KeyKind;
 
 use super::help_texts::{
-    CLUSTER_HELP, CREATE_HELP, EXPORT_HELP, IMPORT_HELP, LINE_HELP, PROGRAM_HELP, PUT_HELP, TOP_HELP,
+    CLUSTER_HELP, CREATE_HELP, EXPORT_HELP, IMPORT_HELP, LINE_HELP, PROGRAM_HELP, PUT_HELP, TASK_HELP, TOP_HELP,
 };
+use super::tasks::TaskName;
 
 /// Look after a Slipring cluster: see its state, read and write items, move tables in and out.
 ///
@@ -116,6 +117,9 @@ pub enum Command {
     /// Partitions that move, and how far they are
     #[command(after_help = "Examples:\n  tasks\n  watch 2 tasks")]
     Tasks,
+    /// One of them: all that is known of it, take it back, try again
+    #[command(subcommand, after_help = TASK_HELP)]
+    Task(TaskCommand),
     /// Writes that the node keeps for others until they are back
     #[command(after_help = "Example:\n  hints")]
     Hints,
@@ -197,6 +201,29 @@ pub enum ClusterCommand {
     Commit,
     /// Forget what is staged
     Abort,
+}
+
+/// What to do with a task. Its name is what `tasks` shows, or its beginning, `move-7`, for everybody's part in that move.
+#[derive(Clone, Debug, PartialEq, Subcommand)]
+pub enum TaskCommand {
+    /// Progress, speed, what went wrong, and what is tried next
+    Show {
+        /// Its name
+        #[arg(value_name = "TASK")]
+        task: TaskName,
+    },
+    /// Take the whole move back: partitions return to their old owners, and whoever is new leaves
+    Cancel {
+        /// Its name
+        #[arg(value_name = "TASK")]
+        task: TaskName,
+    },
+    /// Have what waits for its next try go now
+    Retry {
+        /// Its name
+        #[arg(value_name = "TASK")]
+        task: TaskName,
+    },
 }
 
 /// The arguments of `cluster replace`.
@@ -435,7 +462,9 @@ impl Command {
         let changes_repair = matches!(self, Self::Repair(command) if *command != RepairCommand::Status);
         let changes_tables = matches!(self, Self::Create(_) | Self::Alter(_) | Self::Drop(_));
         let changes_members = matches!(self, Self::Cluster(command) if *command != ClusterCommand::Plan);
+        let changes_tasks = matches!(self, Self::Task(command) if !matches!(command, TaskCommand::Show { .. }));
         changes_repair
+            || changes_tasks
             || changes_tables
             || changes_members
             || matches!(self, Self::Put(_) | Self::Delete(_) | Self::Import(_))

@@ -10,6 +10,16 @@
 //! Every step counts the *epoch* up and raises the *fence* of the partition to it: a replica refuses whoever assumes an older epoch than the fence of
 //! the partition that he speaks of. So a write that only old replicas took was taken before the copying ended, and a read that only old ones answer
 //! cannot miss a write that only new ones took. A partition whose replicas stay the same is settled at once.
+//!
+//! A move that is [cancelled](Topology::cancel) goes back: the rings change places. Old replicas have W of all writes until a partition is settled, so that
+//! only what was settled has to be copied back.
+//!
+//! ```text
+//!  was          becomes      because
+//!  Copying      Settled      nobody has read from the new ring
+//!  Switched     Switched     the old ring holds everything, and answers; who has read from the new one must be refused first
+//!  Settled      Copying      the old ring lacks what has been written since
+//! ```
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -54,9 +64,15 @@ pub struct Topology {
 /// From one ring to the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transition {
+    /// The epoch in which it began: its name, also once it goes back.
+    began: u64,
+    /// It was cancelled, and goes back to where it came from.
+    returns: bool,
     from: Arc<Ring>,
     /// Of each partition.
     phases: Vec<Phase>,
+    /// Those that are not settled, in order.
+    moving: BTreeSet<PartitionId>,
     /// The numbers of replicas that tables have.
     levels: Vec<usize>,
     /// Old replicas that are lost: nobody waits for what they held.
@@ -78,6 +94,23 @@ pub enum MoveError {
         present: u32,
         /// What was asked for.
         asked: u32,
+    },
+}
+
+/// A move cannot go back.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CancelError {
+    /// It is over, or there never was one.
+    #[error("nothing of that name moves")]
+    Over,
+    /// Once is enough.
+    #[error("it is going back already")]
+    Returns,
+    /// Who is lost cannot fetch anything.
+    #[error("partitions of {node} have gone to others for good, and {node} is lost: let it come to its end")]
+    Lost {
+        /// The node.
+        node: NodeId,
     },
 }
 
@@ -152,14 +185,22 @@ impl Topology {
         self.ring.members().iter().chain(from).map(|member| &member.id).collect()
     }
 
+    /// The replicas of a partition in the newer ring that were none in the older one, for any table; nobody where nothing moves.
+    pub fn newcomers(&self, partition: PartitionId) -> BTreeSet<&NodeId> {
+        let moving = self.transition.as_ref();
+        moving.map(|moving| newcomers(&moving.from, &self.ring, &moving.levels, partition)).unwrap_or_default()
+    }
+
     /// The new replicas of a partition that is being copied, which do not hold all of it yet.
     pub fn awaited(&self, partition: PartitionId) -> BTreeSet<&NodeId> {
         let Some(moving) = self.transition.as_ref().filter(|_| self.phase(partition) == Phase::Copying) else {
             return BTreeSet::new();
         };
         let arrived = moving.arrived.get(&partition);
-        let newcomers = newcomers(&moving.from, &self.ring, &moving.levels, partition);
-        newcomers.into_iter().filter(|node| !arrived.is_some_and(|arrived| arrived.contains(*node))).collect()
+        self.newcomers(partition)
+            .into_iter()
+            .filter(|node| !arrived.is_some_and(|arrived| arrived.contains(*node)))
+            .collect()
     }
 
     /// Moves toward another ring. `levels` are the numbers of replicas that tables have, `lost` the nodes whose copies nobody waits for.
@@ -177,21 +218,73 @@ impl Topology {
         levels.sort_unstable();
         levels.dedup();
         self.epoch += 1;
+        let began = self.epoch;
+        let phase = |stays: bool, _| if stays { Phase::Settled } else { Phase::Copying };
+        self.turn_to(to, levels, phase, |from, phases, levels| {
+            let moving = unsettled(&phases);
+            Transition { began, returns: false, from, phases, moving, levels, lost, arrived: BTreeMap::new() }
+        });
+        Ok(())
+    }
+
+    /// Goes back to where the move that began in this epoch came from.
+    ///
+    /// # Errors
+    ///
+    /// See [`CancelError`]; nothing has changed then.
+    pub fn cancel(&mut self, began: u64) -> Result<(), CancelError> {
+        let moving = self.transition.as_ref().filter(|moving| moving.began == began).ok_or(CancelError::Over)?;
+        if moving.returns {
+            return Err(CancelError::Returns);
+        }
+        let (back, levels, before) = (Ring::clone(&moving.from), moving.levels.clone(), moving.phases.clone());
+        let settled = self.ring.partition_ids().filter(|partition| self.phase(*partition) == Phase::Settled);
+        let lost = settled
+            .flat_map(|partition| newcomers(&self.ring, &back, &levels, partition))
+            .find(|node| moving.lost.contains(*node));
+        if let Some(node) = lost {
+            return Err(CancelError::Lost { node: node.clone() });
+        }
+        self.epoch += 1;
+        let phase = |stays: bool, slot: usize| match before[slot] {
+            Phase::Settled if !stays => Phase::Copying,
+            Phase::Switched => Phase::Switched,
+            Phase::Copying | Phase::Settled => Phase::Settled,
+        };
+        self.turn_to(back, levels, phase, |from, phases, levels| {
+            let (moving, lost) = (unsettled(&phases), BTreeSet::new());
+            Transition { began, returns: true, from, phases, moving, levels, lost, arrived: BTreeMap::new() }
+        });
+        Ok(())
+    }
+
+    /// The ring gives way to another one in the present epoch. `phase` says how far a partition is that keeps its replicas or does not.
+    fn turn_to(
+        &mut self,
+        to: Ring,
+        levels: Vec<usize>,
+        phase: impl Fn(bool, usize) -> Phase,
+        transition: impl FnOnce(Arc<Ring>, Vec<Phase>, Vec<usize>) -> Transition,
+    ) {
         let (from, to) = (Arc::clone(&self.ring), to.at_epoch(self.epoch));
         let mut phases = Vec::with_capacity(self.fences.len());
-        for (partition, fence) in to.partition_ids().zip(&mut self.fences) {
+        for (slot, (partition, fence)) in to.partition_ids().zip(&mut self.fences).enumerate() {
             let changes = |&n: &usize| !from.primaries(partition, n).eq(to.primaries(partition, n));
             let stays = levels.iter().all(|n| same_nodes(&from, &to, partition, *n));
-            phases.push(if stays { Phase::Settled } else { Phase::Copying });
+            phases.push(phase(stays, slot));
             if levels.iter().any(changes) {
                 *fence = self.epoch;
             }
         }
         self.ring = Arc::new(to);
-        self.transition = Some(Transition { from, phases, levels, lost, arrived: BTreeMap::new() });
+        self.transition = Some(transition(from, phases, levels));
         self.pass_over_nobody();
         self.end();
-        Ok(())
+    }
+
+    /// The partitions that are not settled, in order.
+    pub fn moving(&self) -> impl Iterator<Item = PartitionId> + '_ {
+        self.transition.iter().flat_map(|moving| moving.moving.iter().copied())
     }
 
     /// The node holds all of these partitions. Returns whether that is news.
@@ -210,12 +303,14 @@ impl Topology {
     /// Enough old replicas of these partitions refuse old reads. Returns whether that is news.
     pub fn release(&mut self, partitions: &[PartitionId]) -> bool {
         let switched = |partition: &PartitionId| self.phase(*partition) == Phase::Switched;
-        let news: Vec<usize> =
-            partitions.iter().filter(|partition| switched(partition)).map(|partition| self.slot(*partition)).collect();
+        let place = |partition: &PartitionId| (*partition, self.slot(*partition));
+        let news: Vec<(PartitionId, usize)> =
+            partitions.iter().filter(|partition| switched(partition)).map(place).collect();
         let Some(moving) = self.transition.as_mut().filter(|_| !news.is_empty()) else { return false };
         self.epoch += 1;
-        for slot in news {
+        for (partition, slot) in news {
             moving.phases[slot] = Phase::Settled;
+            moving.moving.remove(&partition);
             self.fences[slot] = self.epoch;
         }
         self.end();
@@ -224,7 +319,7 @@ impl Topology {
 
     /// Partitions that wait for nobody are switched.
     fn pass_over_nobody(&mut self) {
-        let copying = self.ring.partition_ids().filter(|partition| self.phase(*partition) == Phase::Copying);
+        let copying = self.moving().filter(|partition| self.phase(*partition) == Phase::Copying);
         let complete: Vec<PartitionId> = copying.filter(|partition| self.awaited(*partition).is_empty()).collect();
         for partition in complete {
             let slot = self.slot(partition);
@@ -237,7 +332,7 @@ impl Topology {
     }
 
     fn end(&mut self) {
-        if self.transition.as_ref().is_some_and(|moving| moving.phases.iter().all(|phase| *phase == Phase::Settled)) {
+        if self.transition.as_ref().is_some_and(|moving| moving.moving.is_empty()) {
             self.transition = None;
             self.ring = Arc::new(Ring::clone(&self.ring).at_epoch(self.epoch));
         }
@@ -249,6 +344,16 @@ impl Topology {
 }
 
 impl Transition {
+    /// The epoch in which the move began. It keeps it when it goes back.
+    pub fn began(&self) -> u64 {
+        self.began
+    }
+
+    /// Whether it was cancelled and goes back.
+    pub fn returns(&self) -> bool {
+        self.returns
+    }
+
     /// The ring that gives way.
     pub fn from(&self) -> &Arc<Ring> {
         &self.from
@@ -270,7 +375,12 @@ impl Transition {
     }
 }
 
-fn same_nodes(one: &Ring, other: &Ring, partition: PartitionId, n: usize) -> bool {
+fn unsettled(phases: &[Phase]) -> BTreeSet<PartitionId> {
+    let partitions = (0..).map(PartitionId).zip(phases);
+    partitions.filter(|(_, phase)| **phase != Phase::Settled).map(|(partition, _)| partition).collect()
+}
+
+pub(super) fn same_nodes(one: &Ring, other: &Ring, partition: PartitionId, n: usize) -> bool {
     let nodes = |ring: &Ring| ring.primaries(partition, n).cloned().collect::<BTreeSet<NodeId>>();
     nodes(one) == nodes(other)
 }
@@ -292,6 +402,8 @@ struct TopologyRecord {
 
 #[derive(Clone, Serialize, Deserialize)]
 struct TransitionRecord {
+    began: u64,
+    returns: bool,
     from: Ring,
     phases: Vec<Phase>,
     levels: Vec<usize>,
@@ -302,7 +414,9 @@ struct TransitionRecord {
 impl From<Topology> for TopologyRecord {
     fn from(topology: Topology) -> Self {
         let Topology { epoch, ring, fences, transition } = topology;
-        let record = |Transition { from, phases, levels, lost, arrived }| TransitionRecord {
+        let record = |Transition { began, returns, from, phases, levels, lost, arrived, .. }| TransitionRecord {
+            began,
+            returns,
             from: Ring::clone(&from),
             phases,
             levels,
@@ -321,8 +435,11 @@ impl From<TopologyRecord> for Topology {
         let fits = |record: &TransitionRecord| {
             record.from.partitions() as usize == partitions && record.phases.len() == partitions
         };
-        let moving = |TransitionRecord { from, phases, levels, lost, arrived }| Transition {
+        let moving = |TransitionRecord { began, returns, from, phases, levels, lost, arrived }| Transition {
+            began,
+            returns,
             from: Arc::new(from),
+            moving: unsettled(&phases),
             phases,
             levels,
             lost,

@@ -68,7 +68,7 @@ impl Transfers {
                 all_reachable && compared >= (n + 1 - w).min(old.len())
             })
         };
-        let awaited = topology.ring().partition_ids().filter(|partition| topology.awaited(*partition).contains(local));
+        let awaited = topology.moving().filter(|partition| topology.awaited(*partition).contains(local));
         awaited.filter(|partition| is_complete(*partition)).collect()
     }
 
@@ -97,8 +97,7 @@ impl Transfers {
                 all.into_iter().filter(|node| silent(node)).count() > n - r
             })
         };
-        let switched =
-            topology.ring().partition_ids().filter(|partition| topology.phase(*partition) == Phase::Switched);
+        let switched = topology.moving().filter(|partition| topology.phase(*partition) == Phase::Switched);
         switched.filter(|partition| decides(*partition) && is_free(*partition)).collect()
     }
 }

@@ -4,14 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
 
 use super::Transfers;
 use crate::dynamo::claim::claim;
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::preference_list::replicas_of;
 use crate::dynamo::quorum::{Quorum, Verdict, WriteTally};
-use crate::dynamo::ring::{Member, PartitionId};
-use crate::dynamo::topology::{Phase, Topology};
+use crate::dynamo::ring::{Member, PartitionId, Ring};
+use crate::dynamo::topology::{CancelError, Phase, Topology, same_nodes};
 
 const PARTITIONS: u32 = 8;
 
@@ -44,6 +45,8 @@ enum Step {
     Say { node: u8 },
     /// Members change, if nothing moves.
     Change { members: u8 },
+    /// What moves shall go back.
+    Cancel,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -54,7 +57,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (byte(), byte(), byte()).prop_map(|(knows, partition, deaf)| Step::Read { knows, partition, deaf }),
         8 => (byte(), byte()).prop_map(|(one, other)| Step::Compare { one, other }),
         4 => byte().prop_map(|node| Step::Say { node }),
-        1 => byte().prop_map(|members| Step::Change { members }),
+        2 => byte().prop_map(|members| Step::Change { members }),
+        1 => Just(Step::Cancel),
     ]
 }
 
@@ -73,6 +77,8 @@ struct World {
     acknowledged: BTreeMap<PartitionId, BTreeSet<u32>>,
     written: u32,
     moved: usize,
+    /// How many partitions were in each phase when a move was cancelled.
+    cancelled: BTreeMap<Phase, usize>,
 }
 
 impl World {
@@ -80,7 +86,8 @@ impl World {
         let ring = claim(None, &members(first), PARTITIONS, quorum.n()).expect("a ring");
         let nodes = (0..6).map(|number| (node(number), Node::default())).collect();
         let rings = vec![Topology::settled(ring)];
-        Self { quorum, rings, nodes, acknowledged: BTreeMap::new(), written: 0, moved: 0 }
+        let (acknowledged, cancelled) = (BTreeMap::new(), BTreeMap::new());
+        Self { quorum, rings, nodes, acknowledged, written: 0, moved: 0, cancelled }
     }
 
     fn newest(&self) -> &Topology {
@@ -178,6 +185,26 @@ impl World {
         self.rings.push(next);
     }
 
+    fn cancel(&mut self) {
+        let mut next = self.newest().clone();
+        let Some(began) = next.transition().map(|moving| moving.began()) else { return };
+        for phase in next.ring().partition_ids().map(|partition| next.phase(partition)).collect::<Vec<_>>() {
+            *self.cancelled.entry(phase).or_default() += 1;
+        }
+        if next.cancel(began).is_ok() {
+            self.rings.push(next);
+        }
+    }
+
+    /// A node that knows of newer rings deletes what it holds for nobody any more.
+    fn learn(&mut self, target: &NodeId, knows: usize) {
+        let ring = &self.rings[knows];
+        let (n, Some(node)) = (self.quorum.n(), self.nodes.get_mut(target)) else { return };
+        node.knows = knows;
+        node.transfers.follow(ring);
+        node.holds.retain(|at, _| ring.phase(*at) != Phase::Settled || ring.holds(target, *at, n));
+    }
+
     fn run(&mut self, step: &Step) -> Result<(), TestCaseError> {
         let chosen = |number: u8| node(number % 6);
         // Few, so that much happens to each.
@@ -188,9 +215,7 @@ impl World {
         match step {
             Step::Learn { node, how_far } => {
                 let (target, ahead) = (chosen(*node), usize::from(*how_far % 4) + 1);
-                let Some(node) = self.nodes.get_mut(&target) else { return Ok(()) };
-                node.knows = (node.knows + ahead).min(rings - 1);
-                node.transfers.follow(&self.rings[node.knows]);
+                self.learn(&target, (self.nodes[&target].knows + ahead).min(rings - 1));
             }
             Step::Write { knows, partition: at, deaf } => self.write(known(*knows), partition(*at), *deaf),
             Step::Read { knows, partition: at, deaf } => {
@@ -204,6 +229,7 @@ impl World {
             }
             Step::Say { node } => self.say(&chosen(*node)),
             Step::Change { members } => self.change(*members),
+            Step::Cancel => self.cancel(),
         }
         Ok(())
     }
@@ -212,12 +238,7 @@ impl World {
     fn come_to_rest(&mut self) {
         for _ in 0..4 {
             let newest = self.rings.len() - 1;
-            for number in 0..6 {
-                if let Some(node) = self.nodes.get_mut(&node(number)) {
-                    node.knows = newest;
-                    node.transfers.follow(&self.rings[newest]);
-                }
-            }
+            (0..6).for_each(|number| self.learn(&node(number), newest));
             for at in (0..PARTITIONS).map(PartitionId) {
                 for (one, other) in (0..6).flat_map(|one| (0..6).map(move |other| (node(one), node(other)))) {
                     self.compare(&one, &other, at);
@@ -265,4 +286,127 @@ fn a_whole_move_takes_its_steps_in_order() {
     assert_eq!(world.newest().transition(), None);
     assert!(world.rings.iter().any(|ring| ring.transition().is_some_and(|moving| moving.count(Phase::Switched) > 0)));
     assert_eq!(world.moved, 1);
+}
+
+/// Members change from one set to the other, which needs copies; what has been read and written meanwhile is there in the end.
+fn half_moved(settles: bool) -> World {
+    let mut world = World::new(Quorum::new(3, 2, 2).expect("a quorum"), &(0..4).collect());
+    for at in 0..PARTITIONS {
+        world.write(0, PartitionId(at), 0);
+    }
+    world.change(0b11_1110);
+    let until = if settles { Phase::Settled } else { Phase::Switched };
+    let has_come = |world: &World| (0..ASKED_FOR).all(|at| world.newest().phase(PartitionId(at)) >= until);
+    while !has_come(&world) {
+        let newest = world.rings.len() - 1;
+        (0..6).for_each(|number| world.learn(&node(number), newest));
+        for at in (0..ASKED_FOR).map(PartitionId) {
+            for (one, other) in (0..6).flat_map(|one| (0..6).map(move |other| (node(one), node(other)))) {
+                world.compare(&one, &other, at);
+            }
+        }
+        for number in 0..6 {
+            if !has_come(&world) {
+                world.say(&node(number));
+            }
+        }
+    }
+    world
+}
+
+#[test]
+fn a_cancelled_move_goes_back_from_every_phase() {
+    for settles in [false, true] {
+        let mut world = half_moved(settles);
+        let before = world.newest().clone();
+        let moving = before.transition().expect("the other partitions have not moved");
+        let (began, old) = (moving.began(), Ring::clone(moving.from()));
+        for at in 0..PARTITIONS {
+            world.write(world.rings.len() - 1, PartitionId(at), 0);
+        }
+        world.cancel();
+        let back = world.newest().clone();
+        assert!(back.transition().is_some_and(|moving| moving.returns() && moving.began() == began));
+        for at in back.ring().partition_ids() {
+            let stays = same_nodes(&old, before.ring(), at, 3);
+            let expected = match before.phase(at) {
+                Phase::Settled if !stays => Phase::Copying,
+                Phase::Switched => Phase::Switched,
+                _ => Phase::Settled,
+            };
+            assert_eq!(back.phase(at), expected, "{at} was {:?}", before.phase(at));
+        }
+        assert_eq!(world.newest().clone().cancel(began), Err(CancelError::Returns));
+        world.come_to_rest();
+        let end = world.newest();
+        assert_eq!(end.transition(), None);
+        assert_eq!((end.ring().members(), end.epoch() > back.epoch()), (old.members(), true));
+        assert!(old.partition_ids().all(|at| end.ring().owner(at) == old.owner(at)));
+        for at in 0..PARTITIONS {
+            assert_eq!(world.read(world.rings.len() - 1, PartitionId(at), 0), BTreeSet::new());
+        }
+        assert_eq!(world.newest().clone().cancel(began), Err(CancelError::Over));
+    }
+}
+
+/// The random histories cancel in all phases, or they would prove little.
+#[test]
+fn random_histories_cancel_in_every_phase() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut cancelled: BTreeMap<Phase, usize> = BTreeMap::new();
+    for _ in 0..200 {
+        let steps = prop::collection::vec(step(), 400).new_tree(&mut runner).expect("steps").current();
+        let mut world = World::new(Quorum::new(3, 2, 2).expect("a quorum"), &(0..4).collect());
+        for step in &steps {
+            world.run(step).expect("nothing is missed");
+        }
+        for (phase, count) in world.cancelled {
+            *cancelled.entry(phase).or_default() += count;
+        }
+    }
+    assert_eq!(cancelled.keys().count(), 3, "{cancelled:?}");
+}
+
+/// What a look costs in a great ring of which little moves: partitions that do not move are not looked at.
+#[test]
+fn a_look_goes_through_what_moves_and_not_through_the_ring() {
+    const GREAT: u32 = 16_384;
+    let all: Vec<Member> = members(&(0..8).collect());
+    let mut owners: Vec<u16> = (0..GREAT).map(|at| (at % 8) as u16).collect();
+    let before = Ring::new(1, 3, all.clone(), owners.clone()).expect("a ring");
+    for at in [100, 5_000, 9_999] {
+        owners[at] = (owners[at] + 3) % 8;
+    }
+    let mut topology = Topology::settled(before);
+    let next = Ring::new(2, 3, all, owners).expect("a ring");
+    topology.begin(next, vec![3], BTreeSet::new()).expect("nothing moves");
+    let moving: Vec<PartitionId> = topology.moving().collect();
+    let unsettled = |at: &PartitionId| topology.phase(*at) != Phase::Settled;
+    assert_eq!(moving, topology.ring().partition_ids().filter(unsettled).collect::<Vec<_>>());
+    assert_eq!(moving.len(), 9, "each has three holders, the partitions before it too");
+
+    let timed = |look: &dyn Fn() -> usize| {
+        let begun = std::time::Instant::now();
+        (look(), begun.elapsed())
+    };
+    let awaited = |partitions: &mut dyn Iterator<Item = PartitionId>| -> usize {
+        partitions.map(|at| topology.awaited(at).len()).sum()
+    };
+    let (whole, before) = timed(&|| awaited(&mut topology.ring().partition_ids()));
+    let (part, now) = timed(&|| awaited(&mut topology.moving()));
+    assert_eq!(whole, part, "nobody is awaited elsewhere");
+    println!("{GREAT} partitions, {} move: {before:?} through the ring, {now:?} through what moves", moving.len());
+
+    // Nobody is asked for whose partition does not move.
+    let asked = std::cell::Cell::new(0);
+    let transfers = Transfers::default();
+    for number in 0..8 {
+        let is_reachable = |_: &NodeId| {
+            asked.set(asked.get() + 1);
+            true
+        };
+        transfers.complete(&topology, &node(number), &[[3, 2, 2]].into(), is_reachable);
+        transfers.releasable(&topology, &node(number), &[[3, 2, 2]].into(), |_| unreachable!("nothing has switched"));
+    }
+    assert!(asked.get() <= 9 * 3, "{} questions", asked.get());
 }

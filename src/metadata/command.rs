@@ -96,6 +96,11 @@ pub enum RingChange {
         /// The partitions.
         partitions: Vec<PartitionId>,
     },
+    /// What moves goes back to where it came from. What is staged is forgotten: it was meant for another ring.
+    Cancel {
+        /// The epoch of the ring in which the move began.
+        began: u64,
+    },
     /// A member that owns nothing any more, and keeps nothing for others, is no member from now on.
     Dismiss {
         /// The member.
@@ -201,6 +206,14 @@ pub enum CommandError {
     /// The partitions of the last commit are still moving. Wait until they have.
     #[error("partitions are still moving since the last commit: wait until `tasks` shows none")]
     RingMoves,
+    /// What moves goes on.
+    #[error("move-{began} cannot be cancelled: {reason}")]
+    NotCancelled {
+        /// The epoch in which it began.
+        began: u64,
+        /// Why.
+        reason: String,
+    },
     /// So few nodes cannot keep N copies, and those that there are can.
     #[error("{members} members cannot keep replication.n = {n} copies: join another node first")]
     TooFewMembers {

@@ -12,7 +12,7 @@ use super::membership::{self, Enrolled, MemberAddress, Plan, StagedChange};
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::quorum::Quorum;
 use crate::dynamo::ring::{PartitionId, Ring};
-use crate::dynamo::topology::Topology;
+use crate::dynamo::topology::{CancelError, Topology};
 use crate::item::{SettingChange, TableId, TableName, TableSchema};
 
 /// More tables than this are refused: every node keeps all of them in mind.
@@ -170,6 +170,7 @@ impl Metadata {
             Command::ChangeRing(RingChange::Stage(change)) => self.stage(change)?,
             Command::ChangeRing(RingChange::Abort) => !std::mem::take(&mut self.staged).is_empty(),
             Command::ChangeRing(RingChange::Commit { planned_at, owners }) => self.commit(*planned_at, owners)?,
+            Command::ChangeRing(RingChange::Cancel { began }) => self.cancel(*began)?,
             Command::ChangeRing(RingChange::Arrived { node, ring_epoch, partitions }) => {
                 self.arrived(node, *ring_epoch, partitions)
             }
@@ -267,13 +268,29 @@ impl Metadata {
         for newcomer in self.staged.iter().filter_map(StagedChange::newcomer) {
             self.members.insert(newcomer.known.member.id.clone(), newcomer.clone());
         }
-        for member in topology.ring().members() {
+        self.weigh(topology.ring());
+        self.staged.clear();
+        self.set_topology(topology);
+        Ok(true)
+    }
+
+    /// Members weigh what the ring says.
+    fn weigh(&mut self, ring: &Ring) {
+        for member in ring.members() {
             if let Some(known) = self.members.get_mut(&member.id) {
                 known.known.member = member.clone();
             }
         }
+    }
+
+    /// Whoever was to be replaced stays a member; whoever was new owns nothing in the end, and leaves.
+    fn cancel(&mut self, began: u64) -> Result<bool, CommandError> {
+        let mut topology = Topology::clone(&self.topology);
+        let refused = |reason: CancelError| CommandError::NotCancelled { began, reason: reason.to_string() };
+        topology.cancel(began).map_err(refused)?;
+        self.weigh(topology.ring());
         self.staged.clear();
-        self.set_topology(topology);
+        self.topology = Arc::new(topology);
         Ok(true)
     }
 
