@@ -97,11 +97,22 @@ impl Replicas {
     }
 }
 
+/// N, R and W of a request as they were when it came, and what it asks for beside what its table says.
+#[derive(Clone, Copy)]
+pub struct Terms {
+    /// As they were then.
+    pub quorum: Quorum,
+    r: Option<u8>,
+    w: Option<u8>,
+}
+
 /// The surroundings of one request, or of several that go together.
 #[derive(Clone)]
 pub struct Coordination {
     /// The cluster as it was when the request came, or when it turned out that it must be asked anew.
     pub view: Arc<View>,
+    /// Whether that is another one than when the request came.
+    pub is_newer: bool,
     /// The cluster as it is.
     pub views: watch::Receiver<Arc<View>>,
     /// Whom it may speak to.
@@ -126,9 +137,15 @@ pub struct Coordination {
 
 impl Coordination {
     /// Who is responsible for a key, as things are, and how many of them it takes.
-    pub fn replicas_of(&self, partition: PartitionId, quorum: Quorum) -> (PreferenceList, Quorum) {
+    pub fn replicas_of(&self, table: &str, partition: PartitionId, terms: Terms) -> (PreferenceList, Quorum) {
         let view = &self.view;
-        replicas_of(&view.topology, partition, quorum, view.sloppy, |node| view.reachable.contains(node))
+        let is_resizing = view.topology.transition().is_some_and(|moving| !moving.resized().is_empty());
+        // What a table says changes seldom; it is looked up only where it may have.
+        let quorums = match self.is_newer || is_resizing {
+            true => view.quorums(table, terms.r, terms.w),
+            false => terms.quorum.into(),
+        };
+        replicas_of(&view.topology, partition, quorums, view.sloppy, |node| view.reachable.contains(node))
     }
 
     /// The epoch that replica messages say.
@@ -143,7 +160,7 @@ impl Coordination {
         let mut views = self.views.clone();
         let newer = views.wait_for(|view| view.topology.epoch() >= epoch);
         let view = Arc::clone(&*timeout_at(self.deadline, newer).await.ok()?.ok()?);
-        (Instant::now() < self.deadline).then(|| Rc::new(Self { view, ..self.clone() }))
+        (Instant::now() < self.deadline).then(|| Rc::new(Self { view, is_newer: true, ..self.clone() }))
     }
 
     /// The table with this name.
@@ -152,11 +169,12 @@ impl Coordination {
     }
 
     /// The table's quorum with a request's own R and W. In a small cluster it takes fewer ([`replicas_of`](Self::replicas_of)).
-    pub fn quorum(&self, table: &TableSchema, r: Option<u8>, w: Option<u8>) -> Result<Quorum, QuorumError> {
+    pub fn terms(&self, table: &TableSchema, r: Option<u8>, w: Option<u8>) -> Result<Terms, QuorumError> {
         let defaults = self.view.quorum;
         let or = |own: Option<u8>, default: usize| own.unwrap_or(u8::try_from(default).unwrap_or(u8::MAX));
         let n = or(table.n, defaults.n());
-        Quorum::new(n, or(r.or(table.r), defaults.r()), or(w.or(table.w), defaults.w()))
+        let quorum = Quorum::new(n, or(r.or(table.r), defaults.r()), or(w.or(table.w), defaults.w()))?;
+        Ok(Terms { quorum, r, w })
     }
 
     /// After this long a read asks one replica more.

@@ -18,10 +18,9 @@ use tracing::{info, warn};
 use super::coordination::ask;
 use super::links::LinksChanged;
 use crate::dynamo::node_id::NodeId;
-use crate::dynamo::quorum::Quorum;
 use crate::dynamo::ring::PartitionId;
 use crate::dynamo::topology::{Phase, Topology, Transition};
-use crate::dynamo::transfer::Transfers;
+use crate::dynamo::transfer::{MovingQuorum, Transfers};
 use crate::messages::LinkError;
 use crate::messages::admin::AdminError;
 use crate::messages::cluster::{View, ViewChanged};
@@ -287,13 +286,17 @@ impl Progress {
 }
 
 /// N, R and W of all tables, each once.
-fn quorums(view: &View) -> BTreeSet<[usize; 3]> {
-    let or = |own: Option<u8>, default: usize| own.map_or(default, usize::from);
-    let numbers = |quorum: Quorum| [quorum.n(), quorum.r(), quorum.w()];
-    let default = numbers(view.quorum);
-    let of_table =
-        |table: &crate::item::TableSchema| [or(table.n, default[0]), or(table.r, default[1]), or(table.w, default[2])];
-    view.tables.iter().map(of_table).chain([default]).collect()
+fn quorums(view: &View) -> BTreeSet<MovingQuorum> {
+    let none = BTreeMap::new();
+    let resized = view.topology.transition().map_or(&none, Transition::resized);
+    let of_table = |table: &crate::item::TableSchema| {
+        let now = MovingQuorum::from(view.declared(Some(table)));
+        match resized.get(&table.id.0) {
+            Some(before) => MovingQuorum { before: before.map(usize::from), ..now },
+            None => now,
+        }
+    };
+    view.tables.iter().map(of_table).chain([view.quorum.into()]).collect()
 }
 
 /// For each node that takes over partitions: how many. Where nobody does, and old replicas are only let go of, one stands for all.

@@ -138,6 +138,7 @@ impl ReplicationCoordinator {
         let allowed = asked.map_or(self.request_timeout, |asked| asked.min(self.request_timeout));
         Ok(Rc::new(Coordination {
             view: Arc::clone(&self.view),
+            is_newer: false,
             views: self.views.subscribe(),
             replicas: Rc::clone(&self.replicas),
             deadline: Instant::now() + allowed,
@@ -186,12 +187,12 @@ impl ReplicationCoordinator {
         let table = cx.table(&delete.table).ok_or_else(|| PutError::NoSuchTable { table: delete.table.clone() })?;
         let key = Key::from_bytes(&delete.key).map_err(|error| PutError::InvalidKey { reason: error.to_string() })?;
         table.check_key(&key)?;
-        let quorum = cx.quorum(table, None, delete.w)?;
+        let terms = cx.terms(table, None, delete.w)?;
         let key = cx.record_key(table, &key);
         let context = seen(table, delete.context.as_ref(), &key)?;
         let change = Change { value: None, expires_at_ms: None };
         let conflict = table.conflict;
-        let write = KeyWrite { trace: delete.trace, key, quorum, conflict, context, change, is_sequenced: false };
+        let write = KeyWrite { trace: delete.trace, key, terms, conflict, context, change, is_sequenced: false };
         Ok((cx, write))
     }
 
@@ -202,11 +203,11 @@ impl ReplicationCoordinator {
         }
         let table = cx.table(&write.table).ok_or_else(|| PutError::NoSuchTable { table: write.table.clone() })?;
         let key = Key::from_bytes(&write.key).map_err(|error| PutError::InvalidKey { reason: error.to_string() })?;
-        let (quorum, conflict) = (cx.quorum(table, None, None)?, table.conflict);
+        let (terms, conflict) = (cx.terms(table, None, None)?, table.conflict);
         let key = cx.record_key(table, &key);
         let context = Some(write.seen.for_key(key.as_bytes())?.clone());
         let change = Change { value: write.item.clone(), expires_at_ms: None };
-        let write = KeyWrite { trace: write.trace, key, quorum, conflict, context, change, is_sequenced: true };
+        let write = KeyWrite { trace: write.trace, key, terms, conflict, context, change, is_sequenced: true };
         Ok((cx, write))
     }
 
@@ -228,8 +229,8 @@ fn key_read(cx: &Coordination, get: &Get) -> Result<KeyRead, GetError> {
     let table = cx.table(&get.table).ok_or_else(|| GetError::NoSuchTable { table: get.table.clone() })?;
     let key = Key::from_bytes(&get.key).map_err(|error| GetError::InvalidKey { reason: error.to_string() })?;
     table.check_key(&key)?;
-    let quorum = cx.quorum(table, get.r, None)?;
-    Ok(KeyRead { trace: get.trace, key: cx.record_key(table, &key), quorum, conflict: table.conflict })
+    let terms = cx.terms(table, get.r, None)?;
+    Ok(KeyRead { trace: get.trace, key: cx.record_key(table, &key), terms, conflict: table.conflict })
 }
 
 fn key_write(cx: &Coordination, put: Put) -> Result<KeyWrite, PutError> {
@@ -237,12 +238,12 @@ fn key_write(cx: &Coordination, put: Put) -> Result<KeyWrite, PutError> {
     let item = Item::from_bytes(&put.item).map_err(|error| PutError::InvalidItem { reason: error.to_string() })?;
     item.validate().map_err(|error| PutError::InvalidItem { reason: error.to_string() })?;
     let key = cx.record_key(table, &table.key_of(&item)?);
-    let quorum = cx.quorum(table, None, put.w)?;
+    let terms = cx.terms(table, None, put.w)?;
     let context = seen(table, put.context.as_ref(), &key)?;
     let expires_at_ms = put.ttl_ms.map(|ttl| (cx.wall)().saturating_add(ttl));
     let change = Change { value: Some(put.item), expires_at_ms };
     let conflict = table.conflict;
-    Ok(KeyWrite { trace: put.trace, key, quorum, conflict, context, change, is_sequenced: false })
+    Ok(KeyWrite { trace: put.trace, key, terms, conflict, context, change, is_sequenced: false })
 }
 
 /// What a write may supersede: what its context says; without one, nothing, but on an `lww` table everything.
@@ -343,7 +344,7 @@ impl Handler<WriteSequenced> for ReplicationCoordinator {
 
 /// A delete without a context means "what is there now": read it, then delete exactly that.
 async fn delete_what_is_there(cx: Rc<Coordination>, write: KeyWrite) -> Result<PutReply, PutError> {
-    let read = KeyRead { trace: write.trace, key: write.key.clone(), quorum: write.quorum, conflict: write.conflict };
+    let read = KeyRead { trace: write.trace, key: write.key.clone(), terms: write.terms, conflict: write.conflict };
     let found = coordinate_get(Rc::clone(&cx), read).await.map_err(PutError::CannotReadFirst)?;
     coordinate_put(cx, KeyWrite { context: Some(found.context().clone()), ..write }).await
 }

@@ -102,8 +102,10 @@ pub enum Command {
     /// Create a table
     #[command(after_help = CREATE_HELP)]
     Create(CreateArguments),
-    /// Change how many replicas a table's reads and writes wait for
-    #[command(after_help = "Examples:\n  alter orders --r 1 --w 3\n  alter orders --default-r --default-w")]
+    /// Change how many replicas a table has, and how many its reads and writes wait for
+    #[command(
+        after_help = "Examples:\n  alter orders --n 5 --r 3 --w 3\n  alter orders --r 1 --w 3\n  alter orders --default-r --default-w"
+    )]
     Alter(AlterArguments),
     /// Drop a table with all its items, for good
     #[command(after_help = "Example:\n  drop orders --confirm orders")]
@@ -287,7 +289,7 @@ pub struct CreateArguments {
 /// N, R and W of a table instead of the cluster's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Args)]
 pub struct OwnQuorum {
-    /// How many replicas each item has [default: the cluster's]; cannot be altered later
+    /// How many replicas each item has [default: the cluster's]
     #[arg(long, value_name = "N")]
     pub n: Option<u8>,
     /// How many of them a read waits for [default: the cluster's]
@@ -337,12 +339,18 @@ impl FromStr for KeyAttributeArgument {
 pub struct AlterArguments {
     /// The table
     pub table: String,
+    /// How many replicas each item has; another number moves partitions, see `tasks`
+    #[arg(long, value_name = "N", group = "alteration", conflicts_with = "default_n")]
+    pub n: Option<u8>,
     /// How many replicas a read waits for
     #[arg(long, value_name = "R", group = "alteration", conflicts_with = "default_r")]
     pub r: Option<u8>,
     /// How many replicas a write waits for
     #[arg(long, value_name = "W", group = "alteration", conflicts_with = "default_w")]
     pub w: Option<u8>,
+    /// As many as the cluster's default
+    #[arg(long, group = "alteration")]
+    pub default_n: bool,
     /// As many as the cluster's default
     #[arg(long, group = "alteration")]
     pub default_r: bool,

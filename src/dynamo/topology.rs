@@ -61,6 +61,31 @@ pub struct Topology {
     transition: Option<Transition>,
 }
 
+/// How many replicas a table has by the older ring, and by the newer one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Level {
+    /// By the older one.
+    pub before: usize,
+    /// By the newer one.
+    pub now: usize,
+}
+
+impl Level {
+    /// The number stays.
+    pub fn same(n: usize) -> Self {
+        Self { before: n, now: n }
+    }
+
+    /// Whether it changes.
+    pub fn changes(self) -> bool {
+        self.before != self.now
+    }
+
+    fn reversed(self) -> Self {
+        Self { before: self.now, now: self.before }
+    }
+}
+
 /// From one ring to the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transition {
@@ -74,7 +99,9 @@ pub struct Transition {
     /// Those that are not settled, in order.
     moving: BTreeSet<PartitionId>,
     /// The numbers of replicas that tables have.
-    levels: Vec<usize>,
+    levels: Vec<Level>,
+    /// Tables whose N changes, by number: N, R and W by the older ring.
+    resized: BTreeMap<u32, [u8; 3]>,
     /// Old replicas that are lost: nobody waits for what they held.
     lost: BTreeSet<NodeId>,
     /// Which new replicas hold all of their partition, where not all of them do.
@@ -208,7 +235,22 @@ impl Topology {
     /// # Errors
     ///
     /// See [`MoveError`]; nothing has changed then.
-    pub fn begin(&mut self, to: Ring, mut levels: Vec<usize>, lost: BTreeSet<NodeId>) -> Result<(), MoveError> {
+    pub fn begin(&mut self, to: Ring, levels: Vec<usize>, lost: BTreeSet<NodeId>) -> Result<(), MoveError> {
+        self.begin_resizing(to, levels.into_iter().map(Level::same).collect(), BTreeMap::new(), lost)
+    }
+
+    /// The same, where a table gets another number of replicas. `resized` are N, R and W of before, by the table's number.
+    ///
+    /// # Errors
+    ///
+    /// See [`MoveError`]; nothing has changed then.
+    pub fn begin_resizing(
+        &mut self,
+        to: Ring,
+        mut levels: Vec<Level>,
+        resized: BTreeMap<u32, [u8; 3]>,
+        lost: BTreeSet<NodeId>,
+    ) -> Result<(), MoveError> {
         if self.transition.is_some() {
             return Err(MoveError::Moving);
         }
@@ -222,22 +264,24 @@ impl Topology {
         let phase = |stays: bool, _| if stays { Phase::Settled } else { Phase::Copying };
         self.turn_to(to, levels, phase, |from, phases, levels| {
             let moving = unsettled(&phases);
-            Transition { began, returns: false, from, phases, moving, levels, lost, arrived: BTreeMap::new() }
+            let arrived = BTreeMap::new();
+            Transition { began, returns: false, from, phases, moving, levels, resized, lost, arrived }
         });
         Ok(())
     }
 
-    /// Goes back to where the move that began in this epoch came from.
+    /// Goes back to where the move that began in this epoch came from. `resized` are N, R and W, as they are now, of the tables whose N it changes.
     ///
     /// # Errors
     ///
     /// See [`CancelError`]; nothing has changed then.
-    pub fn cancel(&mut self, began: u64) -> Result<(), CancelError> {
+    pub fn cancel(&mut self, began: u64, resized: BTreeMap<u32, [u8; 3]>) -> Result<(), CancelError> {
         let moving = self.transition.as_ref().filter(|moving| moving.began == began).ok_or(CancelError::Over)?;
         if moving.returns {
             return Err(CancelError::Returns);
         }
-        let (back, levels, before) = (Ring::clone(&moving.from), moving.levels.clone(), moving.phases.clone());
+        let (back, before) = (Ring::clone(&moving.from), moving.phases.clone());
+        let levels: Vec<Level> = moving.levels.iter().map(|level| level.reversed()).collect();
         let settled = self.ring.partition_ids().filter(|partition| self.phase(*partition) == Phase::Settled);
         let lost = settled
             .flat_map(|partition| newcomers(&self.ring, &back, &levels, partition))
@@ -252,8 +296,8 @@ impl Topology {
             Phase::Copying | Phase::Settled => Phase::Settled,
         };
         self.turn_to(back, levels, phase, |from, phases, levels| {
-            let (moving, lost) = (unsettled(&phases), BTreeSet::new());
-            Transition { began, returns: true, from, phases, moving, levels, lost, arrived: BTreeMap::new() }
+            let (moving, lost, arrived) = (unsettled(&phases), BTreeSet::new(), BTreeMap::new());
+            Transition { began, returns: true, from, phases, moving, levels, resized, lost, arrived }
         });
         Ok(())
     }
@@ -262,15 +306,18 @@ impl Topology {
     fn turn_to(
         &mut self,
         to: Ring,
-        levels: Vec<usize>,
+        levels: Vec<Level>,
         phase: impl Fn(bool, usize) -> Phase,
-        transition: impl FnOnce(Arc<Ring>, Vec<Phase>, Vec<usize>) -> Transition,
+        transition: impl FnOnce(Arc<Ring>, Vec<Phase>, Vec<Level>) -> Transition,
     ) {
         let (from, to) = (Arc::clone(&self.ring), to.at_epoch(self.epoch));
         let mut phases = Vec::with_capacity(self.fences.len());
         for (slot, (partition, fence)) in to.partition_ids().zip(&mut self.fences).enumerate() {
-            let changes = |&n: &usize| !from.primaries(partition, n).eq(to.primaries(partition, n));
-            let stays = levels.iter().all(|n| same_nodes(&from, &to, partition, *n));
+            // Where N changes so do quorums, also where all nodes hold everything.
+            let changes = |level: &Level| {
+                level.changes() || !from.primaries(partition, level.now).eq(to.primaries(partition, level.now))
+            };
+            let stays = levels.iter().all(|level| !level.changes() && same_nodes(&from, &to, partition, level.now));
             phases.push(phase(stays, slot));
             if levels.iter().any(changes) {
                 *fence = self.epoch;
@@ -360,8 +407,18 @@ impl Transition {
     }
 
     /// The numbers of replicas that tables have, in order.
-    pub fn levels(&self) -> &[usize] {
+    pub fn levels(&self) -> &[Level] {
         &self.levels
+    }
+
+    /// The greatest of them.
+    pub fn widest(&self) -> usize {
+        self.levels.iter().map(|level| level.before.max(level.now)).max().unwrap_or(1)
+    }
+
+    /// The tables whose N changes, by number: N, R and W by the older ring.
+    pub fn resized(&self) -> &BTreeMap<u32, [u8; 3]> {
+        &self.resized
     }
 
     /// The nodes whose copies nobody waits for.
@@ -385,10 +442,13 @@ pub(super) fn same_nodes(one: &Ring, other: &Ring, partition: PartitionId, n: us
     nodes(one) == nodes(other)
 }
 
-/// Who replicates the partition in the later ring and did not in the earlier one, for any table.
-fn newcomers<'a>(from: &Ring, to: &'a Ring, levels: &[usize], partition: PartitionId) -> BTreeSet<&'a NodeId> {
-    let is_new = |node: &&NodeId, n: usize| !from.primaries(partition, n).any(|old| old == *node);
-    levels.iter().flat_map(|n| to.primaries(partition, *n).filter(|node| is_new(node, *n))).collect()
+/// Who replicates the partition in the later ring and did not in the earlier one, for any table. Of a table whose N changes that is everybody: with another
+/// N the old replicas' quorums mean nothing, so that each of the new ones has to hold all that there is.
+fn newcomers<'a>(from: &Ring, to: &'a Ring, levels: &[Level], partition: PartitionId) -> BTreeSet<&'a NodeId> {
+    let is_new = |node: &&NodeId, level: &Level| {
+        level.changes() || !from.primaries(partition, level.before).any(|old| old == *node)
+    };
+    levels.iter().flat_map(|level| to.primaries(partition, level.now).filter(|node| is_new(node, level))).collect()
 }
 
 /// As it is stored and sent.
@@ -406,7 +466,8 @@ struct TransitionRecord {
     returns: bool,
     from: Ring,
     phases: Vec<Phase>,
-    levels: Vec<usize>,
+    levels: Vec<Level>,
+    resized: BTreeMap<u32, [u8; 3]>,
     lost: BTreeSet<NodeId>,
     arrived: BTreeMap<PartitionId, BTreeSet<NodeId>>,
 }
@@ -414,14 +475,8 @@ struct TransitionRecord {
 impl From<Topology> for TopologyRecord {
     fn from(topology: Topology) -> Self {
         let Topology { epoch, ring, fences, transition } = topology;
-        let record = |Transition { began, returns, from, phases, levels, lost, arrived, .. }| TransitionRecord {
-            began,
-            returns,
-            from: Ring::clone(&from),
-            phases,
-            levels,
-            lost,
-            arrived,
+        let record = |Transition { began, returns, from, phases, levels, resized, lost, arrived, .. }| {
+            TransitionRecord { began, returns, from: Ring::clone(&from), phases, levels, resized, lost, arrived }
         };
         Self { epoch, ring: Ring::clone(&ring), fences, transition: transition.map(record) }
     }
@@ -435,13 +490,14 @@ impl From<TopologyRecord> for Topology {
         let fits = |record: &TransitionRecord| {
             record.from.partitions() as usize == partitions && record.phases.len() == partitions
         };
-        let moving = |TransitionRecord { began, returns, from, phases, levels, lost, arrived }| Transition {
+        let moving = |TransitionRecord { began, returns, from, phases, levels, resized, lost, arrived }| Transition {
             began,
             returns,
             from: Arc::new(from),
             moving: unsettled(&phases),
             phases,
             levels,
+            resized,
             lost,
             arrived,
         };

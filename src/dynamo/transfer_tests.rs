@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 
-use super::Transfers;
+use super::{MovingQuorum, Transfers};
 use crate::dynamo::claim::claim;
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::preference_list::replicas_of;
-use crate::dynamo::quorum::{Quorum, Verdict, WriteTally};
+use crate::dynamo::quorum::{Quorum, Quorums, Verdict, WriteTally};
 use crate::dynamo::ring::{Member, PartitionId, Ring};
-use crate::dynamo::topology::{CancelError, Phase, Topology, same_nodes};
+use crate::dynamo::topology::{CancelError, Level, Phase, Topology, same_nodes};
 
 const PARTITIONS: u32 = 8;
 
@@ -47,6 +47,8 @@ enum Step {
     Change { members: u8 },
     /// What moves shall go back.
     Cancel,
+    /// The table gets another N, R and W, if nothing moves.
+    Resize { to: u8 },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -59,6 +61,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => byte().prop_map(|node| Step::Say { node }),
         2 => byte().prop_map(|members| Step::Change { members }),
         1 => Just(Step::Cancel),
+        1 => byte().prop_map(|to| Step::Resize { to }),
     ]
 }
 
@@ -69,14 +72,21 @@ struct Node {
     transfers: Transfers,
 }
 
+/// The number of the one table.
+const TABLE: u32 = 7;
+
 struct World {
-    quorum: Quorum,
+    /// What rings are claimed for.
+    n: usize,
     /// All rings so far; the last is the newest.
     rings: Vec<Topology>,
+    /// N, R and W of the table, by each of them.
+    quorums: Vec<Quorum>,
     nodes: BTreeMap<NodeId, Node>,
     acknowledged: BTreeMap<PartitionId, BTreeSet<u32>>,
     written: u32,
     moved: usize,
+    resized: usize,
     /// How many partitions were in each phase when a move was cancelled.
     cancelled: BTreeMap<Phase, usize>,
 }
@@ -87,7 +97,8 @@ impl World {
         let nodes = (0..6).map(|number| (node(number), Node::default())).collect();
         let rings = vec![Topology::settled(ring)];
         let (acknowledged, cancelled) = (BTreeMap::new(), BTreeMap::new());
-        Self { quorum, rings, nodes, acknowledged, written: 0, moved: 0, cancelled }
+        let (n, quorums) = (quorum.n(), vec![quorum]);
+        Self { n, rings, quorums, nodes, acknowledged, written: 0, moved: 0, resized: 0, cancelled }
     }
 
     fn newest(&self) -> &Topology {
@@ -99,13 +110,31 @@ impl World {
         epoch >= self.rings[self.nodes[replica].knows].fence(partition)
     }
 
-    fn quorums(&self) -> BTreeSet<[usize; 3]> {
-        [[self.quorum.n(), self.quorum.r(), self.quorum.w()]].into()
+    fn quorums(&self, knows: usize) -> Quorums {
+        let now = self.quorums[knows];
+        let resized = self.rings[knows].transition().and_then(|moving| moving.resized().get(&TABLE));
+        let before = resized.map(|&[n, r, w]| Quorum::new(n, r, w).expect("a quorum"));
+        Quorums { before: before.unwrap_or(now), now }
+    }
+
+    /// Among so many replicas of before and of now.
+    fn widest(&self, knows: usize) -> usize {
+        let Quorums { before, now } = self.quorums(knows);
+        before.n().max(now.n())
+    }
+
+    fn push(&mut self, ring: Topology, quorum: Quorum) {
+        self.rings.push(ring);
+        self.quorums.push(quorum);
+    }
+
+    fn quorum(&self) -> Quorum {
+        *self.quorums.last().expect("there is one")
     }
 
     fn write(&mut self, knows: usize, partition: PartitionId, deaf: u8) {
         let ring = self.rings[knows].clone();
-        let (list, quorum) = replicas_of(&ring, partition, self.quorum, false, |_| true);
+        let (list, quorum) = replicas_of(&ring, partition, self.quorums(knows), false, |_| true);
         let mut tally = WriteTally::<()>::of_list(quorum.w(), false, &list);
         self.written += 1;
         for (at, replica) in list.replicas().iter().enumerate() {
@@ -123,7 +152,7 @@ impl World {
     /// What an answered read misses.
     fn read(&self, knows: usize, partition: PartitionId, deaf: u8) -> BTreeSet<u32> {
         let ring = &self.rings[knows];
-        let (list, quorum) = replicas_of(ring, partition, self.quorum, false, |_| true);
+        let (list, quorum) = replicas_of(ring, partition, self.quorums(knows), false, |_| true);
         let answers =
             list.reading().iter().enumerate().filter(|(at, replica)| {
                 deaf & (1 << (at % 8)) == 0 && self.takes(&replica.node, partition, ring.epoch())
@@ -139,7 +168,7 @@ impl World {
 
     fn compare(&mut self, one: &NodeId, other: &NodeId, partition: PartitionId) {
         let topology = &self.rings[self.nodes[one].knows];
-        let holders = topology.holders(partition, self.quorum.n());
+        let holders = topology.holders(partition, self.widest(self.nodes[one].knows));
         if one == other || !holders.contains(&one) || !holders.contains(&other) {
             return;
         }
@@ -160,13 +189,15 @@ impl World {
 
     fn say(&mut self, who: &NodeId) {
         let known = &self.rings[self.nodes[who].knows];
-        let quorums = self.quorums();
+        let Quorums { before, now } = self.quorums(self.nodes[who].knows);
+        let before = [before.n(), before.r(), before.w()];
+        let quorums = [MovingQuorum { before, n_now: now.n() }].into();
         let transfers = &self.nodes[who].transfers;
         let complete = transfers.complete(known, who, &quorums, |_| false);
         let free = transfers.releasable(known, who, &quorums, |_| false);
         let mut next = self.newest().clone();
         if next.ring().epoch() == known.ring().epoch() && (next.arrived(who, &complete) | next.release(&free)) {
-            self.rings.push(next);
+            self.push(next, self.quorum());
         }
     }
 
@@ -176,13 +207,26 @@ impl World {
             return;
         }
         let numbers: BTreeSet<u8> = (0..6).filter(|number| chosen & (1 << number) != 0).collect();
-        if numbers.len() < self.quorum.n() {
+        if numbers.len() < self.n {
             return;
         }
-        let ring = claim(Some(next.ring()), &members(&numbers), PARTITIONS, self.quorum.n()).expect("a ring");
-        next.begin(ring, vec![self.quorum.n()], BTreeSet::new()).expect("nothing moves");
+        let ring = claim(Some(next.ring()), &members(&numbers), PARTITIONS, self.n).expect("a ring");
+        next.begin(ring, vec![self.quorum().n()], BTreeSet::new()).expect("nothing moves");
         self.moved += 1;
-        self.rings.push(next);
+        self.push(next, self.quorum());
+    }
+
+    fn resize(&mut self, to: Quorum) {
+        let (mut next, from) = (self.newest().clone(), self.quorum());
+        if next.transition().is_some() || from.n() == to.n() {
+            return;
+        }
+        let level = Level { before: from.n(), now: to.n() };
+        let ring = Ring::clone(next.ring());
+        let before = [(TABLE, [from.n(), from.r(), from.w()].map(|number| number as u8))].into();
+        next.begin_resizing(ring, vec![level], before, BTreeSet::new()).expect("nothing moves");
+        self.resized += 1;
+        self.push(next, to);
     }
 
     fn cancel(&mut self) {
@@ -191,15 +235,19 @@ impl World {
         for phase in next.ring().partition_ids().map(|partition| next.phase(partition)).collect::<Vec<_>>() {
             *self.cancelled.entry(phase).or_default() += 1;
         }
-        if next.cancel(began).is_ok() {
-            self.rings.push(next);
+        let Quorums { before, now } = self.quorums(self.rings.len() - 1);
+        let resized = next.transition().map_or_else(BTreeMap::new, |moving| moving.resized().clone());
+        let numbers = |quorum: Quorum| [quorum.n(), quorum.r(), quorum.w()].map(|number| number as u8);
+        let resized = resized.into_keys().map(|table| (table, numbers(now))).collect();
+        if next.cancel(began, resized).is_ok() {
+            self.push(next, before);
         }
     }
 
     /// A node that knows of newer rings deletes what it holds for nobody any more.
     fn learn(&mut self, target: &NodeId, knows: usize) {
         let ring = &self.rings[knows];
-        let (n, Some(node)) = (self.quorum.n(), self.nodes.get_mut(target)) else { return };
+        let (n, Some(node)) = (self.widest(knows), self.nodes.get_mut(target)) else { return };
         node.knows = knows;
         node.transfers.follow(ring);
         node.holds.retain(|at, _| ring.phase(*at) != Phase::Settled || ring.holds(target, *at, n));
@@ -230,6 +278,7 @@ impl World {
             Step::Say { node } => self.say(&chosen(*node)),
             Step::Change { members } => self.change(*members),
             Step::Cancel => self.cancel(),
+            Step::Resize { to } => self.resize(SIZES.map(quorum_of)[usize::from(*to) % SIZES.len()]),
         }
         Ok(())
     }
@@ -250,8 +299,15 @@ impl World {
 }
 
 fn quorum() -> impl Strategy<Value = Quorum> {
-    prop_oneof![Just([3, 2, 2]), Just([3, 1, 3]), Just([3, 3, 1]), Just([2, 2, 1]), Just([1, 1, 1])]
-        .prop_map(|[n, r, w]| Quorum::new(n, r, w).expect("a quorum"))
+    prop_oneof![Just([3, 2, 2]), Just([3, 1, 3]), Just([3, 3, 1]), Just([2, 2, 1]), Just([1, 1, 1])].prop_map(quorum_of)
+}
+
+/// What the table may become.
+const SIZES: [[u8; 3]; 9] =
+    [[3, 2, 2], [3, 1, 3], [3, 3, 1], [2, 2, 1], [1, 1, 1], [2, 1, 2], [4, 2, 3], [4, 3, 2], [5, 3, 3]];
+
+fn quorum_of([n, r, w]: [u8; 3]) -> Quorum {
+    Quorum::new(n, r, w).expect("a quorum")
 }
 
 proptest! {
@@ -336,7 +392,7 @@ fn a_cancelled_move_goes_back_from_every_phase() {
             };
             assert_eq!(back.phase(at), expected, "{at} was {:?}", before.phase(at));
         }
-        assert_eq!(world.newest().clone().cancel(began), Err(CancelError::Returns));
+        assert_eq!(world.newest().clone().cancel(began, BTreeMap::new()), Err(CancelError::Returns));
         world.come_to_rest();
         let end = world.newest();
         assert_eq!(end.transition(), None);
@@ -345,7 +401,7 @@ fn a_cancelled_move_goes_back_from_every_phase() {
         for at in 0..PARTITIONS {
             assert_eq!(world.read(world.rings.len() - 1, PartitionId(at), 0), BTreeSet::new());
         }
-        assert_eq!(world.newest().clone().cancel(began), Err(CancelError::Over));
+        assert_eq!(world.newest().clone().cancel(began, BTreeMap::new()), Err(CancelError::Over));
     }
 }
 
@@ -354,6 +410,7 @@ fn a_cancelled_move_goes_back_from_every_phase() {
 fn random_histories_cancel_in_every_phase() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let mut cancelled: BTreeMap<Phase, usize> = BTreeMap::new();
+    let mut resized = 0;
     for _ in 0..200 {
         let steps = prop::collection::vec(step(), 400).new_tree(&mut runner).expect("steps").current();
         let mut world = World::new(Quorum::new(3, 2, 2).expect("a quorum"), &(0..4).collect());
@@ -363,8 +420,10 @@ fn random_histories_cancel_in_every_phase() {
         for (phase, count) in world.cancelled {
             *cancelled.entry(phase).or_default() += count;
         }
+        resized += world.resized;
     }
     assert_eq!(cancelled.keys().count(), 3, "{cancelled:?}");
+    assert!(resized > 100, "{resized}");
 }
 
 /// What a look costs in a great ring of which little moves: partitions that do not move are not looked at.
@@ -405,8 +464,46 @@ fn a_look_goes_through_what_moves_and_not_through_the_ring() {
             asked.set(asked.get() + 1);
             true
         };
-        transfers.complete(&topology, &node(number), &[[3, 2, 2]].into(), is_reachable);
-        transfers.releasable(&topology, &node(number), &[[3, 2, 2]].into(), |_| unreachable!("nothing has switched"));
+        transfers.complete(&topology, &node(number), &[quorum_of([3, 2, 2]).into()].into(), is_reachable);
+        transfers.releasable(&topology, &node(number), &[quorum_of([3, 2, 2]).into()].into(), |_| {
+            unreachable!("nothing has switched")
+        });
     }
     assert!(asked.get() <= 9 * 3, "{} questions", asked.get());
+}
+
+/// A read of the new N, of replicas that had nothing, or of fewer than before, sees what was there.
+#[test]
+fn another_n_takes_its_steps_like_a_move() {
+    let cases = [
+        // Not all replicas hear of a write where W allows for that.
+        ([3, 2, 2], 0b100, [5, 1, 5]),
+        ([3, 2, 2], 0b001, [5, 3, 3]),
+        ([5, 1, 5], 0, [2, 1, 2]),
+        ([5, 3, 3], 0b0_0011, [1, 1, 1]),
+        ([5, 3, 3], 0b0_0110, [2, 1, 1]),
+    ];
+    for (from, deaf, to) in cases {
+        let mut world = World::new(quorum_of(from), &(0..6).collect());
+        for at in 0..PARTITIONS {
+            world.write(0, PartitionId(at), deaf);
+        }
+        world.resize(quorum_of(to));
+        let moving = world.newest().transition().expect("all partitions move");
+        assert_eq!(moving.count(Phase::Copying), PARTITIONS as usize);
+        assert_eq!(
+            world.newest().awaited(PartitionId(0)).len(),
+            usize::from(to[0]),
+            "each new replica has to hold everything"
+        );
+        world.come_to_rest();
+        assert_eq!(world.newest().transition(), None);
+        for at in (0..PARTITIONS).map(PartitionId) {
+            assert!(!world.acknowledged[&at].is_empty());
+            // Whichever replicas answer.
+            for deaf in 0..32 {
+                assert_eq!(world.read(world.rings.len() - 1, at, deaf), BTreeSet::new());
+            }
+        }
+    }
 }

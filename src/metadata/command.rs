@@ -38,6 +38,8 @@ impl QuorumChoice {
 pub struct Alteration {
     /// The table.
     pub table: TableName,
+    /// How many replicas each item has. Another number moves partitions.
+    pub n: QuorumChoice,
     /// How many replicas a read waits for.
     pub r: QuorumChoice,
     /// How many replicas a write waits for.
@@ -50,7 +52,7 @@ pub struct Alteration {
 pub enum TableChange {
     /// Creates a table. Its `id` is given by whoever applies it.
     Create(TableSchema),
-    /// Alters R and W.
+    /// Alters N, R and W.
     Alter(Alteration),
     /// Changes what the DynamoDB API says of a table.
     Configure {

@@ -44,7 +44,7 @@ fn create(table: TableSchema) -> Command {
 }
 
 fn alter(table: TableName, r: QuorumChoice, w: QuorumChoice) -> Command {
-    Command::ChangeTables(TableChange::Alter(Alteration { table, r, w }))
+    Command::ChangeTables(TableChange::Alter(Alteration { table, n: QuorumChoice::Keep, r, w }))
 }
 
 fn drop_table(table: TableName) -> Command {
@@ -59,6 +59,10 @@ fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         4 => (name.clone(), prop::option::of(0..6_u8)).prop_map(|(name, w)| create(TableSchema { w, ..table(&name) })),
         2 => (name.clone(), choice(), choice()).prop_map(|(name, r, w)| alter(table(&name).name, r, w)),
+        1 => (name.clone(), choice(), choice()).prop_map(|(name, n, w)| {
+            let alteration = Alteration { table: table(&name).name, n, r: QuorumChoice::Exactly(1), w };
+            Command::ChangeTables(TableChange::Alter(alteration))
+        }),
         3 => name.prop_map(|name| drop_table(table(&name).name)),
         1 => ("[a-d]", any::<u64>()).prop_map(|(name, log_id)| Command::Enrol { node: node(&name), log_id }),
     ]
@@ -344,4 +348,50 @@ fn a_replacement_goes_back_only_while_nothing_has_settled() {
     let refused = outcome.expect_err("b is lost").to_string();
     assert!(refused.contains("b is lost") && refused.contains("move-2"), "{refused}");
     assert!(metadata.topology().transition().is_some_and(|moving| !moving.returns()));
+}
+
+#[test]
+fn another_n_moves_partitions_and_a_cancel_gives_the_table_its_old_numbers() {
+    let mut metadata = founded_by(&["a", "b", "c", "d", "e"]);
+    let mut number = 0;
+    let mut apply = |metadata: &mut Metadata, command: &Command| {
+        number += 1;
+        metadata.apply(number, command).map(drop)
+    };
+    let name = table("orders").name;
+    let resize = |n: u8, r: u8, w: u8| {
+        let exactly = QuorumChoice::Exactly;
+        let alteration = Alteration { table: name.clone(), n: exactly(n), r: exactly(r), w: exactly(w) };
+        Command::ChangeTables(TableChange::Alter(alteration))
+    };
+    let numbers = |metadata: &Metadata| {
+        let table = metadata.tables().iter().find(|table| table.name == name).expect("it is there");
+        (table.n, table.r, table.w)
+    };
+    assert_eq!(apply(&mut metadata, &create(table("orders"))), Ok(()));
+    assert_eq!(apply(&mut metadata, &resize(3, 1, 3)), Ok(()), "N stays: nothing moves");
+    assert_eq!(metadata.topology().transition(), None);
+    let owners = |metadata: &Metadata| {
+        let ring = metadata.topology().ring();
+        ring.partition_ids().map(|at| ring.owner(at).clone()).collect::<Vec<_>>()
+    };
+    let before = owners(&metadata);
+    assert_eq!(
+        apply(&mut metadata, &resize(5, 6, 1)).map_err(|error| matches!(error, CommandError::Quorum(_))),
+        Err(true)
+    );
+    assert_eq!(apply(&mut metadata, &resize(5, 2, 4)), Ok(()));
+    let moving = metadata.topology().transition().expect("partitions move");
+    assert_eq!((moving.widest(), metadata.widest(), moving.resized().values().next()), (5, 5, Some(&[3, 1, 3])));
+    assert_eq!(owners(&metadata), before, "owners stay");
+    assert_eq!(apply(&mut metadata, &resize(2, 1, 2)), Err(CommandError::RingMoves), "one after the other");
+    assert_eq!(
+        apply(&mut metadata, &alter(name.clone(), QuorumChoice::Default, QuorumChoice::Keep)),
+        Err(CommandError::RingMoves)
+    );
+    assert_eq!(Metadata::from_bytes(&metadata.to_bytes()), Some(metadata.clone()));
+    let began = metadata.topology().epoch();
+    assert_eq!(apply(&mut metadata, &Command::ChangeRing(RingChange::Cancel { began })), Ok(()));
+    assert_eq!(numbers(&metadata), (None, Some(1), Some(3)), "3 is what the cluster has");
+    assert_eq!(metadata.topology().transition(), None, "nothing had switched");
 }

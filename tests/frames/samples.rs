@@ -55,7 +55,9 @@ use slipring::messages::ring::{
     StageNode, TaskRow, TaskState, TendMove,
 };
 use slipring::messages::{LinkError, Overloaded, TraceId};
-use slipring::metadata::{Command, CommandError, Enrolled, RingChange, Share, StagedChange, TableChange};
+use slipring::metadata::{
+    Alteration, Command, CommandError, Enrolled, QuorumChoice, RingChange, Share, StagedChange, TableChange,
+};
 use slipring::wire::handshake::{Hello, Refusal, Role, Welcome};
 
 use super::Records;
@@ -540,6 +542,9 @@ pub fn metadata_operations(records: &mut Records) {
     ];
     records.operation(&ChangeTables { change: TableChange::Create(schema()) }, &41, &errors);
     records.another("configure", &super::modify::every_setting());
+    let (n, r, w) = (QuorumChoice::Exactly(5), QuorumChoice::Default, QuorumChoice::Keep);
+    let alteration = Alteration { table: TableName::kv(), n, r, w };
+    records.another("alter", &ChangeTables { change: TableChange::Alter(alteration) });
 }
 
 pub fn ring_operations(records: &mut Records) {
