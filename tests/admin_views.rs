@@ -13,7 +13,7 @@ use slipring::admin::view::plan::PlanView;
 use slipring::admin::view::repair::RepairView;
 use slipring::admin::view::status::StatusView;
 use slipring::admin::view::table::{TableView, TablesView};
-use slipring::admin::view::tasks::TasksView;
+use slipring::admin::view::tasks::{TaskDetailsView, TasksView};
 use slipring::admin::view::tombstones::TombstonesView;
 use slipring::admin::view::top::{TopKeysView, TopNodesView, TopPartitionsView};
 use slipring::dynamo::collection::Kept;
@@ -28,6 +28,7 @@ use slipring::dynamo::record_key::RecordKey;
 use slipring::dynamo::ring::{Member, PartitionId};
 use slipring::dynamo::siblings::{Change, Mint, Siblings};
 use slipring::dynamo::version::{Dot, ReplicaId, VersionVector};
+use slipring::dynamo::work::LoadWeights;
 use slipring::item::{Conflict, TableSchema, item_from_json};
 use slipring::messages::LinkError;
 use slipring::messages::admin::{HintState, HintsRow, NodeRow, RingDescription, Status};
@@ -37,7 +38,7 @@ use slipring::messages::hints::HintsPending;
 use slipring::messages::load::{ClusterLoad, LoadTotals, MemberLoad, PartitionLoad};
 use slipring::messages::repair::{PeerRepair, RepairRun, RepairStatus};
 use slipring::messages::replica::ReadReplicaError;
-use slipring::messages::ring::{PlanDescription, PlannedNode, TaskRow, TaskState};
+use slipring::messages::ring::{MoveTended, PlanDescription, PlannedNode, TaskRow, TaskState};
 use slipring::metadata::{Enrolled, MemberAddress, Share, StagedChange};
 
 /// 2026-01-31T12:00:00Z.
@@ -384,14 +385,15 @@ fn nodes_and_ring() {
         ],
         keys: Ranking::default(),
         partitions: Vec::new(),
+        weights: LoadWeights::REQUESTS,
     };
     let nodes = NodesView::from(vec![row("a", "up", true), row("b", "suspect", false)]).loaded(&load);
     insta::assert_snapshot!(text(&nodes), @r#"
-    NODE         STATE    REACHABLE  ADDRESS        ZONE   WEIGHT  PARTITIONS   SHARE  REQUESTS/S
-    a (answers)  up       yes        10.0.0.1:7400  rack1       1           2  33.3 %        12.5
-    b            suspect  no         10.0.0.1:7400  -           1           2  33.3 %           -
+    NODE         STATE    REACHABLE  ADDRESS        ZONE   WEIGHT  PARTITIONS   SHARE  REQUESTS/S  OF MEAN
+    a (answers)  up       yes        10.0.0.1:7400  rack1       1           2  33.3 %        12.5  100.0 %
+    b            suspect  no         10.0.0.1:7400  -           1           2  33.3 %           -        -
     "#);
-    insta::assert_snapshot!(json(&nodes), @r#"[{"name":"a","address":"10.0.0.1:7400","state":"up","zone":"rack1","weight":1,"partitions":2,"share_percent":33.33,"this_node":true,"reachable":true,"requests_per_s":12.5},{"name":"b","address":"10.0.0.1:7400","state":"suspect","zone":null,"weight":1,"partitions":2,"share_percent":33.33,"this_node":false,"reachable":false,"requests_per_s":null}]"#);
+    insta::assert_snapshot!(json(&nodes), @r#"[{"name":"a","address":"10.0.0.1:7400","state":"up","zone":"rack1","weight":1,"partitions":2,"share_percent":33.33,"this_node":true,"reachable":true,"requests_per_s":12.5,"of_mean_percent":100.0,"in_balance":true},{"name":"b","address":"10.0.0.1:7400","state":"suspect","zone":null,"weight":1,"partitions":2,"share_percent":33.33,"this_node":false,"reachable":false,"requests_per_s":null,"of_mean_percent":null,"in_balance":null}]"#);
     let owners = ["a", "a", "b", "c", "c", "a"].map(node).to_vec();
     let ring = RingDescription { epoch: 4, owners, balance: 2.0 / 3.0 };
     insta::assert_snapshot!(text(&RingView::new(&ring, true)), @r#"
@@ -486,6 +488,7 @@ fn cluster_load() -> ClusterLoad {
             PartitionLoad { partition: PartitionId(223), owner: node("a"), copies: copies(1_000.0, 50.0) },
             PartitionLoad { partition: PartitionId(7), owner: node("b"), copies: copies(0.0, 13.0) },
         ],
+        weights: LoadWeights::REQUESTS,
     }
 }
 
@@ -560,26 +563,51 @@ fn plans_and_tasks() {
     each partition has at least 3 replicas meanwhile; balance afterwards 0.988
     "#);
     insta::assert_snapshot!(json(&plan), @r#"{"staged":["d at 10.0.0.4:7400 joins","a leaves"],"partitions_moved":64,"partitions_moved_least":60,"copies_moved":192,"copies_moved_least":180,"bytes_moved":3145728,"seconds":95,"fewest_replicas":3,"balance":0.988,"nodes":[{"node":"a","partitions_before":86,"partitions_after":0,"copies_before":256,"copies_after":0,"fetches":0},{"node":"d","partitions_before":0,"partitions_after":86,"copies_before":0,"copies_after":256,"fetches":256}]}"#);
-    let task = |state, eta_s, last_error: Option<&str>| TaskRow {
-        id: "move-2-d".to_owned(),
+    let task = |state, eta_s, told: Option<MoveTended>| TaskRow {
+        began: 2,
         owner: node("d"),
+        returns: told.is_some(),
         state,
         done: 71,
         total: 192,
         per_minute: 140.4,
         eta_s,
         idle_s: 0,
-        last_error: last_error.map(str::to_owned),
+        told,
     };
+    let told = MoveTended {
+        last_error: Some("3 from a: no answer".to_owned()),
+        waiting: 2,
+        next_try_ms: Some(1_200),
+        held_up: None,
+    };
+    let held_up = MoveTended { held_up: Some("repair is paused".to_owned()), ..MoveTended::default() };
     let tasks = TasksView::from(vec![
         task(TaskState::Copying, Some(52), None),
-        task(TaskState::Stalled, None, Some("3 from a: no answer")),
+        task(TaskState::Stalled, None, Some(told)),
+        task(TaskState::Copying, None, Some(held_up)),
     ]);
     insta::assert_snapshot!(text(&tasks), @r#"
-    TASK      OWNER  STATE    DONE   OF  PER MINUTE   ETA  IDLE  LAST ERROR
-    move-2-d  d      copying    71  192         140  52 s   0 s  -
-    move-2-d  d      stalled    71  192         140     -   0 s  3 from a: no answer
+    TASK      OWNER  STATE      DONE   OF  PER MINUTE   ETA  IDLE  NEXT TRY  LAST ERROR
+    move-2-d  d      copying      71  192         140  52 s   0 s         -  -
+    move-2-d  d      stalled      71  192         140     -   0 s       2 s  3 from a: no answer
+    move-2-d  d      returning    71  192         140     -   0 s         -  repair is paused
     "#);
-    insta::assert_snapshot!(json(&tasks), @r#"[{"id":"move-2-d","owner":"d","state":"copying","done":71,"total":192,"per_minute":140.0,"eta_s":52,"idle_s":0,"last_error":null},{"id":"move-2-d","owner":"d","state":"stalled","done":71,"total":192,"per_minute":140.0,"eta_s":null,"idle_s":0,"last_error":"3 from a: no answer"}]"#);
+    insta::assert_snapshot!(json(&tasks), @r#"[{"id":"move-2-d","owner":"d","state":"copying","returns":false,"done":71,"total":192,"per_minute":140.0,"eta_s":52,"idle_s":0,"last_error":null,"waiting":null,"next_try_s":null,"held_up":null},{"id":"move-2-d","owner":"d","state":"stalled","returns":true,"done":71,"total":192,"per_minute":140.0,"eta_s":null,"idle_s":0,"last_error":"3 from a: no answer","waiting":2,"next_try_s":2,"held_up":null},{"id":"move-2-d","owner":"d","state":"returning","returns":true,"done":71,"total":192,"per_minute":140.0,"eta_s":null,"idle_s":0,"last_error":null,"waiting":0,"next_try_s":null,"held_up":"repair is paused"}]"#);
     assert_eq!(text(&TasksView::from(Vec::new())), "nothing moves\n");
+    let details = TaskDetailsView(tasks.0[1..2].to_vec());
+    insta::assert_snapshot!(text(&details), @r#"
+    task        move-2-d
+    owner       d, which fetches partitions
+    state       stalled
+    direction   back: it was cancelled
+    progress    71 of 192 partitions are there
+    rate        140 per minute
+    eta         -
+    idle        nothing has arrived for 0 s
+    waiting     2
+    next try    2 s
+    last error  3 from a: no answer
+    held up     -
+    "#);
 }

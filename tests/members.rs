@@ -456,3 +456,71 @@ fn the_leader_of_two_leaves_and_the_other_goes_on() {
     }
     assert_nothing_lost(&cluster, &written);
 }
+
+/// What `tasks` shows, once there is something.
+fn tasks(node: &Node) -> Vec<Value> {
+    let begun = Instant::now();
+    loop {
+        let tasks = ask(node, &["tasks"]);
+        let tasks = tasks.as_array().expect("a list").clone();
+        if !tasks.is_empty() {
+            return tasks;
+        }
+        assert!(begun.elapsed() < PATIENCE, "nothing has begun to move");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn wait_until_done(node: &Node, at_least: u64) {
+    let begun = Instant::now();
+    let done = || tasks(node).iter().filter_map(|task| task["done"].as_u64()).sum::<u64>();
+    while done() < at_least {
+        assert!(begun.elapsed() < PATIENCE, "{}: not even {at_least} partitions have moved", node.name);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_join_and_a_leave_that_are_cancelled_in_the_middle_leave_everything_as_it_was() {
+    let _alone = alone();
+    let mut cluster = Cluster::start_with(3, &[SLOWLY]);
+    let mut written = preload(&cluster, MOVED_SLOWLY);
+    let load = Load::begin(&cluster, MOVED_SLOWLY);
+
+    let fourth = join(&mut cluster, 0);
+    commit(&cluster.nodes[0]);
+    cluster.nodes[fourth].wait_until_ready();
+    wait_until_done(&cluster.nodes[0], 5);
+    let id = tasks(&cluster.nodes[1])[0]["id"].as_str().expect("a name").to_owned();
+    let shown = ask(&cluster.nodes[2], &["task", "show", &id]);
+    assert_eq!((&shown[0]["owner"], &shown[0]["returns"]), (&Value::from("n3"), &Value::from(false)), "{shown}");
+    assert!(shown[0]["waiting"].is_u64(), "its owner is asked: {shown}");
+    ask(&cluster.nodes[1], &["task", "cancel", &id]);
+    // Whoever is new leaves, with his connections, and its process ends.
+    load.while_failing(WITH_ITS_CONNECTION, || assert_eq!(cluster.nodes[fourth].wait_until_ended(), Some(0)));
+    wait_until_at_rest(&cluster);
+    assert_balanced(&cluster.nodes[0], &["n0", "n1", "n2"]);
+    let (exit, said) = refusal(&cluster.nodes[0], &["task", "cancel", &id]);
+    assert_eq!(exit, 3, "{said}");
+    assert!(said.contains("there is no task"), "{said}");
+
+    let fifth = join(&mut cluster, 0);
+    commit(&cluster.nodes[0]);
+    cluster.nodes[fifth].wait_until_ready();
+    wait_until_at_rest(&cluster);
+    ask(&cluster.nodes[0], &["cluster", "leave", "n1"]);
+    commit(&cluster.nodes[2]);
+    wait_until_done(&cluster.nodes[0], 5);
+    let id = tasks(&cluster.nodes[0])[0]["id"].as_str().expect("a name").to_owned();
+    let whole = id.rsplit_once('-').expect("move-N-owner").0;
+    let (exit, said) = refusal(&cluster.nodes[0], &["task", "retry", whole]);
+    assert!(exit == 0 || (exit == 4 && said.contains("waits for its next try")), "{exit}: {said}");
+    ask(&cluster.nodes[0], &["task", "cancel", whole]);
+    let (exit, said) = refusal(&cluster.nodes[0], &["task", "cancel", whole]);
+    assert!(exit == 3 || (exit == 4 && said.contains("going back already")), "{exit}: {said}");
+    wait_until_at_rest(&cluster);
+    assert_balanced(&cluster.nodes[0], &["n0", "n1", "n2", "n4"]);
+    written.extend(load.end());
+    assert_nothing_lost(&cluster, &written);
+    cluster.nodes.iter().filter(|node| node.is_running()).for_each(Node::assert_unharmed);
+}

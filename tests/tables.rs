@@ -126,3 +126,51 @@ fn a_node_that_lost_its_disk_learns_the_tables_and_decides_again() {
     cluster.kill(&[0]);
     ask(&cluster.nodes[1], &["create", "more", "--key", "id"]);
 }
+
+/// How many nodes hold the key of the table, as `where` says.
+fn holders(node: &Node, table: &str, key: &str) -> usize {
+    let place = ask(node, &["where", table, key]);
+    let replicas = place["replicas"].as_array().expect("a list");
+    replicas.iter().filter(|replica| replica["versions"].as_array().is_some_and(|held| !held.is_empty())).count()
+}
+
+#[test]
+fn a_table_gets_more_copies_and_fewer_and_loses_nothing() {
+    let cluster = Cluster::start(5);
+    let [one, two, three, ..] = &cluster.nodes[..] else { panic!("five nodes") };
+    ask(one, &["create", "orders", "--key", "id"]);
+    wait_until_known(&cluster, &["kv", "orders"]);
+    let keys: Vec<String> = (0..60).map(|number| format!("o{number}")).collect();
+    for (at, key) in keys.iter().enumerate() {
+        ask(&cluster.nodes[at % 5], &["put", "orders", key, "{\"kept\": true}"]);
+    }
+    let at_rest = |what: &str| {
+        for node in &cluster.nodes {
+            node.wait_until(what, || ask(node, &["tasks"]) == json!([]));
+        }
+    };
+    let altered = ask(two, &["alter", "orders", "--n", "5", "--r", "1", "--w", "5"]);
+    assert_eq!(altered["quorum"], json!({"n": 5, "r": 1, "w": 5}));
+    at_rest("has five copies");
+    for key in &keys {
+        assert_eq!(holders(three, "orders", key), 5, "{key}");
+        // One replica is enough, whichever it is.
+        for node in &cluster.nodes {
+            assert_eq!(ask(node, &["get", "orders", key])["siblings"], json!([{"id": key, "kept": true}]), "{key}");
+        }
+    }
+    let (exit, said) = refusal(one, &["alter", "orders", "--n", "2"]);
+    assert_eq!(exit, 2, "W = 5 of 2: {said}");
+    let altered = ask(three, &["alter", "orders", "--n", "2", "--r", "1", "--w", "2"]);
+    assert_eq!(altered["quorum"], json!({"n": 2, "r": 1, "w": 2}));
+    at_rest("has two copies");
+    for key in &keys {
+        for node in &cluster.nodes {
+            assert_eq!(ask(node, &["get", "orders", key])["siblings"], json!([{"id": key, "kept": true}]), "{key}");
+        }
+    }
+    ask(two, &["alter", "orders", "--default-n", "--default-r", "--default-w"]);
+    at_rest("has three copies");
+    let described = ask(one, &["describe", "orders"]);
+    assert_eq!(described["quorum"], json!({"n": 3, "r": 2, "w": 2}));
+}

@@ -50,6 +50,8 @@ const NUMBERS: &[(&str, u16)] = &[
     ("CollectTombstones", 35),
     ("HintedPartitions", 36),
     ("ReadEpoch", 37),
+    ("FetchMetadata", 38),
+    ("TendMove", 39),
     ("DescribeStatus", 40),
     ("DescribeNodes", 41),
     ("DescribeRing", 42),

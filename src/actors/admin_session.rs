@@ -1,6 +1,6 @@
 //! Answers an operator's questions about the node: what `status` and `metrics` show.
 //!
-//! Bridge sessions speak to it, and HTTP's `/metrics`; it asks `HintedHandoff`, `AntiEntropy`, `MetadataLog` and `RingManager`. It changes nothing.
+//! Bridge sessions speak to it, and HTTP's `/metrics`; it asks `HintedHandoff`, `AntiEntropy`, `MetadataLog`, `LoadMonitor` and `RingManager`. It changes nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,12 +9,14 @@ use std::time::Duration;
 use actix::{Actor, AsyncContext, Context, Handler, Recipient, ResponseFuture};
 use tokio::time::Instant;
 
+use crate::dynamo::load::Balance;
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::quorum::Quorum;
 use crate::dynamo::topology::Phase;
 use crate::messages::admin::{AdminError, DescribeHints, DescribeStatus, HintsRow, ReadMetrics, Status};
 use crate::messages::cluster::{ReadView, View};
 use crate::messages::hints::{CountHints, HintsPending};
+use crate::messages::load::DescribeImbalance;
 use crate::messages::metadata::{DescribeMetadata, MetadataStatus};
 use crate::messages::repair::{DescribeRepair, RepairStatus};
 use crate::metrics::Metrics;
@@ -36,6 +38,8 @@ pub struct AdminParts {
     pub repair: Recipient<DescribeRepair>,
     /// Knows whether anybody decides about metadata.
     pub metadata: Recipient<DescribeMetadata>,
+    /// Knows who is out of balance.
+    pub imbalance: Recipient<DescribeImbalance>,
     /// Knows how full the disk is.
     pub storage: Arc<dyn Storage>,
     /// The cluster's name.
@@ -87,9 +91,11 @@ impl Handler<DescribeStatus> for AdminSession {
             let lost_hints = parts.lost_hints.send(DescribeHints).await.map_err(|_| AdminError::Stopping)??;
             let repair = parts.repair.send(DescribeRepair).await.map_err(|_| AdminError::Stopping)??;
             let metadata = parts.metadata.send(DescribeMetadata).await.map_err(|_| AdminError::Stopping)??;
+            let imbalance = parts.imbalance.send(DescribeImbalance).await.map_err(|_| AdminError::Stopping)?;
             let mut status = status(&parts, &view, hints, uptime_s);
             status.warnings.extend(warning_of_metadata(&metadata));
             status.warnings.extend(warnings_of_repair(&repair, &lost_hints));
+            status.warnings.extend(warning_of_balance(&imbalance));
             Ok(status)
         })
     }
@@ -163,6 +169,15 @@ fn warning_of_metadata(metadata: &MetadataStatus) -> Option<String> {
     let nobody =
         "nobody is known to decide about metadata: tables cannot be changed, see `metadata`; reads and writes go on";
     metadata.leader.is_none().then(|| nobody.to_owned())
+}
+
+fn warning_of_balance(imbalance: &[(NodeId, Balance)]) -> Option<String> {
+    let bears = |(node, balance): &(NodeId, Balance)| format!("{node} bears {:.0} %", balance.of_mean * 100.0);
+    let all: Vec<String> = imbalance.iter().map(bears).collect();
+    let all = (!all.is_empty()).then(|| all.join(", "))?;
+    Some(format!(
+        "{all} of its share of the load, and has for long: see `top nodes`, and `cluster rebalance` for what helps"
+    ))
 }
 
 fn warnings_of_repair(repair: &RepairStatus, lost_hints: &[HintsRow]) -> Vec<String> {

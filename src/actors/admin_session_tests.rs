@@ -1,4 +1,5 @@
-use super::warnings_of_repair;
+use super::{warning_of_balance, warnings_of_repair};
+use crate::dynamo::load::Balance;
 use crate::dynamo::node_id::NodeId;
 use crate::messages::admin::{HintState, HintsRow};
 use crate::messages::hints::HintsPending;
@@ -68,5 +69,18 @@ fn repair_that_does_not_go_on_is_a_reason() {
     assert_eq!(
         warnings_of_repair(&off, &[]),
         ["repair is off on this node (anti_entropy.enabled = false): what differs stays so until it is read"]
+    );
+}
+
+#[test]
+fn who_stays_out_of_balance_is_named() {
+    assert_eq!(warning_of_balance(&[]), None);
+    let of = |of_mean| Balance { share: 0.3, of_mean };
+    let said = warning_of_balance(&[(node("a"), of(1.234)), (node("c"), of(0.71))]);
+    assert_eq!(
+        said.as_deref(),
+        Some(
+            "a bears 123 %, c bears 71 % of its share of the load, and has for long: see `top nodes`, and `cluster rebalance` for what helps"
+        )
     );
 }

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext as _, Context, Handler, Recipient, ResponseFuture};
+use actix::{Actor, AsyncContext as _, Context, Handler, MessageResult, Recipient, ResponseFuture};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::{Instant, sleep};
@@ -34,7 +34,7 @@ use crate::messages::repair::{
     AuditPartition, ControlRepair, ControlRepairError, DescribeRepair, MarkDirty, MarkDirtyError, PeerRepair,
     RepairAction, RepairRun, RepairStatus,
 };
-use crate::messages::ring::RangeCompared;
+use crate::messages::ring::{MoveTended, RangeCompared, SeeToTries};
 use crate::messages::together::Together;
 use crate::metrics::Metrics;
 use crate::storage::{Committer, ReadError, Storage};
@@ -393,6 +393,25 @@ impl Handler<LinksChanged<RepairPeer>> for AntiEntropy {
         if self.0.enabled {
             self.0.compare_with_all();
         }
+    }
+}
+
+impl Handler<SeeToTries> for AntiEntropy {
+    type Result = MessageResult<SeeToTries>;
+
+    fn handle(&mut self, SeeToTries { now }: SeeToTries, _: &mut Self::Context) -> Self::Result {
+        let (mut schedule, now_ms) = (self.0.schedule.borrow_mut(), self.0.now_ms());
+        if now {
+            schedule.try_again(now_ms);
+        }
+        let (waiting, next_try_ms) = schedule.waiting(now_ms);
+        let held_up = match (self.0.enabled, self.0.paused.get()) {
+            (false, _) => Some("anti_entropy.enabled = false".to_owned()),
+            (true, true) => Some("repair is paused".to_owned()),
+            (true, false) => None,
+        };
+        let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
+        MessageResult(MoveTended { last_error: None, waiting, next_try_ms, held_up })
     }
 }
 

@@ -50,6 +50,7 @@ use crate::config::Durability;
 use crate::dynamo::collection::settling_time;
 use crate::dynamo::handoff_rate::RateBounds;
 use crate::dynamo::swim::Life;
+use crate::dynamo::work::LoadWeights;
 use crate::messages::cluster::{PeerDown, PeerUp, Subscribe, View};
 use crate::messages::detection::LinkMeasured;
 use crate::messages::load::Enlist;
@@ -152,17 +153,21 @@ pub fn start_control(
     log.do_send(FollowMetadata(planner.clone().recipient()));
     let handoff_context = Context::<HintedHandoff>::new();
     let handoff_address = handoff_context.address();
+    let repair_context = Context::<AntiEntropy>::new();
     let parts = TransferParts {
         view: Arc::clone(view),
         log: log.clone().recipient(),
         hints: handoff_address.clone().recipient(),
+        tries: repair_context.address().recipient(),
         metrics: metrics.clone(),
     };
     let transfer = PartitionTransfer::new(parts).start();
+    links.do_send(FollowLinks::new(transfer.clone().recipient(), |peer| peer.clone().recipient()));
     ring.do_send(Subscribe(transfer.clone().recipient()));
     let sideliner = Sideliner::new(Arc::clone(view), log.clone().recipient(), log.clone().recipient()).start();
     ring.do_send(Subscribe(sideliner.recipient()));
-    let repair = start_anti_entropy(blueprint, view, shards, &handoff_address, &transfer, rng.random())?;
+    let seed = rng.random();
+    let repair = start_anti_entropy(blueprint, view, shards, &handoff_address, &transfer, (repair_context, seed))?;
     links.do_send(FollowLinks::new(repair.clone().recipient(), RepairPeer::of));
     ring.do_send(Subscribe(repair.clone().recipient()));
     let garbage = start_garbage_collector(blueprint, view, shards);
@@ -183,6 +188,7 @@ pub fn start_control(
         lost_hints: handoff.clone().recipient(),
         repair: repair.clone().recipient(),
         metadata: log.clone().recipient(),
+        imbalance: load.clone().recipient(),
         storage: Arc::clone(&blueprint.storage),
         cluster_name: blueprint.founded.identity.name.clone(),
         cluster_uuid: blueprint.founded.identity.uuid,
@@ -249,11 +255,14 @@ fn start_garbage_collector(blueprint: &Blueprint, view: &Arc<View>, shards: &[Sh
 }
 
 fn start_load_monitor(blueprint: &Blueprint, view: &Arc<View>, shards: &[Shard]) -> Addr<LoadMonitor> {
+    let config = &blueprint.config.balancing;
     let parts = LoadParts {
         view: Arc::clone(view),
         shards: shards.iter().map(|shard| shard.clone().recipient()).collect(),
         peers: BTreeMap::new(),
         cpu: Arc::clone(&blueprint.cpu),
+        weights: LoadWeights { requests: config.requests_weight, bytes: config.bytes_weight, cpu: config.cpu_weight },
+        patience: Duration::from_secs(config.patience_s),
         metrics: blueprint.metrics.clone(),
     };
     LoadMonitor::new(parts).start()
@@ -338,9 +347,8 @@ fn start_anti_entropy(
     shards: &[Shard],
     handoff: &Addr<HintedHandoff>,
     transfer: &Addr<PartitionTransfer>,
-    seed: u64,
+    (context, seed): (Context<AntiEntropy>, u64),
 ) -> Result<Addr<AntiEntropy>, ReadError> {
-    let context = Context::<AntiEntropy>::new();
     let written: Recipient<MarksWritten> = context.address().recipient();
     let settings = &blueprint.config.anti_entropy;
     let repair = AntiEntropy::open(AntiEntropyParts {
@@ -409,6 +417,7 @@ pub fn start_worker(
         request_timeout: blueprint.request_timeout(),
         inflight_max: blueprint.config.limits.inflight_requests,
         reads: blueprint.config.routing.reads,
+        rings: control.log.clone().recipient(),
         seed: rng.random(),
         metrics: blueprint.metrics.clone(),
     });
@@ -522,6 +531,7 @@ fn session_recipients(
         plan: control.planner.clone().recipient(),
         commit_plan: control.planner.clone().recipient(),
         tasks: control.transfer.clone().recipient(),
+        moves: control.transfer.clone().recipient(),
         rebalance: control.balancer.clone().recipient(),
         tombstones: control.garbage.clone().recipient(),
         repair_status: control.repair.clone().recipient(),

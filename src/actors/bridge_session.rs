@@ -26,11 +26,11 @@ use crate::messages::detection::{DescribeLinks, Gossip};
 use crate::messages::garbage::{CollectTombstones, DescribeTombstones, ProbeTombstones};
 use crate::messages::hints::HintedPartitions;
 use crate::messages::load::{DescribeLoad, ReadLoad};
-use crate::messages::metadata::{ChangeTables, DescribeMetadata, EnrolLog, Propose, ReadEpoch, StepLog};
+use crate::messages::metadata::{ChangeTables, DescribeMetadata, EnrolLog, FetchMetadata, Propose, ReadEpoch, StepLog};
 use crate::messages::modify::{Modify, SequenceModify};
 use crate::messages::repair::{ControlRepair, DescribeRepair, DistrustTree, ListBuckets, ReadLeaves, ReadRoot};
 use crate::messages::replica::{CompareReplica, CoordinateWrite, ReadReplica, ScanReplica, WriteReplica};
-use crate::messages::ring::{ChangeRing, CommitPlan, DescribePlan, DescribeTasks, StageNode};
+use crate::messages::ring::{ChangeRing, CommitPlan, DescribePlan, DescribeTasks, StageNode, TendMove};
 use crate::messages::together::{Answers, Together};
 use crate::messages::transaction::{TransactGet, TransactWrite};
 use crate::wire::frame::{Frame, FrameKind, PayloadError};
@@ -89,6 +89,8 @@ pub struct SessionRecipients {
     pub commit_plan: Recipient<CommitPlan>,
     /// What moves.
     pub tasks: Recipient<DescribeTasks>,
+    /// What this node knows of a move.
+    pub moves: Recipient<Together<TendMove>>,
     /// Balances the load.
     pub rebalance: Recipient<Rebalance>,
     /// The same shards, for their garbage collectors.
@@ -167,6 +169,8 @@ impl BridgeSession {
             Operation::StepLog => self.take_from(frame, &mut gathered.steps, |step: &StepLog| &step.from),
             Operation::EnrolLog => self.take_from(frame, &mut gathered.enrolments, |enrol: &EnrolLog| &enrol.from),
             Operation::ReadEpoch => gathered.epochs.take(frame, |_| 0),
+            Operation::FetchMetadata => gathered.fetches.take(frame, |_| 0),
+            Operation::TendMove => gathered.moves.take(frame, |_| 0),
             Operation::Propose => gathered.proposals.take(frame, |_| 0),
             Operation::ReadRoot => gathered.roots.take(frame, |m| shard(m.partition)),
             Operation::ReadLeaves => gathered.leaves.take(frame, |m| shard(m.partition)),
@@ -271,6 +275,8 @@ impl BridgeSession {
             loads,
             sequenced,
             epochs,
+            fetches,
+            moves,
         } = gathered;
         puts.send(|_| &to.put, outbox);
         gets.send(|_| &to.get, outbox);
@@ -292,6 +298,8 @@ impl BridgeSession {
         proposals.send(|_| &to.log.propose, outbox);
         loads.send(|_| &to.load, outbox);
         epochs.send(|_| &to.log.epoch, outbox);
+        fetches.send(|_| &to.log.fetch, outbox);
+        moves.send(|_| &to.moves, outbox);
         sequenced.send(|shard| &to.sequencers[shard], outbox);
     }
 }
@@ -320,6 +328,8 @@ struct Gathered {
     loads: Requests<ReadLoad>,
     sequenced: Requests<SequenceModify>,
     epochs: Requests<ReadEpoch>,
+    fetches: Requests<FetchMetadata>,
+    moves: Requests<TendMove>,
 }
 
 /// Requests of one kind by receiver, with the numbers of their frames.

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
 use super::coordinate_put::slot;
-use super::coordination::{Coordination, ask};
+use super::coordination::{Coordination, Terms, ask};
 use crate::dynamo::preference_list::{PreferenceList, Replica, Role};
 use crate::dynamo::quorum::{Quorum, ReadTally, Verdict};
 use crate::dynamo::record_key::RecordKey;
@@ -24,10 +24,8 @@ use crate::messages::replica::{ReadReplica, ReadReplicaError, Slot, StaleEpoch, 
 pub(super) struct KeyRead {
     pub(super) trace: TraceId,
     pub(super) key: RecordKey,
-    pub(super) quorum: Quorum,
+    pub(super) terms: Terms,
     pub(super) conflict: Conflict,
-    /// Only its own replicas count, and nobody stands in.
-    pub(super) strict: bool,
 }
 
 pub(super) type Tally = ReadTally<Siblings, ReadReplicaError>;
@@ -55,7 +53,7 @@ struct ReadFailed {
 }
 
 async fn read_once(cx: Rc<Coordination>, read: KeyRead) -> Result<Siblings, ReadFailed> {
-    let (list, quorum) = cx.replicas_of(read.key.partition(), read.quorum, read.strict);
+    let (list, quorum) = cx.replicas_of(read.key.table(), read.key.partition(), read.terms);
     let order = read_order(&cx, &list, quorum.r());
     let mut tally = Tally::new(quorum.r(), order.len());
     let mut replies = Replies::new();
@@ -136,7 +134,7 @@ fn ask_replica(
 ) -> LocalBoxFuture<'static, (usize, Result<Siblings, ReadReplicaError>)> {
     let replicas = cx.replicas.of(&replica.node, read.key.partition()).cloned();
     let (epoch, key, slot) = (cx.epoch(), read.key.clone(), slot(replica));
-    let message = ReadReplica { trace: read.trace, epoch, key, slot, binds: read.strict };
+    let message = ReadReplica { trace: read.trace, epoch, key, slot, binds: read.terms.strict };
     let (asked_at, cx) = (Instant::now(), Rc::clone(cx));
     let asked = cx.ask_peer(&replica.node, 1);
     Box::pin(async move {

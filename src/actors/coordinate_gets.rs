@@ -41,7 +41,7 @@ pub(super) struct PlacedRead {
 
 impl PlacedRead {
     pub(super) fn new(cx: &Coordination, place: usize, read: KeyRead) -> Self {
-        let (list, quorum) = cx.replicas_of(read.key.partition(), read.quorum, read.strict);
+        let (list, quorum) = cx.replicas_of(read.key.table(), read.key.partition(), read.terms);
         Self { place, read, list, needed: quorum.r() }
     }
 }

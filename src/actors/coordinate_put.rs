@@ -12,7 +12,7 @@ use tokio::time::{sleep_until, timeout_at};
 use tracing::debug;
 
 use super::coordinate_get::nearest;
-use super::coordination::{Coordination, Group, ask_all};
+use super::coordination::{Coordination, Group, Terms, ask_all};
 use crate::dynamo::context::Context;
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::preference_list::{PreferenceList, Replica, Role};
@@ -38,7 +38,7 @@ pub(super) struct KeyWrite {
     pub(super) trace: TraceId,
     pub(super) key: RecordKey,
     /// As the table or the request says; a small cluster has less.
-    pub(super) quorum: Quorum,
+    pub(super) terms: Terms,
     pub(super) conflict: Conflict,
     /// What the client has seen; `None`, on an `lww` table: whatever is there.
     pub(super) context: Option<VersionVector>,
@@ -60,7 +60,7 @@ pub(super) struct PlacedWrite {
 
 impl PlacedWrite {
     pub(super) fn new(cx: &Coordination, place: usize, write: KeyWrite) -> Self {
-        let (list, quorum) = cx.replicas_of(write.key.partition(), write.quorum, write.decided_in.is_some());
+        let (list, quorum) = cx.replicas_of(write.key.table(), write.key.partition(), write.terms);
         Self { place, write, list, quorum }
     }
 }
@@ -184,7 +184,7 @@ fn replicate_again(cx: &Rc<Coordination>, minted: Minted, stale: StaleEpoch, fai
 /// A write by itself.
 pub(super) async fn coordinate_put(cx: Rc<Coordination>, write: KeyWrite) -> Result<PutReply, PutError> {
     let (answers, answer) = Answers::to_one();
-    let quorum = write.quorum;
+    let quorum = write.terms.quorum;
     let group = WriteGroup::of(&cx, PlacedWrite::new(&cx, 0, write));
     actix::spawn(coordinate_puts(cx, group, answers));
     answer.await.unwrap_or_else(|_| Err(unreached(quorum, 0, Vec::new(), WriteOutcome::Unknown)))
@@ -265,7 +265,7 @@ fn mint_again(
 /// Whether a write goes on in a newer ring. What was put in order here does only as long as nobody else began to do that: he decides without it.
 fn may_write(cx: &Coordination, write: &KeyWrite) -> bool {
     let (topology, partition) = (&cx.view.topology, write.key.partition());
-    let is_sequencer = || topology.sequencer(partition, write.quorum.n()) == Some(&cx.view.local);
+    let is_sequencer = || topology.sequencer(partition, write.terms.quorum.n()) == Some(&cx.view.local);
     write.decided_in.is_none_or(|epoch| topology.tenure(partition) <= epoch && is_sequencer())
 }
 

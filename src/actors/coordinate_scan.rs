@@ -9,7 +9,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, timeout_at};
 
 use super::coordinate_get::{nearest_first, newest};
-use super::coordination::{Coordination, ask};
+use super::coordination::{Coordination, Terms, ask};
 use super::settle_intents::{holds_intent, settle};
 use crate::dynamo::key_range::KeyRange;
 use crate::dynamo::preference_list::{Replica, Role};
@@ -38,7 +38,7 @@ struct Stretch<'a> {
     table: &'a str,
     partition: PartitionId,
     range: KeyRange,
-    quorum: Quorum,
+    terms: Terms,
     limit: u32,
 }
 
@@ -84,7 +84,7 @@ impl Gathered {
 
 pub(super) async fn coordinate_scan(mut cx: Rc<Coordination>, scan: Scan) -> Result<ScanReply, GetError> {
     let found = cx.table(&scan.table).ok_or_else(|| GetError::NoSuchTable { table: scan.table.clone() })?;
-    let (quorum, stored) = (cx.quorum(found, scan.r, None)?, found.storage_name().into_owned());
+    let (terms, stored) = (cx.terms(found, scan.r, None)?, found.storage_name().into_owned());
     let mut gathered = Gathered::new(scan.limit, (cx.wall)());
     let mut cursor = scan.cursor.unwrap_or(ScanCursor { partition: PartitionId(0), after: None });
     // Many partitions take long: whoever asks goes on from where this request stopped in good time.
@@ -99,7 +99,7 @@ pub(super) async fn coordinate_scan(mut cx: Rc<Coordination>, scan: Scan) -> Res
         let all = KeyRange::default();
         let range = cursor.after.as_ref().map_or(all.clone(), |last| all.after(Bytes::copy_from_slice(last.key())));
         let (partition, trace, table) = (cursor.partition, scan.trace, stored.as_str());
-        let stretch = Stretch { trace, table, partition, range, quorum, limit };
+        let stretch = Stretch { trace, table, partition, range, terms, limit };
         let (records, covers_up_to) = scan_stretch(&mut cx, &stretch).await?;
         gathered.take(&cx, trace, &records).await?;
         cursor = match covers_up_to {
@@ -117,7 +117,7 @@ fn half_time(cx: &Coordination) -> Instant {
 
 pub(super) async fn coordinate_query(mut cx: Rc<Coordination>, query: Query) -> Result<QueryReply, GetError> {
     let found = cx.table(&query.table).ok_or_else(|| GetError::NoSuchTable { table: query.table.clone() })?;
-    let (quorum, stored) = (cx.quorum(found, query.r, None)?, found.storage_name().into_owned());
+    let (terms, stored) = (cx.terms(found, query.r, None)?, found.storage_name().into_owned());
     if !query.range.prefix.starts_with(&query.partition_key) {
         let reason = "the range of a query must lie within its partition key".to_owned();
         return Err(GetError::InvalidKey { reason });
@@ -131,7 +131,7 @@ pub(super) async fn coordinate_query(mut cx: Rc<Coordination>, query: Query) -> 
         }
         let partition = cx.view.ring().partition_of(&query.partition_key);
         let (trace, table) = (query.trace, stored.as_str());
-        let stretch = Stretch { trace, table, partition, range: range.clone(), quorum, limit };
+        let stretch = Stretch { trace, table, partition, range: range.clone(), terms, limit };
         let (records, covers_up_to) = scan_stretch(&mut cx, &stretch).await?;
         gathered.take(&cx, trace, &records).await?;
         match covers_up_to {
@@ -162,7 +162,7 @@ async fn scan_stretch(
 }
 
 async fn scan_once(cx: &Coordination, stretch: &Stretch<'_>) -> (Tally, Vec<Replica>, Quorum) {
-    let (list, quorum) = cx.replicas_of(stretch.partition, stretch.quorum, false);
+    let (list, quorum) = cx.replicas_of(stretch.table, stretch.partition, stretch.terms);
     // A fallback holds hints, not a table: it cannot say what is not there.
     let primaries = |replica: &Replica| matches!(replica.role, Role::Primary);
     let order: Vec<Replica> = nearest_first(cx, &list).into_iter().filter(primaries).collect();

@@ -10,14 +10,16 @@ use super::coordinate_put::slot;
 use super::coordination::{Coordination, ask};
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::preference_list::{Replica, Role};
+use crate::dynamo::quorum::Quorums;
 use crate::messages::LinkError;
 use crate::messages::client::{WhereReplica, WhereReply};
 use crate::messages::replica::{ReadReplica, ReadReplicaError};
 
 pub(super) async fn coordinate_where(cx: Rc<Coordination>, read: KeyRead) -> WhereReply {
     let partition = read.key.partition();
-    let (list, _) = cx.replicas_of(partition, read.quorum, read.strict);
-    let owners = cx.view.topology.holders(partition, read.quorum.n());
+    let (list, _) = cx.replicas_of(read.key.table(), partition, read.terms);
+    let Quorums { before, now } = cx.view.quorums(read.key.table(), None, None);
+    let owners = cx.view.topology.holders(partition, before.n().max(now.n()));
     let primaries = owners.iter().map(|node| Replica { node: (*node).clone(), role: Role::Primary });
     let standing_in: Vec<Replica> =
         list.replicas().iter().filter(|replica| !matches!(replica.role, Role::Primary)).cloned().collect();

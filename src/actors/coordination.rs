@@ -23,6 +23,7 @@ use crate::dynamo::ring::PartitionId;
 use crate::item::TableSchema;
 use crate::messages::LinkError;
 use crate::messages::cluster::View;
+use crate::messages::metadata::HeardOfRing;
 use crate::messages::replica::{CompareReplica, CoordinateWrite, ReadReplica, ScanReplica, StaleEpoch, WriteReplica};
 use crate::messages::together::Together;
 use crate::metrics::Metrics;
@@ -96,11 +97,31 @@ impl Replicas {
     }
 }
 
+/// N, R and W of a request as they were when it came, and what it asks for beside what its table says.
+#[derive(Clone, Copy)]
+pub struct Terms {
+    /// As they were then.
+    pub quorum: Quorum,
+    r: Option<u8>,
+    w: Option<u8>,
+    /// Only the key's own replicas count, and nobody stands in.
+    pub strict: bool,
+}
+
+impl Terms {
+    /// The same, for which nobody stands in.
+    pub fn strictly(self) -> Self {
+        Self { strict: true, ..self }
+    }
+}
+
 /// The surroundings of one request, or of several that go together.
 #[derive(Clone)]
 pub struct Coordination {
     /// The cluster as it was when the request came, or when it turned out that it must be asked anew.
     pub view: Arc<View>,
+    /// Whether that is another one than when the request came.
+    pub is_newer: bool,
     /// The cluster as it is.
     pub views: Views,
     /// Whom it may speak to.
@@ -117,16 +138,24 @@ pub struct Coordination {
     pub wall: WallClock,
     /// Where it counts.
     pub metrics: Metrics,
+    /// Told of newer rings: this node may not hear who decides about them.
+    pub rings: Recipient<HeardOfRing>,
     /// Given back when the request is answered.
     pub permit: Rc<Permit>,
 }
 
 impl Coordination {
-    /// Who is responsible for a key, as things are, and how many of them it takes. `strict`: nobody stands in.
-    pub fn replicas_of(&self, partition: PartitionId, quorum: Quorum, strict: bool) -> (PreferenceList, Quorum) {
+    /// Who is responsible for a key, as things are, and how many of them it takes.
+    pub fn replicas_of(&self, table: &str, partition: PartitionId, terms: Terms) -> (PreferenceList, Quorum) {
         let view = &self.view;
-        let sloppy = view.sloppy && !strict;
-        replicas_of(&view.topology, partition, quorum, sloppy, |node| view.reachable.contains(node))
+        let is_resizing = view.topology.transition().is_some_and(|moving| !moving.resized().is_empty());
+        // What a table says changes seldom; it is looked up only where it may have.
+        let quorums = match self.is_newer || is_resizing {
+            true => view.quorums(table, terms.r, terms.w),
+            false => terms.quorum.into(),
+        };
+        let sloppy = view.sloppy && !terms.strict;
+        replicas_of(&view.topology, partition, quorums, sloppy, |node| view.reachable.contains(node))
     }
 
     /// The epoch that replica messages say.
@@ -137,8 +166,9 @@ impl Coordination {
     /// A replica knows a newer ring: the same surroundings with a view of that epoch; `None`: none has come before the deadline.
     pub(super) async fn caught_up(&self, StaleEpoch { epoch }: StaleEpoch) -> Option<Rc<Self>> {
         self.metrics.stale_epochs.inc();
+        self.rings.do_send(HeardOfRing { epoch });
         let view = timeout_at(self.deadline, self.views.of_epoch(epoch)).await.ok()?;
-        (Instant::now() < self.deadline).then(|| Rc::new(Self { view, ..self.clone() }))
+        (Instant::now() < self.deadline).then(|| Rc::new(Self { view, is_newer: true, ..self.clone() }))
     }
 
     /// The table with this name.
@@ -147,18 +177,19 @@ impl Coordination {
     }
 
     /// The table's quorum with a request's own R and W. In a small cluster it takes fewer ([`replicas_of`](Self::replicas_of)).
-    pub fn quorum(&self, table: &TableSchema, r: Option<u8>, w: Option<u8>) -> Result<Quorum, QuorumError> {
+    pub fn terms(&self, table: &TableSchema, r: Option<u8>, w: Option<u8>) -> Result<Terms, QuorumError> {
         let defaults = self.view.quorum;
         let or = |own: Option<u8>, default: usize| own.unwrap_or(u8::try_from(default).unwrap_or(u8::MAX));
         let n = or(table.n, defaults.n());
-        Quorum::new(n, or(r.or(table.r), defaults.r()), or(w.or(table.w), defaults.w()))
+        let quorum = Quorum::new(n, or(r.or(table.r), defaults.r()), or(w.or(table.w), defaults.w()))?;
+        Ok(Terms { quorum, r, w, strict: false })
     }
 
-    /// The table's quorum with so many replicas to read from that one of them holds whatever W have acknowledged.
-    pub fn sure_quorum(&self, table: &TableSchema) -> Result<Quorum, QuorumError> {
-        let quorum = self.quorum(table, None, None)?;
+    /// The table's terms for a read from so many of the key's own replicas that one of them holds whatever W have acknowledged.
+    pub fn sure_terms(&self, table: &TableSchema) -> Result<Terms, QuorumError> {
+        let quorum = self.terms(table, None, None)?.quorum;
         let r = quorum.r().max(quorum.n() - quorum.w() + 1);
-        self.quorum(table, u8::try_from(r).ok(), None)
+        Ok(self.terms(table, u8::try_from(r).ok(), None)?.strictly())
     }
 
     /// After this long a read asks one replica more.

@@ -21,7 +21,7 @@ use super::coordination::ask_all;
 use crate::dynamo::handoff_rate::{HandoffRate, Pace};
 use crate::dynamo::hint::{Destination, destination, is_dispensable, others};
 use crate::dynamo::node_id::NodeId;
-use crate::dynamo::quorum::Quorum;
+use crate::dynamo::quorum::{Quorum, Quorums};
 use crate::dynamo::record_key::RecordKey;
 use crate::dynamo::ring::PartitionId;
 use crate::item::Conflict;
@@ -255,6 +255,9 @@ impl Handover {
     }
 
     fn quorum(&self, hint: &Hint) -> Quorum {
-        self.view.quorum_of(hint.key.table())
+        // While a table's N changes a hint finds its way to whoever holds it by either.
+        let Quorums { before, now } = self.view.quorums(hint.key.table(), None, None);
+        let wider = if before.n() > now.n() { before } else { now };
+        wider.in_cluster_of(self.view.ring().owners())
     }
 }

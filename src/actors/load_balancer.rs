@@ -14,13 +14,14 @@ use actix::{Actor, Context, Handler, Recipient, ResponseFuture};
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use super::load_monitor::{LOAD_DECAY, LOGGED_PER_S};
+use super::load_monitor::{LOAD_DECAY, LOGGED_PER_S, SETTLING_HALF_LIVES};
 use crate::config::Placement as PlacementMode;
-use crate::dynamo::load::balance;
+use crate::dynamo::load::LoadRates;
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::patience::Patience;
 use crate::dynamo::placement::{Placement, place};
 use crate::dynamo::ring::{PartitionId, Ring};
+use crate::dynamo::work::weighed_partitions;
 use crate::messages::balancing::{BorneLoad, Rebalance, RebalanceError, Rebalancing, Verdict};
 use crate::messages::load::{ClusterLoad, DescribeLoad};
 use crate::messages::metadata::{ChangeError, DescribeMetadata, MetadataChanged};
@@ -30,9 +31,6 @@ use crate::metrics::Metrics;
 
 /// How often it looks.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
-
-/// After so many half-lives a sixteenth is left of what was measured before partitions moved.
-const SETTLING_HALF_LIVES: u64 = 4;
 
 /// What a [`LoadBalancer`] is told.
 pub struct BalancerParts {
@@ -74,7 +72,7 @@ struct Survey {
     /// Over what their weights would have them bear.
     measured: BTreeMap<NodeId, f64>,
     outside: BTreeSet<NodeId>,
-    /// Requests per second for all copies of each partition.
+    /// What all copies of each partition bear: in sum the requests per second of all.
     loads: BTreeMap<PartitionId, f64>,
     all_per_s: f64,
 }
@@ -90,27 +88,17 @@ impl Survey {
         if !silent.is_empty() {
             return Err(RebalanceError::Silent { nodes: silent });
         }
-        let borne = load
-            .members
-            .iter()
-            .filter_map(|member| Some((&member.node, member.weight, member.totals?.copies.requests_per_s())));
-        let borne: Vec<(&NodeId, u32, f64)> = borne.collect();
-        let weighed: Vec<(u32, f64)> = borne.iter().map(|(_, weight, per_s)| (*weight, *per_s)).collect();
-        let balances = || borne.iter().map(|(node, ..)| (*node).clone()).zip(balance(&weighed));
-        let all_per_s: f64 = borne.iter().map(|(.., per_s)| per_s).sum();
-        let listed =
-            |partition: &crate::messages::load::PartitionLoad| (partition.partition, partition.copies.requests_per_s());
-        let mut loads: BTreeMap<PartitionId, f64> = load.partitions.iter().map(listed).collect();
-        // In great rings nodes tell only of their most loaded partitions: the others share what is left.
-        let left = (all_per_s - loads.values().sum::<f64>()).max(0.0);
-        let unlisted: Vec<PartitionId> =
-            ring.partition_ids().filter(|partition| !loads.contains_key(partition)).collect();
-        loads.extend(unlisted.iter().map(|partition| (*partition, left / unlisted.len() as f64)));
+        let balances = load.balances();
+        let mut all = LoadRates::default();
+        load.members.iter().filter_map(|member| member.totals).for_each(|totals| all += totals.copies);
+        let cpu = load.members.iter().filter_map(|member| Some((member.node.clone(), member.totals?.cpu_percent?)));
+        let rates = with_unlisted(load, ring, all);
+        let loads = weighed_partitions(load.weights, ring, &rates, &cpu.collect());
         Ok(Self {
-            measured: balances().map(|(node, balance)| (node, balance.of_mean)).collect(),
-            outside: balances().filter(|(_, balance)| !balance.is_inside_band()).map(|(node, _)| node).collect(),
+            measured: balances.iter().map(|(node, balance)| ((*node).clone(), balance.of_mean)).collect(),
+            outside: balances.iter().filter(|it| !it.1.is_inside_band()).map(|(node, _)| (*node).clone()).collect(),
             loads,
-            all_per_s,
+            all_per_s: all.requests_per_s(),
         })
     }
 
@@ -152,6 +140,23 @@ impl Survey {
             too_hot: if self.is_idle() { Vec::new() } else { placed.too_hot.clone() },
         }
     }
+}
+
+/// In great rings nodes tell only of their most loaded partitions: the others share what is left.
+fn with_unlisted(load: &ClusterLoad, ring: &Ring, all: LoadRates) -> BTreeMap<PartitionId, LoadRates> {
+    let mut rates: BTreeMap<PartitionId, LoadRates> =
+        load.partitions.iter().map(|listed| (listed.partition, listed.copies)).collect();
+    let mut listed = LoadRates::default();
+    rates.values().for_each(|one| listed += *one);
+    let unlisted: Vec<PartitionId> = ring.partition_ids().filter(|partition| !rates.contains_key(partition)).collect();
+    let each = |all: f64, listed: f64| (all - listed).max(0.0) / unlisted.len() as f64;
+    let share = LoadRates {
+        reads_per_s: each(all.reads_per_s, listed.reads_per_s),
+        writes_per_s: each(all.writes_per_s, listed.writes_per_s),
+        bytes_per_s: each(all.bytes_per_s, listed.bytes_per_s),
+    };
+    rates.extend(unlisted.iter().map(|partition| (*partition, share)));
+    rates
 }
 
 impl LoadBalancer {

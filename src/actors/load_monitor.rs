@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext as _, Context, Handler, Recipient, ResponseFuture};
+use actix::{Actor, AsyncContext as _, Context, Handler, MessageResult, Recipient, ResponseFuture};
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 use tracing::info;
@@ -17,16 +17,19 @@ use tracing::info;
 use super::coordination::ask;
 use super::links::LinksChanged;
 use crate::dynamo::decay::Decay;
-use crate::dynamo::load::{Balance, LoadCount, LoadMeter, LoadRates, balance, most_loaded_first};
+use crate::dynamo::load::{Balance, LoadCount, LoadMeter, LoadRates, most_loaded_first};
 use crate::dynamo::node_id::NodeId;
+use crate::dynamo::patience::Patience;
 use crate::dynamo::ranking::Ranking;
 use crate::dynamo::record_key::RecordKey;
 use crate::dynamo::ring::PartitionId;
+use crate::dynamo::work::LoadWeights;
 use crate::messages::LinkError;
 use crate::messages::admin::AdminError;
 use crate::messages::cluster::{View, ViewChanged};
 use crate::messages::load::{
-    ClusterLoad, DescribeLoad, Enlist, LoadTotals, MemberLoad, NodeLoad, PartitionLoad, RankKeys, ReadLoad, TakeCounts,
+    ClusterLoad, DescribeImbalance, DescribeLoad, Enlist, LoadTotals, MemberLoad, NodeLoad, PartitionLoad, RankKeys,
+    ReadLoad, TakeCounts,
 };
 use crate::messages::together::Together;
 use crate::metrics::Metrics;
@@ -55,6 +58,9 @@ const COMPARE_INTERVAL: Duration = Duration::from_secs(10);
 /// With fewer requests for copies per second, of all members together, chance decides who is out of balance: nothing is logged or done.
 pub const LOGGED_PER_S: f64 = 100.0;
 
+/// After so many half-lives a sixteenth is left of what was measured before partitions moved.
+pub const SETTLING_HALF_LIVES: u64 = 4;
+
 /// The processor time that this process has taken since its start; `None` where the system does not tell. An argument, so that a simulation
 /// does not depend on the machine.
 pub type CpuClock = Arc<dyn Fn() -> Option<Duration> + Send + Sync>;
@@ -69,6 +75,10 @@ pub struct LoadParts {
     pub peers: BTreeMap<NodeId, Recipient<Together<ReadLoad>>>,
     /// What this process costs.
     pub cpu: CpuClock,
+    /// `balancing.requests_weight` and so on.
+    pub weights: LoadWeights,
+    /// `balancing.patience_s`.
+    pub patience: Duration,
     /// Where it counts.
     pub metrics: Metrics,
 }
@@ -83,6 +93,10 @@ struct Watch {
     coordinators: RefCell<Vec<Recipient<RankKeys>>>,
     peers: RefCell<BTreeMap<NodeId, Recipient<Together<ReadLoad>>>>,
     cpu: CpuClock,
+    weights: LoadWeights,
+    patience: RefCell<Patience>,
+    /// Who has been outside the band for too long.
+    imbalance: RefCell<Vec<(NodeId, Balance)>>,
     metrics: Metrics,
     started: Instant,
     meter: RefCell<LoadMeter>,
@@ -93,12 +107,16 @@ struct Watch {
 impl LoadMonitor {
     /// Counts from now on.
     pub fn new(parts: LoadParts) -> Self {
+        let patience_ms = u64::try_from(parts.patience.as_millis()).unwrap_or(u64::MAX);
         Self(Rc::new(Watch {
             view: RefCell::new(parts.view),
             shards: parts.shards,
             coordinators: RefCell::default(),
             peers: RefCell::new(parts.peers),
             cpu: parts.cpu,
+            weights: parts.weights,
+            patience: RefCell::new(Patience::new(patience_ms, SETTLING_HALF_LIVES * LOAD_DECAY.half_life_ms())),
+            imbalance: RefCell::default(),
             metrics: parts.metrics,
             started: Instant::now(),
             meter: RefCell::new(LoadMeter::new(LOAD_DECAY, 0)),
@@ -128,9 +146,8 @@ impl Watch {
     }
 
     fn record(&self, counted: Vec<(PartitionId, LoadCount)>) {
-        let now_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut meter = self.meter.borrow_mut();
-        meter.record(counted, now_ms);
+        meter.record(counted, self.now_ms());
         let hottest = meter.partitions().first().map(|(_, rates)| *rates).unwrap_or_default();
         self.metrics.load.asked(meter.total(), hottest);
     }
@@ -207,21 +224,30 @@ impl Watch {
             members,
             keys: keys.from_rate(LISTED_PER_S).first(asked.keys as usize).within(KEY_BYTES_MAX, key_bytes),
             partitions: most_loaded.take(asked.partitions as usize).map(owned).collect(),
+            weights: self.weights,
         }
     }
 
-    /// Says so when this node enters or leaves the band around the mean.
+    /// Says so when this node enters or leaves the band around the mean, and notes who stays outside.
     async fn compare_with_others(self: Rc<Self>) {
-        let told = self.all(&ReadLoad { keys: 0, partitions: 0 }).await;
+        let load = self.describe(DescribeLoad { keys: 0, partitions: 0 }).await;
+        let all_per_s: f64 =
+            load.members.iter().filter_map(|member| Some(member.totals?.copies.requests_per_s())).sum();
+        let balances = load.balances();
+        let is_loaded = all_per_s >= LOGGED_PER_S;
+        let outside = balances.iter().filter(|(_, balance)| is_loaded && !balance.is_inside_band());
+        let outside = outside.map(|(node, _)| (*node).clone()).collect();
+        let due = self.patience.borrow_mut().look(outside, self.now_ms());
+        let lasting = balances.iter().filter(|(node, _)| due.contains(*node));
+        self.imbalance.replace(lasting.map(|(node, balance)| ((*node).clone(), *balance)).collect());
         let local = self.view.borrow().local.clone();
-        let requests = |load: &NodeLoad| load.totals.copies.requests_per_s();
-        let known: Vec<(NodeId, u32, f64)> =
-            told.into_iter().filter_map(|(node, weight, load)| Some((node, weight, requests(&load?)))).collect();
-        let loads: Vec<(u32, f64)> = known.iter().map(|(_, weight, load)| (*weight, *load)).collect();
-        let own = known.iter().zip(balance(&loads)).find(|((node, ..), _)| *node == local);
-        let Some((_, own)) = own else { return };
+        let Some((_, own)) = balances.into_iter().find(|(node, _)| **node == local) else { return };
         self.metrics.load.balance(own);
-        self.log_balance(own, loads.iter().map(|(_, load)| load).sum());
+        self.log_balance(own, all_per_s);
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     fn log_balance(&self, own: Balance, all_per_s: f64) {
@@ -269,7 +295,19 @@ impl Handler<ViewChanged> for LoadMonitor {
     type Result = ();
 
     fn handle(&mut self, ViewChanged(view): ViewChanged, _: &mut Self::Context) {
+        if view.topology.transition().is_some() {
+            self.0.patience.borrow_mut().moves(self.0.now_ms());
+            self.0.imbalance.borrow_mut().clear();
+        }
         self.0.view.replace(view);
+    }
+}
+
+impl Handler<DescribeImbalance> for LoadMonitor {
+    type Result = MessageResult<DescribeImbalance>;
+
+    fn handle(&mut self, _: DescribeImbalance, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.0.imbalance.borrow().clone())
     }
 }
 

@@ -3,7 +3,7 @@
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Recipient};
 
-use crate::messages::metadata::{EnrolLog, Propose, ReadEpoch, StepLog};
+use crate::messages::metadata::{EnrolLog, FetchMetadata, Propose, ReadEpoch, StepLog};
 use crate::messages::together::Together;
 
 /// One member of the log.
@@ -17,6 +17,8 @@ pub struct LogRecipients {
     pub propose: Recipient<Together<Propose>>,
     /// Says how far it is.
     pub epoch: Recipient<Together<ReadEpoch>>,
+    /// Says what it goes by.
+    pub fetch: Recipient<Together<FetchMetadata>>,
 }
 
 impl LogRecipients {
@@ -27,17 +29,20 @@ impl LogRecipients {
             + Handler<Together<StepLog>>
             + Handler<Together<EnrolLog>>
             + Handler<Together<Propose>>
-            + Handler<Together<ReadEpoch>>,
+            + Handler<Together<ReadEpoch>>
+            + Handler<Together<FetchMetadata>>,
         A::Context: ToEnvelope<A, Together<StepLog>>
             + ToEnvelope<A, Together<EnrolLog>>
             + ToEnvelope<A, Together<Propose>>
-            + ToEnvelope<A, Together<ReadEpoch>>,
+            + ToEnvelope<A, Together<ReadEpoch>>
+            + ToEnvelope<A, Together<FetchMetadata>>,
     {
         Self {
             step: address.clone().recipient(),
             enrol: address.clone().recipient(),
             propose: address.clone().recipient(),
             epoch: address.clone().recipient(),
+            fetch: address.clone().recipient(),
         }
     }
 }

@@ -3,6 +3,8 @@
 //! Peers' logs and operators' `ChangeTables` speak to it; `RingManager` and the `Node` shards hear of each change. It decides neither who leads nor what a
 //! command does. If it dies the process does; what was agreed on is on the disks of most voters. Reading and writing items never waits for it.
 
+mod catch_up;
+
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -29,7 +31,7 @@ use crate::messages::admin::AdminError;
 use crate::messages::cluster::{FoundedCluster, View, ViewChanged};
 use crate::messages::metadata::{
     ChangeError, ChangeTables, DescribeMetadata, EnrolLog, FollowMetadata, MetadataChanged, MetadataStatus, Propose,
-    ProposeError, ReadEpoch, StepLog,
+    ProposeError, StepLog,
 };
 use crate::messages::ring::ChangeRing;
 use crate::messages::storage::StorageFailed;
@@ -100,8 +102,12 @@ pub struct MetadataLog {
     group: LogGroup,
     disk: LogOnDisk,
     metadata: Arc<Metadata>,
-    /// The newest that followers have been told.
+    /// The newest that followers have been told: of the log, or of a peer.
     told: Arc<Metadata>,
+    /// The entry of the log that it goes up to at least.
+    told_index: u64,
+    /// Whether peers are being asked for something newer.
+    catches_up: bool,
     followers: Vec<Recipient<MetadataChanged>>,
     waiting: BTreeMap<u64, Waiting>,
     /// Who sent messages under a number that the metadata do not know (yet).
@@ -163,9 +169,11 @@ impl MetadataLog {
         let mut log = Self {
             view,
             peers: Rc::new(parts.peers),
+            told: Arc::new(newest(&known, &metadata).clone()),
+            told_index: group.applied(),
+            catches_up: false,
             group,
             disk,
-            told: Arc::new(newest(&known, &metadata).clone()),
             metadata: Arc::new(known),
             followers: Vec::new(),
             waiting: BTreeMap::new(),
@@ -271,15 +279,9 @@ impl MetadataLog {
         if changed {
             info!(?leader, term = self.group.term(), "who leads the log of metadata");
         }
-        self.metrics.metadata.stands(self.metadata.epoch(), leads, self.group.entries(), changed && leads);
-        // Whoever has been joined knows more at first than the beginning of the log that he is told: nobody hears of anything older than before.
-        if self.metadata.epoch() > self.told.epoch() {
-            self.told = Arc::clone(&self.metadata);
-            self.epoch.set(self.told.epoch());
-            for follower in &self.followers {
-                follower.do_send(MetadataChanged(Arc::clone(&self.told)));
-            }
-        }
+        // Whoever has been joined knows more at first than the beginning of the log that he is told.
+        self.tell_of(&Arc::clone(&self.metadata), self.group.applied());
+        self.metrics.metadata.stands(self.told.epoch(), leads, self.group.entries(), changed && leads);
     }
 
     fn tick(&mut self, ctx: &Context<Self>) {
@@ -302,6 +304,7 @@ impl MetadataLog {
         if self.group.role() != LogRole::Leaderless {
             self.led = Instant::now();
         }
+        self.ask_around(ctx);
         // A node that was set back may take itself for a member that the others have removed long ago; nobody speaks to that one.
         if !self.group.takes_part() || self.led.elapsed() >= LEADERLESS_MAX {
             let enrol = EnrolLog { from: self.view.local.clone(), log_id: self.group.id() };
@@ -396,8 +399,9 @@ impl MetadataLog {
         };
         let electorate = self.group.electorate();
         MetadataStatus {
-            epoch: self.metadata.epoch(),
-            digest: self.metadata.digest(),
+            epoch: self.goes_by().epoch(),
+            digest: self.goes_by().digest(),
+            log_behind: self.log_behind(),
             leader: match &*self.leader.borrow() {
                 Leader::ThisNode => Some(self.view.local.clone()),
                 Leader::Peer(node) => Some(node.clone()),
@@ -543,15 +547,6 @@ impl Handler<ChangeRing> for MetadataLog {
 
     fn handle(&mut self, ChangeRing { change }: ChangeRing, ctx: &mut Self::Context) -> Self::Result {
         self.change(Command::ChangeRing(change), ctx)
-    }
-}
-
-/// What everybody on this node has been told of.
-impl Handler<Together<ReadEpoch>> for MetadataLog {
-    type Result = ();
-
-    fn handle(&mut self, Together { requests, answers }: Together<ReadEpoch>, _: &mut Self::Context) {
-        (0..requests.len()).for_each(|at| answers.give(at, Ok(self.epoch.get())));
     }
 }
 

@@ -4,22 +4,31 @@
 //! operator asks it how far things are. If it dies, so does the process: what has been fetched is on the disk, and is compared anew.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, Recipient, WrapFuture as _};
+use actix::{
+    Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, Recipient, ResponseFuture, WrapFuture as _,
+};
+use futures_util::future::{join, join_all};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::coordination::ask;
+use super::links::LinksChanged;
 use crate::dynamo::node_id::NodeId;
-use crate::dynamo::quorum::Quorum;
 use crate::dynamo::ring::PartitionId;
-use crate::dynamo::topology::{Phase, Topology};
-use crate::dynamo::transfer::Transfers;
+use crate::dynamo::topology::{Phase, Topology, Transition};
+use crate::dynamo::transfer::{MovingQuorum, Transfers};
+use crate::messages::LinkError;
 use crate::messages::admin::AdminError;
 use crate::messages::cluster::{View, ViewChanged};
 use crate::messages::hints::CountHints;
-use crate::messages::ring::{ChangeRing, DescribeTasks, RangeCompared, TaskRow, TaskState};
+use crate::messages::ring::{
+    ChangeRing, DescribeTasks, MoveTended, RangeCompared, SeeToTries, TaskRow, TaskState, TendMove,
+};
+use crate::messages::together::Together;
 use crate::metadata::RingChange;
 use crate::metrics::Metrics;
 
@@ -43,6 +52,8 @@ pub struct TransferParts {
     pub log: Recipient<ChangeRing>,
     /// Counts what this node keeps for others.
     pub hints: Recipient<CountHints>,
+    /// Knows which comparisons are tried again, and when.
+    pub tries: Recipient<SeeToTries>,
     /// Where it counts.
     pub metrics: Metrics,
 }
@@ -50,13 +61,19 @@ pub struct TransferParts {
 /// This node's part in moving partitions.
 pub struct PartitionTransfer {
     view: Arc<View>,
+    peers: BTreeMap<NodeId, Recipient<Together<TendMove>>>,
     transfers: Transfers,
     /// Whether a command is on its way.
     busy: bool,
+    /// Whether anything has been heard since it looked last: what no step followed from yields none until then.
+    has_news: bool,
     errors: BTreeMap<PartitionId, String>,
+    /// Of which ring, and how many partitions each node takes over in it.
+    fetched: (u64, BTreeMap<NodeId, usize>),
     progress: BTreeMap<NodeId, Progress>,
     log: Recipient<ChangeRing>,
     hints: Recipient<CountHints>,
+    tries: Recipient<SeeToTries>,
     metrics: Metrics,
 }
 
@@ -73,16 +90,22 @@ struct Progress {
 impl PartitionTransfer {
     /// Begins to look when it is started.
     pub fn new(parts: TransferParts) -> Self {
-        Self {
+        let mut transfer = Self {
             view: parts.view,
+            peers: BTreeMap::new(),
             transfers: Transfers::default(),
             busy: false,
+            has_news: true,
             errors: BTreeMap::new(),
+            fetched: (0, BTreeMap::new()),
             progress: BTreeMap::new(),
             log: parts.log,
             hints: parts.hints,
+            tries: parts.tries,
             metrics: parts.metrics,
-        }
+        };
+        transfer.follow();
+        transfer
     }
 
     fn look(&mut self, ctx: &mut Context<Self>) {
@@ -90,22 +113,28 @@ impl PartitionTransfer {
         if self.busy {
             return;
         }
+        if std::mem::take(&mut self.has_news)
+            && let Some(change) = self.next_step()
+        {
+            return self.propose(change, ctx);
+        }
+        self.leave(ctx);
+    }
+
+    /// What this node has to say. Only partitions that move are looked at.
+    fn next_step(&self) -> Option<RingChange> {
         let (topology, local) = (&self.view.topology, &self.view.local);
         let (quorums, reachable) = (quorums(&self.view), &self.view.reachable);
         let is_reachable = |node: &NodeId| reachable.contains(node);
-        let mut complete = self.transfers.complete(topology, local, &quorums, is_reachable);
-        let mut free = self.transfers.releasable(topology, local, &quorums, is_reachable);
-        complete.truncate(BATCH_MAX);
-        free.truncate(BATCH_MAX);
         let ring_epoch = topology.ring().epoch();
-        let change = if !complete.is_empty() {
-            RingChange::Arrived { node: local.clone(), ring_epoch, partitions: complete }
-        } else if !free.is_empty() {
-            RingChange::Release { ring_epoch, partitions: free }
-        } else {
-            return self.leave(ctx);
-        };
-        self.propose(change, ctx);
+        let mut partitions = self.transfers.complete(topology, local, &quorums, is_reachable);
+        if !partitions.is_empty() {
+            partitions.truncate(BATCH_MAX);
+            return Some(RingChange::Arrived { node: local.clone(), ring_epoch, partitions });
+        }
+        partitions = self.transfers.releasable(topology, local, &quorums, is_reachable);
+        partitions.truncate(BATCH_MAX);
+        (!partitions.is_empty()).then_some(RingChange::Release { ring_epoch, partitions })
     }
 
     /// Whoever owns nothing any more is no member any more once he keeps nothing for others.
@@ -130,7 +159,7 @@ impl PartitionTransfer {
         self.busy = true;
         let asked = self.log.send(ChangeRing { change });
         let heard = asked.into_actor(self).map(|answer, transfer, _| {
-            transfer.busy = false;
+            (transfer.busy, transfer.has_news) = (false, true);
             if let Ok(Err(error)) = answer {
                 warn!(%error, "a step of partitions that move could not be agreed on: it is tried again");
             }
@@ -138,18 +167,33 @@ impl PartitionTransfer {
         ctx.spawn(heard);
     }
 
+    /// The ring has taken a step.
+    fn follow(&mut self) {
+        let topology = &self.view.topology;
+        self.has_news = true;
+        self.transfers.follow(topology);
+        self.errors.retain(|partition, _| topology.phase(*partition) == Phase::Copying);
+        let ring_epoch = topology.ring().epoch();
+        if self.fetched.0 != ring_epoch {
+            self.fetched = (ring_epoch, fetched(topology));
+        }
+        let (left, now) = (left(topology), Instant::now());
+        let totals = if topology.transition().is_some() { &self.fetched.1 } else { &BTreeMap::new() };
+        self.progress.retain(|node, _| totals.contains_key(node));
+        for (node, total) in totals {
+            let awaited = left.get(node).copied().unwrap_or(0);
+            let fresh = || Progress { total: *total, awaited, seen: VecDeque::new(), moved: now, is_stalled: false };
+            self.progress.entry(node.clone()).or_insert_with(fresh).follow(*total, awaited, now);
+        }
+    }
+
     fn measure(&mut self) {
-        let awaited = awaited(&self.view.topology);
         let now = Instant::now();
-        self.progress.retain(|node, _| awaited.contains_key(node));
-        for (node, (total, awaited)) in &awaited {
-            let fresh =
-                || Progress { total: *total, awaited: *awaited, seen: VecDeque::new(), moved: now, is_stalled: false };
-            let progress = self.progress.entry(node.clone()).or_insert_with(fresh);
-            progress.observe(*total, *awaited, now);
+        for (node, progress) in &mut self.progress {
+            progress.observe(now);
             if !progress.is_stalled && now - progress.moved >= STALLED_AFTER {
                 progress.is_stalled = true;
-                warn!(owner = %node, left = awaited, idle_s = STALLED_AFTER.as_secs(), "partitions that should move do not: see `tasks`");
+                warn!(owner = %node, left = progress.awaited, idle_s = STALLED_AFTER.as_secs(), "partitions that should move do not: see `tasks`");
             }
         }
         let left = self.progress.values().map(|progress| progress.awaited).sum();
@@ -166,9 +210,11 @@ impl PartitionTransfer {
             (false, 0) => TaskState::Releasing,
             (false, _) => TaskState::Copying,
         };
+        let moving = self.view.topology.transition();
         TaskRow {
-            id: format!("move-{}-{node}", self.view.ring().epoch()),
+            began: moving.map_or(0, Transition::began),
             owner: node.clone(),
+            returns: moving.is_some_and(Transition::returns),
             state,
             done: count(progress.total - progress.awaited.min(progress.total)),
             total: count(progress.total),
@@ -176,18 +222,57 @@ impl PartitionTransfer {
             eta_s: (per_minute > 0.0 && progress.awaited > 0)
                 .then(|| (60.0 * progress.awaited as f64 / per_minute).ceil() as u64),
             idle_s: (now - progress.moved).as_secs(),
-            last_error: if *node == self.view.local { self.errors.values().next().cloned() } else { None },
+            told: None,
         }
+    }
+
+    /// What this node knows of the move that began in this epoch.
+    fn tend(&mut self, TendMove { began, retry }: TendMove) -> impl Future<Output = MoveTended> + use<> {
+        let is_known = self.view.topology.transition().is_some_and(|moving| moving.began() == began);
+        let last_error = self.errors.values().next().cloned().filter(|_| is_known);
+        self.has_news |= retry;
+        if retry && is_known {
+            info!(began, "what waits for its next try is tried at once: an operator wants it");
+        }
+        let asked = is_known.then(|| self.tries.send(SeeToTries { now: retry }));
+        async move {
+            let Some(asked) = asked else { return MoveTended::default() };
+            MoveTended { last_error, ..asked.await.unwrap_or_default() }
+        }
+    }
+
+    /// What each owner says of his part; where something is to be tried again, whoever can be reached is told so.
+    fn ask_owners(&mut self, began: u64, retry: bool) -> Asked {
+        let (local, view) = (self.view.local.clone(), Arc::clone(&self.view));
+        let own = self.tend(TendMove { began, retry });
+        let concerns = |node: &NodeId| retry || self.progress.contains_key(node);
+        let peers = self.peers.iter().filter(|(node, _)| concerns(node) && view.reachable.contains(*node));
+        let peers: Vec<(NodeId, Recipient<Together<TendMove>>)> =
+            peers.map(|(node, peer)| (node.clone(), peer.clone())).collect();
+        Box::pin(async move {
+            let ask_one = |(node, peer): (NodeId, Recipient<Together<TendMove>>)| async move {
+                let told: Result<MoveTended, LinkError> = ask(Some(&peer), TendMove { began, retry }).await;
+                Some((node, told.ok()?))
+            };
+            let (own, told) = join(own, join_all(peers.into_iter().map(ask_one))).await;
+            told.into_iter().flatten().chain([(local, own)]).collect()
+        })
     }
 }
 
+/// What owners have said.
+type Asked = Pin<Box<dyn Future<Output = BTreeMap<NodeId, MoveTended>>>>;
+
 impl Progress {
-    fn observe(&mut self, total: usize, awaited: usize, now: Instant) {
+    fn follow(&mut self, total: usize, awaited: usize, now: Instant) {
         self.total = total;
         if awaited != self.awaited {
             (self.awaited, self.moved, self.is_stalled) = (awaited, now, false);
         }
-        self.seen.push_back((now, awaited));
+    }
+
+    fn observe(&mut self, now: Instant) {
+        self.seen.push_back((now, self.awaited));
         while self.seen.front().is_some_and(|(at, _)| now - *at > SPEED_WINDOW) {
             self.seen.pop_front();
         }
@@ -201,32 +286,43 @@ impl Progress {
 }
 
 /// N, R and W of all tables, each once.
-fn quorums(view: &View) -> BTreeSet<[usize; 3]> {
-    let or = |own: Option<u8>, default: usize| own.map_or(default, usize::from);
-    let numbers = |quorum: Quorum| [quorum.n(), quorum.r(), quorum.w()];
-    let default = numbers(view.quorum);
-    let of_table =
-        |table: &crate::item::TableSchema| [or(table.n, default[0]), or(table.r, default[1]), or(table.w, default[2])];
-    view.tables.iter().map(of_table).chain([default]).collect()
+fn quorums(view: &View) -> BTreeSet<MovingQuorum> {
+    let none = BTreeMap::new();
+    let resized = view.topology.transition().map_or(&none, Transition::resized);
+    let of_table = |table: &crate::item::TableSchema| {
+        let now = MovingQuorum::from(view.declared(Some(table)));
+        match resized.get(&table.id.0) {
+            Some(before) => MovingQuorum { before: before.map(usize::from), ..now },
+            None => now,
+        }
+    };
+    view.tables.iter().map(of_table).chain([view.quorum.into()]).collect()
 }
 
-/// For each node that takes over partitions: how many, and how many it does not hold yet. Where all are there, but old replicas are not let go of, none.
-fn awaited(topology: &Topology) -> BTreeMap<NodeId, (usize, usize)> {
-    let Some(moving) = topology.transition() else { return BTreeMap::new() };
-    let mut nodes: BTreeMap<NodeId, (usize, usize)> = BTreeMap::new();
-    let widest = moving.levels().last().copied().unwrap_or(1);
+/// For each node that takes over partitions: how many. Where nobody does, and old replicas are only let go of, one stands for all.
+fn fetched(topology: &Topology) -> BTreeMap<NodeId, usize> {
+    let mut nodes: BTreeMap<NodeId, usize> = BTreeMap::new();
+    if topology.transition().is_none() {
+        return nodes;
+    }
     for partition in topology.ring().partition_ids() {
-        let old: Vec<&NodeId> = moving.from().primaries(partition, widest).collect();
-        let awaited = topology.awaited(partition);
-        for node in topology.ring().primaries(partition, widest).filter(|node| !old.contains(node)) {
-            let (total, left) = nodes.entry(node.clone()).or_default();
-            *total += 1;
-            *left += usize::from(awaited.contains(node));
+        for node in topology.newcomers(partition) {
+            *nodes.entry(node.clone()).or_default() += 1;
         }
     }
     if nodes.is_empty() {
-        // Nobody fetches anything: old replicas only let go.
-        nodes.extend(topology.ring().members().first().map(|member| (member.id.clone(), (0, 0))));
+        nodes.extend(topology.ring().members().first().map(|member| (member.id.clone(), 0)));
+    }
+    nodes
+}
+
+/// How many of them nodes do not hold yet.
+fn left(topology: &Topology) -> BTreeMap<NodeId, usize> {
+    let mut nodes: BTreeMap<NodeId, usize> = BTreeMap::new();
+    for partition in topology.moving() {
+        for node in topology.awaited(partition) {
+            *nodes.entry(node.clone()).or_default() += 1;
+        }
     }
     nodes
 }
@@ -245,18 +341,22 @@ impl Handler<ViewChanged> for PartitionTransfer {
 
     fn handle(&mut self, ViewChanged(view): ViewChanged, _: &mut Self::Context) {
         let before = std::mem::replace(&mut self.view, view);
+        self.has_news = true;
         if before.topology.epoch() == self.view.topology.epoch() {
             return;
         }
-        self.transfers.follow(&self.view.topology);
+        self.follow();
         let topology = &self.view.topology;
-        self.errors.retain(|partition, _| topology.phase(*partition) == Phase::Copying);
         match (before.topology.transition(), topology.transition()) {
             (None, Some(moving)) => {
                 let (copying, switched) = (moving.count(Phase::Copying), moving.count(Phase::Switched));
                 info!(epoch = topology.epoch(), copying, switched, "partitions begin to move");
             }
             (Some(_), None) => info!(epoch = topology.epoch(), "all partitions have moved"),
+            (Some(moved), Some(moving)) if moving.returns() && !moved.returns() => {
+                let (copying, switched) = (moving.count(Phase::Copying), moving.count(Phase::Switched));
+                info!(epoch = topology.epoch(), copying, switched, "a move was cancelled: partitions go back");
+            }
             _ => {}
         }
     }
@@ -267,6 +367,7 @@ impl Handler<RangeCompared> for PartitionTransfer {
 
     fn handle(&mut self, compared: RangeCompared, _: &mut Self::Context) {
         let RangeCompared { peer, partition, local_epoch, peer_epoch, outcome } = compared;
+        self.has_news = true;
         self.transfers.adopted(&peer, partition, peer_epoch);
         self.transfers.adopted(&self.view.local, partition, local_epoch);
         match outcome {
@@ -281,11 +382,40 @@ impl Handler<RangeCompared> for PartitionTransfer {
     }
 }
 
-impl Handler<DescribeTasks> for PartitionTransfer {
-    type Result = Result<Vec<TaskRow>, AdminError>;
+impl Handler<LinksChanged<Recipient<Together<TendMove>>>> for PartitionTransfer {
+    type Result = ();
 
-    fn handle(&mut self, _: DescribeTasks, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, LinksChanged(peers): LinksChanged<Recipient<Together<TendMove>>>, _: &mut Self::Context) {
+        self.peers = peers;
+    }
+}
+
+/// Another member is asked by an operator.
+impl Handler<Together<TendMove>> for PartitionTransfer {
+    type Result = ();
+
+    fn handle(&mut self, Together { requests, answers }: Together<TendMove>, _: &mut Self::Context) {
+        for (at, asked) in requests.into_iter().enumerate() {
+            let (told, answers) = (self.tend(asked), answers.clone());
+            actix::spawn(async move { answers.give(at, Ok(told.await)) });
+        }
+    }
+}
+
+impl Handler<DescribeTasks> for PartitionTransfer {
+    type Result = ResponseFuture<Result<Vec<TaskRow>, AdminError>>;
+
+    fn handle(&mut self, DescribeTasks { retry }: DescribeTasks, _: &mut Self::Context) -> Self::Result {
         self.measure();
-        Ok(self.progress.iter().map(|(node, progress)| self.row(node, progress)).collect())
+        let mut rows: Vec<TaskRow> = self.progress.iter().map(|(node, progress)| self.row(node, progress)).collect();
+        let Some(began) = rows.first().map(|row| row.began) else { return Box::pin(async { Ok(Vec::new()) }) };
+        let asked = self.ask_owners(began, retry == Some(began));
+        Box::pin(async move {
+            let mut told = asked.await;
+            for row in &mut rows {
+                row.told = told.remove(&row.owner);
+            }
+            Ok(rows)
+        })
     }
 }

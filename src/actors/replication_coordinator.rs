@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, Context, Handler, MessageResult, ResponseFuture};
+use actix::{Actor, Context, Handler, MessageResult, Recipient, ResponseFuture};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -45,6 +45,7 @@ use crate::messages::client::{
 };
 use crate::messages::cluster::{View, ViewChanged};
 use crate::messages::load::RankKeys;
+use crate::messages::metadata::HeardOfRing;
 use crate::messages::modify::{ReadSurely, WriteSequenced};
 use crate::messages::replica::StaleEpoch;
 use crate::messages::together::{Answers, Together};
@@ -79,6 +80,8 @@ pub struct CoordinatorParts {
     pub inflight_max: usize,
     /// Whom reads ask.
     pub reads: ReadOrder,
+    /// Told of newer rings.
+    pub rings: Recipient<HeardOfRing>,
     /// Seeds the choice of replicas.
     pub seed: u64,
     /// Where it counts.
@@ -102,6 +105,7 @@ pub struct ReplicationCoordinator {
     routing: Rc<ReadRouting>,
     /// Which keys this worker's clients ask for.
     keys: TopK<RecordKey>,
+    rings: Recipient<HeardOfRing>,
     started: Instant,
     metrics: Metrics,
 }
@@ -122,6 +126,7 @@ impl ReplicationCoordinator {
             hedges: Rc::new(RefCell::new(HedgeBudget::new(HEDGE_SHARE, HEDGES_SAVED_MAX))),
             routing: Rc::new(ReadRouting::new(parts.reads, parts.seed, parts.metrics.clone())),
             keys: TopK::new(KEYS_MAX, LOAD_DECAY, 0),
+            rings: parts.rings,
             started: Instant::now(),
             metrics: parts.metrics,
         }
@@ -139,6 +144,7 @@ impl ReplicationCoordinator {
         let allowed = asked.map_or(self.request_timeout, |asked| asked.min(self.request_timeout));
         Ok(Rc::new(Coordination {
             view: Arc::clone(&self.view),
+            is_newer: false,
             views: self.views.clone(),
             replicas: Rc::clone(&self.replicas),
             deadline: Instant::now() + allowed,
@@ -147,6 +153,7 @@ impl ReplicationCoordinator {
             routing: Rc::clone(&self.routing),
             wall: Arc::clone(&self.wall),
             metrics: self.metrics.clone(),
+            rings: self.rings.clone(),
             permit: Rc::new(permit),
         }))
     }
@@ -186,12 +193,12 @@ impl ReplicationCoordinator {
         let table = cx.table(&delete.table).ok_or_else(|| PutError::NoSuchTable { table: delete.table.clone() })?;
         let key = Key::from_bytes(&delete.key).map_err(|error| PutError::InvalidKey { reason: error.to_string() })?;
         table.check_key(&key)?;
-        let quorum = cx.quorum(table, None, delete.w)?;
+        let terms = cx.terms(table, None, delete.w)?;
         let key = cx.record_key(table, &key);
         let context = seen(table, delete.context.as_ref(), &key)?;
         let change = Change { value: None, expires_at_ms: None, tenure: tenure(&cx, table, &key) };
         let conflict = table.conflict;
-        let write = KeyWrite { trace: delete.trace, key, quorum, conflict, context, change, decided_in: None };
+        let write = KeyWrite { trace: delete.trace, key, terms, conflict, context, change, decided_in: None };
         Ok((cx, write))
     }
 
@@ -202,12 +209,12 @@ impl ReplicationCoordinator {
         }
         let table = cx.table(&write.table).ok_or_else(|| PutError::NoSuchTable { table: write.table.clone() })?;
         let key = Key::from_bytes(&write.key).map_err(|error| PutError::InvalidKey { reason: error.to_string() })?;
-        let (quorum, conflict) = (cx.quorum(table, None, None)?, table.conflict);
+        let (terms, conflict) = (cx.terms(table, None, None)?.strictly(), table.conflict);
         let key = cx.record_key(table, &key);
         let context = Some(write.seen.for_key(key.as_bytes())?.clone());
         let change = Change { value: write.item.clone(), expires_at_ms: None, tenure: tenure(&cx, table, &key) };
         let decided_in = Some(write.epoch);
-        let write = KeyWrite { trace: write.trace, key, quorum, conflict, context, change, decided_in };
+        let write = KeyWrite { trace: write.trace, key, terms, conflict, context, change, decided_in };
         Ok((cx, write))
     }
 
@@ -215,8 +222,8 @@ impl ReplicationCoordinator {
         let cx = self.begin(1, read.timeout_ms)?;
         let table = cx.table(&read.table).ok_or_else(|| GetError::NoSuchTable { table: read.table.clone() })?;
         let key = Key::from_bytes(&read.key).map_err(|error| GetError::InvalidKey { reason: error.to_string() })?;
-        let (quorum, conflict) = (cx.sure_quorum(table)?, table.conflict);
-        let read = KeyRead { trace: read.trace, key: cx.record_key(table, &key), quorum, conflict, strict: true };
+        let (terms, conflict) = (cx.sure_terms(table)?, table.conflict);
+        let read = KeyRead { trace: read.trace, key: cx.record_key(table, &key), terms, conflict };
         Ok((cx, read))
     }
 
@@ -238,9 +245,8 @@ fn key_read(cx: &Coordination, get: &Get) -> Result<KeyRead, GetError> {
     let table = cx.table(&get.table).ok_or_else(|| GetError::NoSuchTable { table: get.table.clone() })?;
     let key = Key::from_bytes(&get.key).map_err(|error| GetError::InvalidKey { reason: error.to_string() })?;
     table.check_key(&key)?;
-    let quorum = cx.quorum(table, get.r, None)?;
-    let (key, conflict) = (cx.record_key(table, &key), table.conflict);
-    Ok(KeyRead { trace: get.trace, key, quorum, conflict, strict: false })
+    let terms = cx.terms(table, get.r, None)?;
+    Ok(KeyRead { trace: get.trace, key: cx.record_key(table, &key), terms, conflict: table.conflict })
 }
 
 fn key_write(cx: &Coordination, put: Put) -> Result<KeyWrite, PutError> {
@@ -248,12 +254,12 @@ fn key_write(cx: &Coordination, put: Put) -> Result<KeyWrite, PutError> {
     let item = Item::from_bytes(&put.item).map_err(|error| PutError::InvalidItem { reason: error.to_string() })?;
     item.validate().map_err(|error| PutError::InvalidItem { reason: error.to_string() })?;
     let key = cx.record_key(table, &table.key_of(&item)?);
-    let quorum = cx.quorum(table, None, put.w)?;
+    let terms = cx.terms(table, None, put.w)?;
     let context = seen(table, put.context.as_ref(), &key)?;
     let expires_at_ms = put.ttl_ms.map(|ttl| (cx.wall)().saturating_add(ttl));
     let change = Change { value: Some(put.item), expires_at_ms, tenure: tenure(cx, table, &key) };
     let conflict = table.conflict;
-    Ok(KeyWrite { trace: put.trace, key, quorum, conflict, context, change, decided_in: None })
+    Ok(KeyWrite { trace: put.trace, key, terms, conflict, context, change, decided_in: None })
 }
 
 /// In which tenure a write is made, where only one version stays.
@@ -401,8 +407,7 @@ async fn read_surely(
 
 /// A delete without a context means "what is there now": read it, then delete exactly that.
 async fn delete_what_is_there(cx: Rc<Coordination>, write: KeyWrite) -> Result<PutReply, PutError> {
-    let (key, quorum, conflict) = (write.key.clone(), write.quorum, write.conflict);
-    let read = KeyRead { trace: write.trace, key, quorum, conflict, strict: false };
+    let read = KeyRead { trace: write.trace, key: write.key.clone(), terms: write.terms, conflict: write.conflict };
     let found = coordinate_get(Rc::clone(&cx), read).await.map_err(PutError::CannotReadFirst)?;
     coordinate_put(cx, KeyWrite { context: Some(found.context().clone()), ..write }).await
 }

@@ -90,8 +90,7 @@ async fn read_surely(
     key: RecordKey,
     table: &TableSchema,
 ) -> Result<Vec<Version>, GetError> {
-    let quorum = cx.sure_quorum(table)?;
-    let read = KeyRead { trace, key, quorum, conflict: Conflict::Lww, strict: true };
+    let read = KeyRead { trace, key, terms: cx.sure_terms(table)?, conflict: Conflict::Lww };
     let (_, versions) = coordinate_get(Rc::clone(cx), read).await?.into_visible((cx.wall)());
     Ok(versions.into_iter().collect())
 }

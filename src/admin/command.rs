@@ -8,8 +8,9 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use crate::item::KeyKind;
 
 use super::help_texts::{
-    CLUSTER_HELP, CREATE_HELP, EXPORT_HELP, IMPORT_HELP, LINE_HELP, PROGRAM_HELP, PUT_HELP, TOP_HELP,
+    CLUSTER_HELP, CREATE_HELP, EXPORT_HELP, IMPORT_HELP, LINE_HELP, PROGRAM_HELP, PUT_HELP, TASK_HELP, TOP_HELP,
 };
+use super::tasks::TaskName;
 
 /// Look after a Slipring cluster: see its state, read and write items, move tables in and out.
 ///
@@ -101,8 +102,10 @@ pub enum Command {
     /// Create a table
     #[command(after_help = CREATE_HELP)]
     Create(CreateArguments),
-    /// Change how many replicas a table's reads and writes wait for
-    #[command(after_help = "Examples:\n  alter orders --r 1 --w 3\n  alter orders --default-r --default-w")]
+    /// Change how many replicas a table has, and how many its reads and writes wait for
+    #[command(
+        after_help = "Examples:\n  alter orders --n 5 --r 3 --w 3\n  alter orders --r 1 --w 3\n  alter orders --default-r --default-w"
+    )]
     Alter(AlterArguments),
     /// Drop a table with all its items, for good
     #[command(after_help = "Example:\n  drop orders --confirm orders")]
@@ -116,6 +119,9 @@ pub enum Command {
     /// Partitions that move, and how far they are
     #[command(after_help = "Examples:\n  tasks\n  watch 2 tasks")]
     Tasks,
+    /// One of them: all that is known of it, take it back, try again
+    #[command(subcommand, after_help = TASK_HELP)]
+    Task(TaskCommand),
     /// Writes that the node keeps for others until they are back
     #[command(after_help = "Example:\n  hints")]
     Hints,
@@ -199,6 +205,29 @@ pub enum ClusterCommand {
     Abort,
 }
 
+/// What to do with a task. Its name is what `tasks` shows, or its beginning, `move-7`, for everybody's part in that move.
+#[derive(Clone, Debug, PartialEq, Subcommand)]
+pub enum TaskCommand {
+    /// Progress, speed, what went wrong, and what is tried next
+    Show {
+        /// Its name
+        #[arg(value_name = "TASK")]
+        task: TaskName,
+    },
+    /// Take the whole move back: partitions return to their old owners, and whoever is new leaves
+    Cancel {
+        /// Its name
+        #[arg(value_name = "TASK")]
+        task: TaskName,
+    },
+    /// Have what waits for its next try go now
+    Retry {
+        /// Its name
+        #[arg(value_name = "TASK")]
+        task: TaskName,
+    },
+}
+
 /// The arguments of `cluster replace`.
 #[derive(Clone, Debug, PartialEq, Args)]
 pub struct ReplaceArguments {
@@ -260,7 +289,7 @@ pub struct CreateArguments {
 /// N, R and W of a table instead of the cluster's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Args)]
 pub struct OwnQuorum {
-    /// How many replicas each item has [default: the cluster's]; cannot be altered later
+    /// How many replicas each item has [default: the cluster's]
     #[arg(long, value_name = "N")]
     pub n: Option<u8>,
     /// How many of them a read waits for [default: the cluster's]
@@ -310,12 +339,18 @@ impl FromStr for KeyAttributeArgument {
 pub struct AlterArguments {
     /// The table
     pub table: String,
+    /// How many replicas each item has; another number moves partitions, see `tasks`
+    #[arg(long, value_name = "N", group = "alteration", conflicts_with = "default_n")]
+    pub n: Option<u8>,
     /// How many replicas a read waits for
     #[arg(long, value_name = "R", group = "alteration", conflicts_with = "default_r")]
     pub r: Option<u8>,
     /// How many replicas a write waits for
     #[arg(long, value_name = "W", group = "alteration", conflicts_with = "default_w")]
     pub w: Option<u8>,
+    /// As many as the cluster's default
+    #[arg(long, group = "alteration")]
+    pub default_n: bool,
     /// As many as the cluster's default
     #[arg(long, group = "alteration")]
     pub default_r: bool,
@@ -435,7 +470,9 @@ impl Command {
         let changes_repair = matches!(self, Self::Repair(command) if *command != RepairCommand::Status);
         let changes_tables = matches!(self, Self::Create(_) | Self::Alter(_) | Self::Drop(_));
         let changes_members = matches!(self, Self::Cluster(command) if *command != ClusterCommand::Plan);
+        let changes_tasks = matches!(self, Self::Task(command) if !matches!(command, TaskCommand::Show { .. }));
         changes_repair
+            || changes_tasks
             || changes_tables
             || changes_members
             || matches!(self, Self::Put(_) | Self::Delete(_) | Self::Import(_))

@@ -70,6 +70,18 @@ pub enum Failure {
         /// A similar name, or the names there are.
         hint: String,
     },
+    /// No task has that name; nothing was sent.
+    #[error("there is no task `{task}`: it is over, or there never was one; `tasks` lists them")]
+    NoSuchTask {
+        /// The name asked for.
+        task: String,
+    },
+    /// Nothing was sent.
+    #[error("nothing of `{task}` waits for its next try: what can be fetched is being fetched")]
+    NothingWaits {
+        /// The task.
+        task: String,
+    },
     /// The bytes of a stored item are not an item.
     #[error("the stored item cannot be read: {0}; `where` shows what each replica holds")]
     BadItem(#[from] CodecError),
@@ -112,7 +124,8 @@ impl Failure {
             Self::Change(error) => change_exit(error),
             Self::Stage(error) => stage_exit(error),
             Self::Rebalance(error) => rebalance_exit(error),
-            Self::NoSuchTable { .. } => Exit::NotFound,
+            Self::NoSuchTable { .. } | Self::NoSuchTask { .. } => Exit::NotFound,
+            Self::NothingWaits { .. } => Exit::Conflict,
             Self::BadItem(_) => Exit::VerificationFailed,
             Self::File { .. } | Self::OutputClosed | Self::CancelledRead => Exit::Failed,
             Self::Cancelled => Exit::Unknown,
@@ -230,6 +243,7 @@ fn refused_exit(error: &ChangeError) -> Exit {
             | CommandError::NothingStaged
             | CommandError::PlanIsOld
             | CommandError::RingMoves
+            | CommandError::NotCancelled { .. }
             | CommandError::StillOwns { .. }
             | CommandError::OneGoes
             | CommandError::ExchangeAlone

@@ -40,6 +40,16 @@ Examples:
   cluster plan
   cluster commit";
 
+/// What follows the help of `task`.
+pub(super) const TASK_HELP: &str = "\
+A move is cancelled as a whole. What has not settled yet is back at once or with the next requests, what has is copied back; \
+nothing that was acknowledged is lost. A move that replaces a lost node cannot be cancelled once partitions have settled.
+
+Examples:
+  task show move-7-d
+  task cancel move-7
+  task retry move-7-d";
+
 /// What follows the help of `put`.
 pub(super) const PUT_HELP: &str = "\
 The key attribute may be left out of the JSON: it is added. Without --context the item stays beside what is there, as \

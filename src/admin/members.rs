@@ -1,4 +1,4 @@
-//! `cluster …` and `tasks`: change the members, and watch partitions move.
+//! `cluster …`: change the members.
 
 use super::answer::{Answer, Format};
 use super::command::{ClusterCommand, ReplaceArguments};
@@ -7,10 +7,9 @@ use super::session::Session;
 use super::usage::UsageError;
 use super::view::plan::{NothingStagedView, PlanView};
 use super::view::rebalance::RebalanceView;
-use super::view::tasks::TasksView;
 use crate::dynamo::node_id::NodeId;
 use crate::messages::balancing::{Rebalance, Verdict};
-use crate::messages::ring::{ChangeRing, CommitPlan, DescribePlan, DescribeTasks, StageNode};
+use crate::messages::ring::{ChangeRing, CommitPlan, DescribePlan, StageNode};
 use crate::metadata::{RingChange, StagedChange};
 
 /// Stages, shows, commits, forgets.
@@ -76,11 +75,6 @@ async fn commit(session: &Session, format: Format) -> Result<Answer, Failure> {
     session.link.send(&CommitPlan { planned_at: plan.planned_at }).await?;
     let answer = Answer::of(&PlanView::from(plan), format);
     Ok(answer.note("partitions begin to move: `watch 2 tasks` shows how far they are"))
-}
-
-/// What moves.
-pub(super) async fn tasks(session: &Session, format: Format) -> Result<Answer, Failure> {
-    Ok(Answer::of(&TasksView::from(session.link.ask(&DescribeTasks).await?), format))
 }
 
 fn node(name: &str) -> Result<NodeId, UsageError> {

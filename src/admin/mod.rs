@@ -40,6 +40,7 @@ mod retry;
 mod run;
 mod session;
 mod tables;
+mod tasks;
 mod top;
 pub mod usage;
 pub mod view;

@@ -18,7 +18,7 @@ use super::view::metrics::MetricsView;
 use super::view::place::PlaceView;
 use super::view::status::StatusView;
 use super::view::tombstones::TombstonesView;
-use super::{export, import, json_text, members, repair, tables, top};
+use super::{export, import, json_text, members, repair, tables, tasks, top};
 use crate::dynamo::context::Context;
 use crate::item::{Item, Key, KeyAttribute, KeyError, KeyValue, TableSchema, item_from_json};
 use crate::messages::admin::{DescribeHints, DescribeNodes, DescribeRing, DescribeStatus, ReadMetrics};
@@ -62,7 +62,8 @@ pub async fn run(session: &Session, command: &Command, format: Format) -> Result
         Command::Delete(arguments) => delete(session, arguments, format).await,
         Command::Where(arguments) => place(session, arguments, format).await,
         Command::Cluster(command) => members::run(session, command, format).await,
-        Command::Tasks => members::tasks(session, format).await,
+        Command::Tasks => tasks::list(session, format).await,
+        Command::Task(command) => tasks::run(session, command, format).await,
         Command::Import(arguments) => import::run(session, arguments, format).await,
         Command::Export(arguments) => export::run(session, arguments, format).await,
         Command::Watch(arguments) => Box::pin(watch(session, arguments, format)).await,

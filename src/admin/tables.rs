@@ -62,11 +62,16 @@ pub(super) async fn alter(session: &Session, arguments: &AlterArguments, format:
     };
     let alteration = Alteration {
         table: name(&arguments.table)?,
+        n: choice(arguments.n, arguments.default_n),
         r: choice(arguments.r, arguments.default_r),
         w: choice(arguments.w, arguments.default_w),
     };
+    let resizes = alteration.n != QuorumChoice::Keep;
     session.link.send(&ChangeTables { change: TableChange::Alter(alteration) }).await?;
-    describe(session, &arguments.table, format).await
+    let answer = describe(session, &arguments.table, format).await?;
+    let note =
+        "partitions move where N has changed: `watch 2 tasks` shows how far they are, `task cancel` takes it back";
+    Ok(if resizes { answer.note(note) } else { answer })
 }
 
 /// Drops a table.

@@ -296,6 +296,19 @@ declare_config! {
         patience_s: u64 = 60,
             unit "s", within Rule::Integer { min: 1, max: 7 * 86_400 },
             choose "Longer than the bursts of your load: what lasts less than moving partitions takes is not worth moving them.";
+        /// How much a node's part of the requests for copies counts in its load, relative to the other weights.
+        requests_weight: u32 = 4,
+            unit "", within Rule::Integer { min: 0, max: 1_000 },
+            choose "The same on every node. Where all three weights are 0, only requests count.";
+        /// How much its part of the bytes of these copies counts.
+        bytes_weight: u32 = 2,
+            unit "", within Rule::Integer { min: 0, max: 1_000 },
+            choose "More where items differ much in size and disks or networks are what is scarce.";
+        /// How much its part of the processor time counts. Where a node does not tell its own, it counts for nobody.
+        cpu_weight: u32 = 1,
+            unit "", within Rule::Integer { min: 0, max: 1_000 },
+            choose "More where machines differ. What a node coordinates for clients is part of it, and no partition's: 0 where clients talk \
+                to few of the nodes.";
     }
 
     /// What is logged, and how.

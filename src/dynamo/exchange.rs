@@ -205,6 +205,21 @@ impl Schedule {
         }
     }
 
+    /// Of the partitions that this node fetches, how many comparisons have failed and wait for their next try, and in how many ms the first has its turn.
+    pub fn waiting(&self, now_ms: u64) -> (usize, Option<u64>) {
+        let waits = |range: &&Range| range.mover == Mover::Local && range.failures > 0;
+        let waiting: Vec<u64> =
+            self.ranges.values().filter(waits).map(|range| range.due_ms.saturating_sub(now_ms)).collect();
+        (waiting.len(), waiting.into_iter().min())
+    }
+
+    /// Whatever is fetched, by this node or from it, is compared at once.
+    pub fn try_again(&mut self, now_ms: u64) {
+        for range in self.ranges.values_mut().filter(|range| range.mover != Mover::ByParity) {
+            (range.due_ms, range.failures) = (now_ms, 0);
+        }
+    }
+
     /// The copies differ, and hints are on their way that say why. Whether to leave it to them and look again a little later.
     pub fn waits_for_hints(&mut self, peer: &NodeId, partition: PartitionId, now_ms: u64) -> bool {
         let Some(range) = self.ranges.get_mut(&(peer.clone(), partition)) else { return false };

@@ -40,3 +40,4 @@ pub mod tree_log;
 pub mod tree_recovery;
 pub mod version;
 mod words;
+pub mod work;

@@ -17,9 +17,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::node_id::NodeId;
-use super::quorum::Quorum;
+use super::quorum::{Quorum, Quorums};
 use super::ring::{PartitionId, Ring};
-use super::topology::Topology;
+use super::topology::{Phase, Topology};
 
 /// In which role a node takes part.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -156,18 +156,23 @@ impl Places {
 pub fn replicas_of(
     topology: &Topology,
     partition: PartitionId,
-    quorum: Quorum,
+    quorums: impl Into<Quorums>,
     sloppy: bool,
     is_reachable: impl Fn(&NodeId) -> bool,
 ) -> (PreferenceList, Quorum) {
-    let list = |ring: &Ring| {
+    let Quorums { before, now } = quorums.into();
+    let (of_reading, of_other) = match topology.phase(partition) {
+        Phase::Copying => (before, now),
+        Phase::Switched | Phase::Settled => (now, before),
+    };
+    let list = |ring: &Ring, quorum: Quorum| {
         let quorum = quorum.in_cluster_of(ring.owners());
         (preference_list(ring, partition, quorum.n(), sloppy, &is_reachable), quorum)
     };
     let rings = topology.rings(partition);
-    let (reading, in_force) = list(rings.reading);
+    let (reading, in_force) = list(rings.reading, of_reading);
     let Some(other) = rings.writing_too else { return (reading, in_force) };
-    let (other, also) = list(other);
+    let (other, also) = list(other, of_other);
     (reading.joined_with(&other, also.w()), in_force)
 }
 

@@ -72,6 +72,17 @@ impl Quorum {
         Self { n, r: self.r.min(n), w: self.w.min(n) }
     }
 
+    /// With a request's own R and W, as far as N allows.
+    pub fn wanting(self, r: Option<u8>, w: Option<u8>) -> Self {
+        let within = |own: Option<u8>, default: u8| own.map_or(default, |own| own.clamp(1, self.n));
+        Self { n: self.n, r: within(r, self.r), w: within(w, self.w) }
+    }
+
+    /// The least R that meets every write of W.
+    pub const fn meeting(self) -> u8 {
+        self.n - self.w + 1
+    }
+
     /// Copies of each key.
     pub const fn n(self) -> usize {
         self.n as usize
@@ -85,6 +96,21 @@ impl Quorum {
     /// Durable acknowledgements that a write waits for.
     pub const fn w(self) -> usize {
         self.w as usize
+    }
+}
+
+/// N, R and W by the older and by the newer of two rings: two different ones while a table's N changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quorums {
+    /// By the older one.
+    pub before: Quorum,
+    /// By the newer one, and where nothing moves.
+    pub now: Quorum,
+}
+
+impl From<Quorum> for Quorums {
+    fn from(quorum: Quorum) -> Self {
+        Self { before: quorum, now: quorum }
     }
 }
 

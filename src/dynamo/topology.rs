@@ -14,6 +14,16 @@
 //! Writes that depend on what an item is are put in order at one node, the partition's *sequencer*: the first replica in the order of the walk that is not
 //! *sidelined*, as nodes are that cannot be reached. Whenever that becomes another node, a new *tenure* begins, and the fence rises with it: what the former one
 //! decides from then on, no quorum takes.
+//!
+//! A move that is [cancelled](Topology::cancel) goes back: the rings change places. Old replicas have W of all writes until a partition is settled, so that
+//! only what was settled has to be copied back.
+//!
+//! ```text
+//!  was          becomes      because
+//!  Copying      Settled      nobody has read from the new ring
+//!  Switched     Switched     the old ring holds everything, and answers; who has read from the new one must be refused first
+//!  Settled      Copying      the old ring lacks what has been written since
+//! ```
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -59,14 +69,47 @@ pub struct Topology {
     tenures: Vec<u64>,
 }
 
+/// How many replicas a table has by the older ring, and by the newer one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Level {
+    /// By the older one.
+    pub before: usize,
+    /// By the newer one.
+    pub now: usize,
+}
+
+impl Level {
+    /// The number stays.
+    pub fn same(n: usize) -> Self {
+        Self { before: n, now: n }
+    }
+
+    /// Whether it changes.
+    pub fn changes(self) -> bool {
+        self.before != self.now
+    }
+
+    fn reversed(self) -> Self {
+        Self { before: self.now, now: self.before }
+    }
+}
+
 /// From one ring to the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transition {
+    /// The epoch in which it began: its name, also once it goes back.
+    began: u64,
+    /// It was cancelled, and goes back to where it came from.
+    returns: bool,
     from: Arc<Ring>,
     /// Of each partition.
     phases: Vec<Phase>,
+    /// Those that are not settled, in order.
+    moving: BTreeSet<PartitionId>,
     /// The numbers of replicas that tables have.
-    levels: Vec<usize>,
+    levels: Vec<Level>,
+    /// Tables whose N changes, by number: N, R and W by the older ring.
+    resized: BTreeMap<u32, [u8; 3]>,
     /// Old replicas that are lost: nobody waits for what they held.
     lost: BTreeSet<NodeId>,
     /// Which new replicas hold all of their partition, where not all of them do.
@@ -86,6 +129,23 @@ pub enum MoveError {
         present: u32,
         /// What was asked for.
         asked: u32,
+    },
+}
+
+/// A move cannot go back.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CancelError {
+    /// It is over, or there never was one.
+    #[error("nothing of that name moves")]
+    Over,
+    /// Once is enough.
+    #[error("it is going back already")]
+    Returns,
+    /// Who is lost cannot fetch anything.
+    #[error("partitions of {node} have gone to others for good, and {node} is lost: let it come to its end")]
+    Lost {
+        /// The node.
+        node: NodeId,
     },
 }
 
@@ -215,14 +275,22 @@ impl Topology {
         self.ring.members().iter().chain(from).map(|member| &member.id).collect()
     }
 
+    /// The replicas of a partition in the newer ring that were none in the older one, for any table; nobody where nothing moves.
+    pub fn newcomers(&self, partition: PartitionId) -> BTreeSet<&NodeId> {
+        let moving = self.transition.as_ref();
+        moving.map(|moving| newcomers(&moving.from, &self.ring, &moving.levels, partition)).unwrap_or_default()
+    }
+
     /// The new replicas of a partition that is being copied, which do not hold all of it yet.
     pub fn awaited(&self, partition: PartitionId) -> BTreeSet<&NodeId> {
         let Some(moving) = self.transition.as_ref().filter(|_| self.phase(partition) == Phase::Copying) else {
             return BTreeSet::new();
         };
         let arrived = moving.arrived.get(&partition);
-        let newcomers = newcomers(&moving.from, &self.ring, &moving.levels, partition);
-        newcomers.into_iter().filter(|node| !arrived.is_some_and(|arrived| arrived.contains(*node))).collect()
+        self.newcomers(partition)
+            .into_iter()
+            .filter(|node| !arrived.is_some_and(|arrived| arrived.contains(*node)))
+            .collect()
     }
 
     /// Moves toward another ring. `levels` are the numbers of replicas that tables have, `lost` the nodes whose copies nobody waits for.
@@ -230,7 +298,22 @@ impl Topology {
     /// # Errors
     ///
     /// See [`MoveError`]; nothing has changed then.
-    pub fn begin(&mut self, to: Ring, mut levels: Vec<usize>, lost: BTreeSet<NodeId>) -> Result<(), MoveError> {
+    pub fn begin(&mut self, to: Ring, levels: Vec<usize>, lost: BTreeSet<NodeId>) -> Result<(), MoveError> {
+        self.begin_resizing(to, levels.into_iter().map(Level::same).collect(), BTreeMap::new(), lost)
+    }
+
+    /// The same, where a table gets another number of replicas. `resized` are N, R and W of before, by the table's number.
+    ///
+    /// # Errors
+    ///
+    /// See [`MoveError`]; nothing has changed then.
+    pub fn begin_resizing(
+        &mut self,
+        to: Ring,
+        mut levels: Vec<Level>,
+        resized: BTreeMap<u32, [u8; 3]>,
+        lost: BTreeSet<NodeId>,
+    ) -> Result<(), MoveError> {
         if self.transition.is_some() {
             return Err(MoveError::Moving);
         }
@@ -239,24 +322,81 @@ impl Topology {
         }
         levels.sort_unstable();
         levels.dedup();
-        let before = self.sequencers();
         self.epoch += 1;
+        let began = self.epoch;
+        let phase = |stays: bool, _| if stays { Phase::Settled } else { Phase::Copying };
+        self.turn_to(to, levels, phase, |from, phases, levels| {
+            let moving = unsettled(&phases);
+            let arrived = BTreeMap::new();
+            Transition { began, returns: false, from, phases, moving, levels, resized, lost, arrived }
+        });
+        Ok(())
+    }
+
+    /// Goes back to where the move that began in this epoch came from. `resized` are N, R and W, as they are now, of the tables whose N it changes.
+    ///
+    /// # Errors
+    ///
+    /// See [`CancelError`]; nothing has changed then.
+    pub fn cancel(&mut self, began: u64, resized: BTreeMap<u32, [u8; 3]>) -> Result<(), CancelError> {
+        let moving = self.transition.as_ref().filter(|moving| moving.began == began).ok_or(CancelError::Over)?;
+        if moving.returns {
+            return Err(CancelError::Returns);
+        }
+        let (back, before) = (Ring::clone(&moving.from), moving.phases.clone());
+        let levels: Vec<Level> = moving.levels.iter().map(|level| level.reversed()).collect();
+        let settled = self.ring.partition_ids().filter(|partition| self.phase(*partition) == Phase::Settled);
+        let lost = settled
+            .flat_map(|partition| newcomers(&self.ring, &back, &levels, partition))
+            .find(|node| moving.lost.contains(*node));
+        if let Some(node) = lost {
+            return Err(CancelError::Lost { node: node.clone() });
+        }
+        self.epoch += 1;
+        let phase = |stays: bool, slot: usize| match before[slot] {
+            Phase::Settled if !stays => Phase::Copying,
+            Phase::Switched => Phase::Switched,
+            Phase::Copying | Phase::Settled => Phase::Settled,
+        };
+        self.turn_to(back, levels, phase, |from, phases, levels| {
+            let (moving, lost, arrived) = (unsettled(&phases), BTreeSet::new(), BTreeMap::new());
+            Transition { began, returns: true, from, phases, moving, levels, resized, lost, arrived }
+        });
+        Ok(())
+    }
+
+    /// The ring gives way to another one in the present epoch. `phase` says how far a partition is that keeps its replicas or does not.
+    fn turn_to(
+        &mut self,
+        to: Ring,
+        levels: Vec<Level>,
+        phase: impl Fn(bool, usize) -> Phase,
+        transition: impl FnOnce(Arc<Ring>, Vec<Phase>, Vec<Level>) -> Transition,
+    ) {
+        let before = self.sequencers();
         let (from, to) = (Arc::clone(&self.ring), to.at_epoch(self.epoch));
         let mut phases = Vec::with_capacity(self.fences.len());
-        for (partition, fence) in to.partition_ids().zip(&mut self.fences) {
-            let changes = |&n: &usize| !from.primaries(partition, n).eq(to.primaries(partition, n));
-            let stays = levels.iter().all(|n| same_nodes(&from, &to, partition, *n));
-            phases.push(if stays { Phase::Settled } else { Phase::Copying });
+        for (slot, (partition, fence)) in to.partition_ids().zip(&mut self.fences).enumerate() {
+            // Where N changes so do quorums, also where all nodes hold everything.
+            let changes = |level: &Level| {
+                level.changes() || !from.primaries(partition, level.now).eq(to.primaries(partition, level.now))
+            };
+            let stays = levels.iter().all(|level| !level.changes() && same_nodes(&from, &to, partition, level.now));
+            phases.push(phase(stays, slot));
             if levels.iter().any(changes) {
                 *fence = self.epoch;
             }
         }
         self.ring = Arc::new(to);
-        self.transition = Some(Transition { from, phases, levels, lost, arrived: BTreeMap::new() });
+        self.transition = Some(transition(from, phases, levels));
         self.pass_over_nobody();
         self.end();
         self.begin_tenures(&before);
-        Ok(())
+    }
+
+    /// The partitions that are not settled, in order.
+    pub fn moving(&self) -> impl Iterator<Item = PartitionId> + '_ {
+        self.transition.iter().flat_map(|moving| moving.moving.iter().copied())
     }
 
     /// The node holds all of these partitions. Returns whether that is news.
@@ -280,12 +420,14 @@ impl Topology {
     /// Enough old replicas of these partitions refuse old reads. Returns whether that is news.
     pub fn release(&mut self, partitions: &[PartitionId]) -> bool {
         let switched = |partition: &PartitionId| self.phase(*partition) == Phase::Switched;
-        let news: Vec<usize> =
-            partitions.iter().filter(|partition| switched(partition)).map(|partition| self.slot(*partition)).collect();
+        let place = |partition: &PartitionId| (*partition, self.slot(*partition));
+        let news: Vec<(PartitionId, usize)> =
+            partitions.iter().filter(|partition| switched(partition)).map(place).collect();
         let Some(moving) = self.transition.as_mut().filter(|_| !news.is_empty()) else { return false };
         self.epoch += 1;
-        for slot in news {
+        for (partition, slot) in news {
             moving.phases[slot] = Phase::Settled;
+            moving.moving.remove(&partition);
             self.fences[slot] = self.epoch;
         }
         self.end();
@@ -294,7 +436,7 @@ impl Topology {
 
     /// Partitions that wait for nobody are switched.
     fn pass_over_nobody(&mut self) {
-        let copying = self.ring.partition_ids().filter(|partition| self.phase(*partition) == Phase::Copying);
+        let copying = self.moving().filter(|partition| self.phase(*partition) == Phase::Copying);
         let complete: Vec<PartitionId> = copying.filter(|partition| self.awaited(*partition).is_empty()).collect();
         for partition in complete {
             let slot = self.slot(partition);
@@ -307,7 +449,7 @@ impl Topology {
     }
 
     fn end(&mut self) {
-        if self.transition.as_ref().is_some_and(|moving| moving.phases.iter().all(|phase| *phase == Phase::Settled)) {
+        if self.transition.as_ref().is_some_and(|moving| moving.moving.is_empty()) {
             self.transition = None;
             self.sidelined.retain(|node| self.ring.member(node).is_some());
             self.ring = Arc::new(Ring::clone(&self.ring).at_epoch(self.epoch));
@@ -320,14 +462,34 @@ impl Topology {
 }
 
 impl Transition {
+    /// The epoch in which the move began. It keeps it when it goes back.
+    pub fn began(&self) -> u64 {
+        self.began
+    }
+
+    /// Whether it was cancelled and goes back.
+    pub fn returns(&self) -> bool {
+        self.returns
+    }
+
     /// The ring that gives way.
     pub fn from(&self) -> &Arc<Ring> {
         &self.from
     }
 
     /// The numbers of replicas that tables have, in order.
-    pub fn levels(&self) -> &[usize] {
+    pub fn levels(&self) -> &[Level] {
         &self.levels
+    }
+
+    /// The greatest of them.
+    pub fn widest(&self) -> usize {
+        self.levels.iter().map(|level| level.before.max(level.now)).max().unwrap_or(1)
+    }
+
+    /// The tables whose N changes, by number: N, R and W by the older ring.
+    pub fn resized(&self) -> &BTreeMap<u32, [u8; 3]> {
+        &self.resized
     }
 
     /// The nodes whose copies nobody waits for.
@@ -341,15 +503,23 @@ impl Transition {
     }
 }
 
-fn same_nodes(one: &Ring, other: &Ring, partition: PartitionId, n: usize) -> bool {
+fn unsettled(phases: &[Phase]) -> BTreeSet<PartitionId> {
+    let partitions = (0..).map(PartitionId).zip(phases);
+    partitions.filter(|(_, phase)| **phase != Phase::Settled).map(|(partition, _)| partition).collect()
+}
+
+pub(super) fn same_nodes(one: &Ring, other: &Ring, partition: PartitionId, n: usize) -> bool {
     let nodes = |ring: &Ring| ring.primaries(partition, n).cloned().collect::<BTreeSet<NodeId>>();
     nodes(one) == nodes(other)
 }
 
-/// Who replicates the partition in the later ring and did not in the earlier one, for any table.
-fn newcomers<'a>(from: &Ring, to: &'a Ring, levels: &[usize], partition: PartitionId) -> BTreeSet<&'a NodeId> {
-    let is_new = |node: &&NodeId, n: usize| !from.primaries(partition, n).any(|old| old == *node);
-    levels.iter().flat_map(|n| to.primaries(partition, *n).filter(|node| is_new(node, *n))).collect()
+/// Who replicates the partition in the later ring and did not in the earlier one, for any table. Of a table whose N changes that is everybody: with another
+/// N the old replicas' quorums mean nothing, so that each of the new ones has to hold all that there is.
+fn newcomers<'a>(from: &Ring, to: &'a Ring, levels: &[Level], partition: PartitionId) -> BTreeSet<&'a NodeId> {
+    let is_new = |node: &&NodeId, level: &Level| {
+        level.changes() || !from.primaries(partition, level.before).any(|old| old == *node)
+    };
+    levels.iter().flat_map(|level| to.primaries(partition, level.now).filter(|node| is_new(node, level))).collect()
 }
 
 /// As it is stored and sent.
@@ -367,9 +537,12 @@ struct TopologyRecord {
 
 #[derive(Clone, Serialize, Deserialize)]
 struct TransitionRecord {
+    began: u64,
+    returns: bool,
     from: Ring,
     phases: Vec<Phase>,
-    levels: Vec<usize>,
+    levels: Vec<Level>,
+    resized: BTreeMap<u32, [u8; 3]>,
     lost: BTreeSet<NodeId>,
     arrived: BTreeMap<PartitionId, BTreeSet<NodeId>>,
 }
@@ -377,12 +550,8 @@ struct TransitionRecord {
 impl From<Topology> for TopologyRecord {
     fn from(topology: Topology) -> Self {
         let Topology { epoch, ring, fences, transition, sidelined, tenures } = topology;
-        let record = |Transition { from, phases, levels, lost, arrived }| TransitionRecord {
-            from: Ring::clone(&from),
-            phases,
-            levels,
-            lost,
-            arrived,
+        let record = |Transition { began, returns, from, phases, levels, resized, lost, arrived, .. }| {
+            TransitionRecord { began, returns, from: Ring::clone(&from), phases, levels, resized, lost, arrived }
         };
         let transition = transition.map(record);
         Self { epoch, ring: Ring::clone(&ring), fences, transition, sidelined, tenures }
@@ -399,10 +568,14 @@ impl From<TopologyRecord> for Topology {
         let fits = |record: &TransitionRecord| {
             record.from.partitions() as usize == partitions && record.phases.len() == partitions
         };
-        let moving = |TransitionRecord { from, phases, levels, lost, arrived }| Transition {
+        let moving = |TransitionRecord { began, returns, from, phases, levels, resized, lost, arrived }| Transition {
+            began,
+            returns,
             from: Arc::new(from),
+            moving: unsettled(&phases),
             phases,
             levels,
+            resized,
             lost,
             arrived,
         };

@@ -11,8 +11,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::node_id::NodeId;
+use super::quorum::Quorum;
 use super::ring::PartitionId;
 use super::topology::{Phase, Topology};
+
+/// N, R and W of a table by the older ring, and its N by the newer one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MovingQuorum {
+    /// By the older ring.
+    pub before: [usize; 3],
+    /// N by the newer one.
+    pub n_now: usize,
+}
+
+impl From<Quorum> for MovingQuorum {
+    fn from(quorum: Quorum) -> Self {
+        Self { before: [quorum.n(), quorum.r(), quorum.w()], n_now: quorum.n() }
+    }
+}
 
 /// What one node has heard of the replicas of partitions that move.
 #[derive(Clone, Debug, Default)]
@@ -48,27 +64,29 @@ impl Transfers {
         &self,
         topology: &Topology,
         local: &NodeId,
-        quorums: &BTreeSet<[usize; 3]>,
+        quorums: &BTreeSet<MovingQuorum>,
         is_reachable: impl Fn(&NodeId) -> bool,
     ) -> Vec<PartitionId> {
         let Some(moving) = topology.transition() else { return Vec::new() };
         let is_complete = |partition: PartitionId| {
             let fence = topology.fence(partition);
-            let is_compared =
-                |node: &NodeId| self.compared.get(&(partition, node.clone())).is_some_and(|epoch| *epoch >= fence);
-            quorums.iter().all(|&[n, _, w]| {
+            // What this node holds is here.
+            let is_compared = |node: &NodeId| {
+                node == local || self.compared.get(&(partition, node.clone())).is_some_and(|epoch| *epoch >= fence)
+            };
+            quorums.iter().all(|&MovingQuorum { before: [n, _, w], n_now }| {
                 let all: Vec<&NodeId> = moving.from().primaries(partition, n).collect();
-                let (n, w) = (all.len(), w.min(all.len()));
-                if all.contains(&local) {
+                if n == n_now && all.contains(&local) {
                     return true;
                 }
+                let (n, w) = (all.len(), w.min(all.len()));
                 let old: Vec<&NodeId> = all.into_iter().filter(|node| !moving.lost().contains(*node)).collect();
                 let compared = old.iter().filter(|node| is_compared(node)).count();
                 let all_reachable = old.iter().all(|node| is_compared(node) || !is_reachable(node));
                 all_reachable && compared >= (n + 1 - w).min(old.len())
             })
         };
-        let awaited = topology.ring().partition_ids().filter(|partition| topology.awaited(*partition).contains(local));
+        let awaited = topology.moving().filter(|partition| topology.awaited(*partition).contains(local));
         awaited.filter(|partition| is_complete(*partition)).collect()
     }
 
@@ -77,11 +95,11 @@ impl Transfers {
         &self,
         topology: &Topology,
         local: &NodeId,
-        quorums: &BTreeSet<[usize; 3]>,
+        quorums: &BTreeSet<MovingQuorum>,
         is_reachable: impl Fn(&NodeId) -> bool,
     ) -> Vec<PartitionId> {
         let Some(moving) = topology.transition() else { return Vec::new() };
-        let widest = quorums.iter().map(|[n, ..]| *n).max().unwrap_or(1);
+        let widest = quorums.iter().map(|quorum| quorum.n_now).max().unwrap_or(1);
         let decides = |partition: PartitionId| {
             let mut replicas = topology.ring().primaries(partition, widest);
             replicas.find(|node| *node == local || is_reachable(node)) == Some(local)
@@ -90,15 +108,14 @@ impl Transfers {
             let fence = topology.fence(partition);
             let has_adopted =
                 |node: &NodeId| self.adopted.get(&(partition, node.clone())).is_some_and(|epoch| *epoch >= fence);
-            quorums.iter().all(|&[n, r, _]| {
+            quorums.iter().all(|&MovingQuorum { before: [n, r, _], .. }| {
                 let all: Vec<&NodeId> = moving.from().primaries(partition, n).collect();
                 let (n, r) = (all.len(), r.min(all.len()));
                 let silent = |node: &NodeId| moving.lost().contains(node) || has_adopted(node);
                 all.into_iter().filter(|node| silent(node)).count() > n - r
             })
         };
-        let switched =
-            topology.ring().partition_ids().filter(|partition| topology.phase(*partition) == Phase::Switched);
+        let switched = topology.moving().filter(|partition| topology.phase(*partition) == Phase::Switched);
         switched.filter(|partition| decides(*partition) && is_free(*partition)).collect()
     }
 }

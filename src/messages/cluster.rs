@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::dynamo::node_id::NodeId;
-use crate::dynamo::quorum::Quorum;
+use crate::dynamo::quorum::{Quorum, Quorums};
 use crate::dynamo::ring::{PartitionId, Ring, RingError};
-use crate::dynamo::topology::Topology;
+use crate::dynamo::topology::{Topology, Transition};
 use crate::item::{TableId, TableSchema};
 pub use crate::metadata::MemberAddress;
 use crate::metadata::{Enrolled, Metadata};
@@ -91,7 +91,14 @@ impl View {
 
     /// The greatest number of replicas that any table has.
     pub fn widest(&self) -> usize {
-        self.tables.iter().filter_map(|table| table.n).map(usize::from).chain([self.quorum.n()]).max().unwrap_or(1)
+        let before = self.topology.transition().map_or(1, Transition::widest);
+        self.tables
+            .iter()
+            .filter_map(|table| table.n)
+            .map(usize::from)
+            .chain([self.quorum.n(), before])
+            .max()
+            .unwrap_or(1)
     }
 
     /// Everybody who must hold the partition, for any table: whoever answers reads, and while it moves also whoever takes writes.
@@ -120,20 +127,32 @@ impl View {
         }
     }
 
-    /// N, R and W of the table whose items are stored under this name; of the cluster where there is none.
-    pub fn quorum_of(&self, storage_name: &str) -> Quorum {
-        self.quorum_for(self.stored_table(storage_name))
-    }
-
     /// N, R and W of a table, as they are in a cluster of this size; of the cluster without one.
     pub fn quorum_for(&self, known: Option<&TableSchema>) -> Quorum {
+        self.declared(known).in_cluster_of(self.ring().owners())
+    }
+
+    /// The same by both rings, for a request about the table whose items are stored under this name, with an R and W of its own. While the table's N changes a
+    /// request that names an R reads so many replicas of before that it meets every write to those.
+    pub fn quorums(&self, storage_name: &str, r: Option<u8>, w: Option<u8>) -> Quorums {
+        let known = self.table(TableSchema::shown_name(storage_name));
+        let known = known.filter(|table| TableSchema::stored_id(storage_name) == Some(table.id));
+        let now = self.declared(known).wanting(r, w);
+        let resized =
+            self.topology.transition().zip(known).and_then(|(moving, table)| moving.resized().get(&table.id.0));
+        let before = resized.and_then(|&[n, r, w]| Quorum::new(n, r, w).ok());
+        let before = before.map(|before| before.wanting(r.map(|r| r.max(before.meeting())), w));
+        Quorums { before: before.unwrap_or(now), now }
+    }
+
+    /// N, R and W as the table says, or the cluster where it does not.
+    pub fn declared(&self, known: Option<&TableSchema>) -> Quorum {
         let or = |own: Option<u8>, default: usize| own.unwrap_or(u8::try_from(default).unwrap_or(u8::MAX));
         let own = known.map(|table| {
             let (n, r, w) = (self.quorum.n(), self.quorum.r(), self.quorum.w());
             Quorum::new(or(table.n, n), or(table.r, r), or(table.w, w))
         });
-        let quorum = own.and_then(Result::ok).unwrap_or(self.quorum);
-        quorum.in_cluster_of(self.ring().owners())
+        own.and_then(Result::ok).unwrap_or(self.quorum)
     }
 }
 

@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use super::LinkError;
 use super::admin::AdminError;
-use crate::dynamo::load::{LoadCount, LoadRates};
+use crate::dynamo::load::{Balance, LoadCount, LoadRates, balance};
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::ranking::Ranking;
 use crate::dynamo::record_key::RecordKey;
 use crate::dynamo::ring::PartitionId;
+use crate::dynamo::work::{LoadWeights, Measures, weighed};
 
 /// What has been counted, by partition, since this was asked last.
 #[derive(Clone, Copy, Debug, Message)]
@@ -86,7 +87,27 @@ pub struct ClusterLoad {
     pub keys: Ranking<RecordKey>,
     /// Partitions, by requests for all of their copies; the most loaded first.
     pub partitions: Vec<PartitionLoad>,
+    /// What counts how much in what members bear, for the node that answers.
+    pub weights: LoadWeights,
 }
+
+impl ClusterLoad {
+    /// How the members that have told their load compare, in their order.
+    pub fn balances(&self) -> Vec<(&NodeId, Balance)> {
+        let told: Vec<_> =
+            self.members.iter().filter_map(|member| Some((&member.node, member.weight, member.totals?))).collect();
+        let measures: Vec<Measures> =
+            told.iter().map(|(.., totals)| Measures::of(&totals.copies, totals.cpu_percent)).collect();
+        let borne = weighed(self.weights, &measures);
+        let loads: Vec<(u32, f64)> = told.iter().zip(borne).map(|((_, weight, _), borne)| (*weight, borne)).collect();
+        told.iter().map(|(node, ..)| *node).zip(balance(&loads)).collect()
+    }
+}
+
+/// Who is out of balance, and has been for `balancing.patience_s`?
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Vec<(NodeId, Balance)>")]
+pub struct DescribeImbalance;
 
 /// One member's load.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -5,10 +5,12 @@
 //!  Propose        any node to the leader
 //!  StepLog        member to member: the protocol's messages
 //!  ReadEpoch      any node to any other: how far are you?
+//!  FetchMetadata  one that does not hear the leader to one that is further: what do you go by?
 //!  EnrolLog       a member whose disk is another one to everybody: I take part under this number
 //! ```
 
 use actix::{Message, Recipient};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use thiserror::Error;
@@ -23,6 +25,31 @@ use crate::metadata::{Command, CommandError, Metadata, TableChange};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Message, Serialize, Deserialize)]
 #[rtype(result = "Result<u64, LinkError>")]
 pub struct ReadEpoch;
+
+/// What does the receiver go by, if that is newer than this?
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Message, Serialize, Deserialize)]
+#[rtype(result = "Result<Option<FetchedMetadata>, LinkError>")]
+pub struct FetchMetadata {
+    /// The epoch of the metadata that the sender goes by.
+    pub known: u64,
+}
+
+/// The answer to [`FetchMetadata`]: what was agreed on, as a value. It makes nobody's log longer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FetchedMetadata {
+    /// The entry of the log that it goes up to, at least.
+    pub index: u64,
+    /// [`Metadata::to_bytes`](crate::metadata::Metadata::to_bytes).
+    pub state: Bytes,
+}
+
+/// Somebody here was refused because of this epoch of the ring.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct HeardOfRing {
+    /// The epoch.
+    pub epoch: u64,
+}
 
 /// Messages of the log. Losing or doubling them does no harm.
 #[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
@@ -105,6 +132,8 @@ pub struct MetadataStatus {
     pub epoch: u64,
     /// Stands for what the metadata say: nodes with the same epoch have the same.
     pub digest: u64,
+    /// So many changes the log of the node that answers is behind what it goes by: it has taken over from a peer what the leader did not tell it.
+    pub log_behind: u64,
     /// Who decides the order, if that is known.
     pub leader: Option<NodeId>,
     /// The term of that leader.

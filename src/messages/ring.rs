@@ -6,13 +6,16 @@
 //!  DescribePlan   operator: what would a commit of the staged changes do?
 //!  CommitPlan     operator: do that
 //!  DescribeTasks  operator: what moves, and how fast?
+//!  TendMove       node to node, for him: what went wrong there last, and shall it try again now?
 //!  RangeCompared  AntiEntropy to PartitionTransfer, in one process
+//!  SeeToTries     the other way
 //! ```
 
 use actix::Message;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::LinkError;
 use super::admin::AdminError;
 use super::metadata::ChangeError;
 use crate::dynamo::node_id::NodeId;
@@ -104,17 +107,53 @@ pub struct CommitPlan {
 }
 
 /// What moves, and how fast?
-#[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Message, Serialize, Deserialize)]
 #[rtype(result = "Result<Vec<TaskRow>, AdminError>")]
-pub struct DescribeTasks;
+pub struct DescribeTasks {
+    /// What waits for its next try in the move that began in this epoch is tried at once, on all nodes that can be reached.
+    pub retry: Option<u64>,
+}
+
+/// What does this node know of its part in a move?
+#[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
+#[rtype(result = "Result<MoveTended, LinkError>")]
+pub struct TendMove {
+    /// The epoch in which the move began.
+    pub began: u64,
+    /// What waits for its next try is tried at once.
+    pub retry: bool,
+}
+
+/// The answer to [`TendMove`]: of a move that the node does not know, nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoveTended {
+    /// What went wrong last.
+    pub last_error: Option<String>,
+    /// So many comparisons wait for their next try.
+    pub waiting: u32,
+    /// When the first of them has its turn, in ms from now.
+    pub next_try_ms: Option<u64>,
+    /// Why nothing is fetched at all.
+    pub held_up: Option<String>,
+}
+
+/// Which comparisons of partitions that this node fetches have failed and wait for their next try? With `now` they are tried at once.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "MoveTended")]
+pub struct SeeToTries {
+    /// Whether to.
+    pub now: bool,
+}
 
 /// One long operation, as the node that answers sees it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskRow {
-    /// Its name: the epoch in which it began, and who does it.
-    pub id: String,
+    /// The epoch in which it began: what its name is made of, with its owner.
+    pub began: u64,
     /// Who fetches partitions.
     pub owner: NodeId,
+    /// It was cancelled, and goes back.
+    pub returns: bool,
     /// How far it is.
     pub state: TaskState,
     /// Partitions that are there, as everybody knows.
@@ -127,8 +166,8 @@ pub struct TaskRow {
     pub eta_s: Option<u64>,
     /// For how long nothing has arrived, in seconds.
     pub idle_s: u64,
-    /// What went wrong last, where the node that answers is the owner.
-    pub last_error: Option<String>,
+    /// What the owner says of it; `None` where it does not answer.
+    pub told: Option<MoveTended>,
 }
 
 /// How far a task is.

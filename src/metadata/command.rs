@@ -38,6 +38,8 @@ impl QuorumChoice {
 pub struct Alteration {
     /// The table.
     pub table: TableName,
+    /// How many replicas each item has. Another number moves partitions.
+    pub n: QuorumChoice,
     /// How many replicas a read waits for.
     pub r: QuorumChoice,
     /// How many replicas a write waits for.
@@ -50,7 +52,7 @@ pub struct Alteration {
 pub enum TableChange {
     /// Creates a table. Its `id` is given by whoever applies it.
     Create(TableSchema),
-    /// Alters R and W.
+    /// Alters N, R and W.
     Alter(Alteration),
     /// Changes what the DynamoDB API says of a table.
     Configure {
@@ -102,6 +104,11 @@ pub enum RingChange {
         node: NodeId,
         /// Whether it is sidelined from now on.
         sidelined: bool,
+    },
+    /// What moves goes back to where it came from. What is staged is forgotten: it was meant for another ring.
+    Cancel {
+        /// The epoch of the ring in which the move began.
+        began: u64,
     },
     /// A member that owns nothing any more, and keeps nothing for others, is no member from now on.
     Dismiss {
@@ -208,6 +215,14 @@ pub enum CommandError {
     /// The partitions of the last commit are still moving. Wait until they have.
     #[error("partitions are still moving since the last commit: wait until `tasks` shows none")]
     RingMoves,
+    /// What moves goes on.
+    #[error("move-{began} cannot be cancelled: {reason}")]
+    NotCancelled {
+        /// The epoch in which it began.
+        began: u64,
+        /// Why.
+        reason: String,
+    },
     /// So few nodes cannot keep N copies, and those that there are can.
     #[error("{members} members cannot keep replication.n = {n} copies: join another node first")]
     TooFewMembers {

@@ -12,7 +12,7 @@ use super::membership::{self, Enrolled, MemberAddress, Plan, StagedChange};
 use crate::dynamo::node_id::NodeId;
 use crate::dynamo::quorum::Quorum;
 use crate::dynamo::ring::{PartitionId, Ring};
-use crate::dynamo::topology::Topology;
+use crate::dynamo::topology::{CancelError, Level, Topology, Transition};
 use crate::item::{SettingChange, TableId, TableName, TableSchema};
 
 /// More tables than this are refused: every node keeps all of them in mind.
@@ -178,6 +178,7 @@ impl Metadata {
                 }
                 changed
             }
+            Command::ChangeRing(RingChange::Cancel { began }) => self.cancel(*began)?,
             Command::ChangeRing(RingChange::Arrived { node, ring_epoch, partitions }) => {
                 self.arrived(node, *ring_epoch, partitions)
             }
@@ -253,10 +254,13 @@ impl Metadata {
         Ok(())
     }
 
+    fn check_settled(&self) -> Result<(), CommandError> {
+        let moves = self.topology.transition().is_some() || self.members.keys().any(|node| self.is_leaving(node));
+        if moves { Err(CommandError::RingMoves) } else { Ok(()) }
+    }
+
     fn check_can_commit(&self) -> Result<(), CommandError> {
-        if self.topology.transition().is_some() || self.members.keys().any(|node| self.is_leaving(node)) {
-            return Err(CommandError::RingMoves);
-        }
+        self.check_settled()?;
         if self.staged.is_empty() { Err(CommandError::NothingStaged) } else { Ok(()) }
     }
 
@@ -275,13 +279,40 @@ impl Metadata {
         for newcomer in self.staged.iter().filter_map(StagedChange::newcomer) {
             self.members.insert(newcomer.known.member.id.clone(), newcomer.clone());
         }
-        for member in topology.ring().members() {
+        self.weigh(topology.ring());
+        self.staged.clear();
+        self.set_topology(topology);
+        Ok(true)
+    }
+
+    /// Members weigh what the ring says.
+    fn weigh(&mut self, ring: &Ring) {
+        for member in ring.members() {
             if let Some(known) = self.members.get_mut(&member.id) {
                 known.known.member = member.clone();
             }
         }
+    }
+
+    /// Whoever was to be replaced stays a member; whoever was new owns nothing in the end, and leaves.
+    fn cancel(&mut self, began: u64) -> Result<bool, CommandError> {
+        let mut topology = Topology::clone(&self.topology);
+        let refused = |reason: CancelError| CommandError::NotCancelled { began, reason: reason.to_string() };
+        let resized: BTreeMap<u32, [u8; 3]> =
+            topology.transition().map_or_else(BTreeMap::new, |it| it.resized().clone());
+        let is_resized = |table: &&mut TableSchema| resized.contains_key(&table.id.0);
+        let now = self.tables.iter().filter(|table| resized.contains_key(&table.id.0));
+        let now = now.map(|table| (table.id.0, self.numbers(table))).collect();
+        topology.cancel(began, now).map_err(refused)?;
+        for table in self.tables.iter_mut().filter(is_resized) {
+            if let Some(numbers) = resized.get(&table.id.0) {
+                let own = |at: usize| Some(numbers[at]).filter(|number| *number != self.defaults[at]);
+                (table.n, table.r, table.w) = (own(0), own(1), own(2));
+            }
+        }
+        self.weigh(topology.ring());
         self.staged.clear();
-        self.set_topology(topology);
+        self.topology = Arc::new(topology);
         Ok(true)
     }
 
@@ -331,7 +362,8 @@ impl Metadata {
     /// The greatest number of replicas that any table has.
     #[must_use]
     pub fn widest(&self) -> usize {
-        self.levels().into_iter().max().unwrap_or(1)
+        let before = self.topology.transition().map_or(1, Transition::widest);
+        self.levels().into_iter().chain([before]).max().unwrap_or(1)
     }
 
     /// The numbers of replicas that tables have.
@@ -344,7 +376,7 @@ impl Metadata {
         schema.validate()?;
         self.check_quorum(schema)?;
         let n = usize::from(schema.n.unwrap_or(self.defaults[0]));
-        if self.topology.transition().is_some_and(|moving| !moving.levels().contains(&n)) {
+        if self.topology.transition().is_some_and(|moving| !moving.levels().contains(&Level::same(n))) {
             // Its replicas would be others than those that partitions move to.
             return Err(CommandError::RingMoves);
         }
@@ -363,12 +395,44 @@ impl Metadata {
     fn alter(&mut self, alteration: &Alteration) -> Result<bool, CommandError> {
         let at = self.existing(&alteration.table)?;
         let present = &self.tables[at];
+        let n = alteration.n.of(present.n);
         let (r, w) = (alteration.r.of(present.r), alteration.w.of(present.w));
-        let altered = TableSchema { r, w, ..present.clone() };
+        let altered = TableSchema { n, r, w, ..present.clone() };
         self.check_quorum(&altered)?;
-        let changed = altered != *present;
+        if altered == *present {
+            return Ok(false);
+        }
+        let [before, now] = [self.numbers(present), self.numbers(&altered)];
+        let resizing = self.topology.transition().is_some_and(|moving| moving.resized().contains_key(&present.id.0));
+        if resizing || before[0] != now[0] {
+            self.check_settled()?;
+        }
+        let id = present.id;
         self.tables[at] = altered;
-        Ok(changed)
+        if before[0] != now[0] {
+            self.resize(id, before, now)?;
+        }
+        Ok(true)
+    }
+
+    /// The owners stay. Each partition has another number of replicas in the end, for this table.
+    fn resize(&mut self, id: TableId, before: [u8; 3], now: [u8; 3]) -> Result<(), CommandError> {
+        let levels = self.levels().into_iter().map(Level::same);
+        let own = Level { before: before[0].into(), now: now[0].into() };
+        let mut topology = Topology::clone(&self.topology);
+        let ring = Ring::clone(topology.ring());
+        let begun =
+            topology.begin_resizing(ring, levels.chain([own]).collect(), [(id.0, before)].into(), BTreeSet::new());
+        // It was looked at before that nothing moves.
+        begun.map_err(|_| CommandError::RingMoves)?;
+        self.set_topology(topology);
+        Ok(())
+    }
+
+    /// N, R and W of a table.
+    fn numbers(&self, schema: &TableSchema) -> [u8; 3] {
+        let [n, r, w] = self.defaults;
+        [schema.n.unwrap_or(n), schema.r.unwrap_or(r), schema.w.unwrap_or(w)]
     }
 
     fn configure(&mut self, table: &TableName, changes: &[SettingChange]) -> Result<bool, CommandError> {
@@ -394,8 +458,8 @@ impl Metadata {
     }
 
     fn check_quorum(&self, schema: &TableSchema) -> Result<(), CommandError> {
-        let [n, r, w] = self.defaults;
-        Quorum::new(schema.n.unwrap_or(n), schema.r.unwrap_or(r), schema.w.unwrap_or(w))?;
+        let [n, r, w] = self.numbers(schema);
+        Quorum::new(n, r, w)?;
         Ok(())
     }
 

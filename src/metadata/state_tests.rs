@@ -44,7 +44,7 @@ fn create(table: TableSchema) -> Command {
 }
 
 fn alter(table: TableName, r: QuorumChoice, w: QuorumChoice) -> Command {
-    Command::ChangeTables(TableChange::Alter(Alteration { table, r, w }))
+    Command::ChangeTables(TableChange::Alter(Alteration { table, n: QuorumChoice::Keep, r, w }))
 }
 
 fn drop_table(table: TableName) -> Command {
@@ -59,6 +59,10 @@ fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         4 => (name.clone(), prop::option::of(0..6_u8)).prop_map(|(name, w)| create(TableSchema { w, ..table(&name) })),
         2 => (name.clone(), choice(), choice()).prop_map(|(name, r, w)| alter(table(&name).name, r, w)),
+        1 => (name.clone(), choice(), choice()).prop_map(|(name, n, w)| {
+            let alteration = Alteration { table: table(&name).name, n, r: QuorumChoice::Exactly(1), w };
+            Command::ChangeTables(TableChange::Alter(alteration))
+        }),
         3 => name.prop_map(|name| drop_table(table(&name).name)),
         1 => ("[a-d]", any::<u64>()).prop_map(|(name, log_id)| Command::Enrol { node: node(&name), log_id }),
     ]
@@ -147,6 +151,7 @@ fn ring_change() -> impl Strategy<Value = RingChange> {
         1 => prop::collection::btree_map((0..18_u32).prop_map(PartitionId), name().prop_map(|name| node(&name)), 0..3)
             .prop_map(|owners| RingChange::Stage(StagedChange::Exchange { owners, automatic: false })),
         1 => Just(RingChange::Abort),
+        1 => (0..40_u64).prop_map(|began| RingChange::Cancel { began }),
         1 => (any::<u64>(), prop::collection::vec(0..8_u16, 16)).prop_map(|(planned_at, owners)| RingChange::Commit { planned_at, owners }),
         4 => (name(), 0..40_u64, partitions()).prop_map(|(name, ring_epoch, partitions)| RingChange::Arrived { node: node(&name), ring_epoch, partitions }),
         1 => name().prop_map(|name| RingChange::Dismiss { node: node(&name) }),
@@ -154,11 +159,24 @@ fn ring_change() -> impl Strategy<Value = RingChange> {
     ]
 }
 
+/// All nodes hold these partitions, and old replicas let go of them.
+fn moved(
+    apply: &mut impl FnMut(&RingChange) -> Result<Metadata, TestCaseError>,
+    committed: &Metadata,
+    partitions: &[PartitionId],
+) -> Result<Metadata, TestCaseError> {
+    let (ring_epoch, partitions) = (committed.topology().ring().epoch(), partitions.to_vec());
+    for node in committed.topology().nodes() {
+        apply(&RingChange::Arrived { node: node.clone(), ring_epoch, partitions: partitions.clone() })?;
+    }
+    apply(&RingChange::Release { ring_epoch, partitions })
+}
+
 proptest! {
     /// Whatever is asked for in whatever order: all nodes come to the same, what is refused changes nothing, every owner is a member, and whoever
     /// moved everything ends with a ring at rest.
     #[test]
-    fn members_and_ring_stay_in_step(changes in prop::collection::vec((ring_change(), any::<bool>()), 0..80)) {
+    fn members_and_ring_stay_in_step(changes in prop::collection::vec((ring_change(), any::<bool>(), any::<bool>()), 0..80)) {
         let (mut one, mut other) = (founded(), founded());
         let mut number = 0;
         let mut apply = |change: &RingChange| {
@@ -179,17 +197,26 @@ proptest! {
             prop_assert_eq!(Metadata::from_bytes(&one.to_bytes()), Some(one.clone()));
             Ok(one.clone())
         };
-        for (change, commits) in &changes {
+        for (change, commits, cancels) in &changes {
             let now = apply(change)?;
             if *commits && let Ok((_, commit)) = now.plan() {
-                let committed = apply(&commit)?;
+                let mut committed = apply(&commit)?;
                 prop_assert!(committed.staged().is_empty());
-                let ring_epoch = committed.topology().ring().epoch();
                 let all: Vec<PartitionId> = committed.topology().ring().partition_ids().collect();
-                for node in committed.topology().nodes() {
-                    apply(&RingChange::Arrived { node: node.clone(), ring_epoch, partitions: all.clone() })?;
+                if *cancels && let Some(began) = committed.topology().transition().map(|moving| moving.began()) {
+                    let half = moved(&mut apply, &committed, &all[..8])?;
+                    apply(&RingChange::Stage(StagedChange::Leave { node: node("a") }))?;
+                    committed = apply(&RingChange::Cancel { began })?;
+                    if committed.staged().is_empty() && committed.topology().epoch() > half.topology().epoch() {
+                        let (ring, before) = (committed.topology().ring(), now.topology().ring());
+                        prop_assert_eq!(ring.members(), before.members(), "weights, too");
+                        prop_assert!(ring.partition_ids().all(|at| ring.owner(at) == before.owner(at)));
+                        prop_assert!(now.members().keys().all(|node| committed.members().contains_key(node)));
+                        let weighs = |member: &Member| committed.members()[&member.id].known.member == *member;
+                        prop_assert!(ring.members().iter().all(weighs));
+                    }
                 }
-                let done = apply(&RingChange::Release { ring_epoch, partitions: all })?;
+                let done = moved(&mut apply, &committed, &all)?;
                 prop_assert!(done.topology().transition().is_none());
                 for node in done.members().keys().filter(|node| done.is_leaving(node)) {
                     let dismissed = apply(&RingChange::Dismiss { node: node.clone() })?;
@@ -289,4 +316,82 @@ fn an_exchange_of_owners_is_planned_and_committed_by_itself() {
     let later = exchange(&swaps(&Ring::clone(next))[0]);
     assert_eq!(apply(&mut metadata, later), Ok(()), "staged for later");
     assert_eq!(metadata.plan().map(drop), Err(CommandError::RingMoves));
+}
+
+/// A replacement takes the places of a node that is lost: what has settled there cannot go back to it.
+#[test]
+fn a_replacement_goes_back_only_while_nothing_has_settled() {
+    let begun = |settled: usize| {
+        let mut metadata = founded_by(&["a", "b", "c", "d"]);
+        let mut number = 0;
+        let mut apply = |metadata: &mut Metadata, change: RingChange| {
+            number += 1;
+            metadata.apply(number, &Command::ChangeRing(change)).map(drop)
+        };
+        let replace = StagedChange::Replace { dead: node("b"), with: enrolled("e", 9) };
+        assert_eq!(apply(&mut metadata, RingChange::Stage(replace)), Ok(()));
+        let (_, commit) = metadata.plan().expect("it is staged");
+        assert_eq!(apply(&mut metadata, commit), Ok(()));
+        let topology = metadata.topology().clone();
+        let partitions: Vec<PartitionId> = topology.moving().take(settled).collect();
+        let (began, ring_epoch) = (topology.epoch(), topology.ring().epoch());
+        let _ =
+            apply(&mut metadata, RingChange::Arrived { node: node("e"), ring_epoch, partitions: partitions.clone() });
+        let _ = apply(&mut metadata, RingChange::Release { ring_epoch, partitions });
+        (apply(&mut metadata, RingChange::Cancel { began }), metadata)
+    };
+    let (outcome, metadata) = begun(0);
+    assert_eq!(outcome, Ok(()));
+    assert!(metadata.members().contains_key(&node("b")) && metadata.topology().ring().member(&node("b")).is_some());
+    assert!(metadata.is_leaving(&node("e")), "it was copying only, and owns nothing now");
+    let (outcome, metadata) = begun(1);
+    let refused = outcome.expect_err("b is lost").to_string();
+    assert!(refused.contains("b is lost") && refused.contains("move-2"), "{refused}");
+    assert!(metadata.topology().transition().is_some_and(|moving| !moving.returns()));
+}
+
+#[test]
+fn another_n_moves_partitions_and_a_cancel_gives_the_table_its_old_numbers() {
+    let mut metadata = founded_by(&["a", "b", "c", "d", "e"]);
+    let mut number = 0;
+    let mut apply = |metadata: &mut Metadata, command: &Command| {
+        number += 1;
+        metadata.apply(number, command).map(drop)
+    };
+    let name = table("orders").name;
+    let resize = |n: u8, r: u8, w: u8| {
+        let exactly = QuorumChoice::Exactly;
+        let alteration = Alteration { table: name.clone(), n: exactly(n), r: exactly(r), w: exactly(w) };
+        Command::ChangeTables(TableChange::Alter(alteration))
+    };
+    let numbers = |metadata: &Metadata| {
+        let table = metadata.tables().iter().find(|table| table.name == name).expect("it is there");
+        (table.n, table.r, table.w)
+    };
+    assert_eq!(apply(&mut metadata, &create(table("orders"))), Ok(()));
+    assert_eq!(apply(&mut metadata, &resize(3, 1, 3)), Ok(()), "N stays: nothing moves");
+    assert_eq!(metadata.topology().transition(), None);
+    let owners = |metadata: &Metadata| {
+        let ring = metadata.topology().ring();
+        ring.partition_ids().map(|at| ring.owner(at).clone()).collect::<Vec<_>>()
+    };
+    let before = owners(&metadata);
+    assert_eq!(
+        apply(&mut metadata, &resize(5, 6, 1)).map_err(|error| matches!(error, CommandError::Quorum(_))),
+        Err(true)
+    );
+    assert_eq!(apply(&mut metadata, &resize(5, 2, 4)), Ok(()));
+    let moving = metadata.topology().transition().expect("partitions move");
+    assert_eq!((moving.widest(), metadata.widest(), moving.resized().values().next()), (5, 5, Some(&[3, 1, 3])));
+    assert_eq!(owners(&metadata), before, "owners stay");
+    assert_eq!(apply(&mut metadata, &resize(2, 1, 2)), Err(CommandError::RingMoves), "one after the other");
+    assert_eq!(
+        apply(&mut metadata, &alter(name.clone(), QuorumChoice::Default, QuorumChoice::Keep)),
+        Err(CommandError::RingMoves)
+    );
+    assert_eq!(Metadata::from_bytes(&metadata.to_bytes()), Some(metadata.clone()));
+    let began = metadata.topology().epoch();
+    assert_eq!(apply(&mut metadata, &Command::ChangeRing(RingChange::Cancel { began })), Ok(()));
+    assert_eq!(numbers(&metadata), (None, Some(1), Some(3)), "3 is what the cluster has");
+    assert_eq!(metadata.topology().transition(), None, "nothing had switched");
 }

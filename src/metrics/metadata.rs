@@ -11,6 +11,8 @@ pub struct MetadataMetrics {
     leads: Gauge,
     entries: Gauge,
     elections_won: Counter,
+    /// How often metadata were taken over from a peer.
+    pub taken_over: Counter,
     /// Records of dropped tables, and of partitions that were handed over, that were deleted.
     pub dropped_records: Counter,
 }
@@ -28,6 +30,8 @@ impl MetadataMetrics {
         registry.register("metadata_log_entries", entries, metrics.entries.clone());
         let won = "How often this node was elected to decide the order";
         registry.register("elections", won, metrics.elections_won.clone());
+        let taken_over = "How often what a peer goes by was taken over because the leader was not heard";
+        registry.register("metadata_taken_over", taken_over, metrics.taken_over.clone());
         let dropped = "Records of dropped tables, and of partitions that were handed over, that were deleted";
         registry.register("dropped_records", dropped, metrics.dropped_records.clone());
         metrics

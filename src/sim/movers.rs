@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!   stage (join, leave, replace, weight) ──▶ look at the plan ──▶ commit ──▶ wait until nothing moves ──▶ shut down who has left ──▶ a spare again
+//!   now and then a move is cancelled before it has come to its end
 //!   a member that is to be replaced is shut down for good before; one whose replacement was never committed comes back in the end
 //! ```
 
@@ -21,7 +22,8 @@ use super::stage::Stage;
 use super::swarm::Plan;
 use crate::client::CallError;
 use crate::dynamo::node_id::NodeId;
-use crate::dynamo::ring::PartitionId;
+use crate::dynamo::ring::{PartitionId, Ring};
+use crate::dynamo::topology::Transition;
 use crate::messages::admin::{DescribeNodes, DescribeRing};
 use crate::messages::ring::{ChangeRing, CommitPlan, DescribePlan, StageNode};
 use crate::metadata::{Metadata, RingChange, StagedChange};
@@ -108,7 +110,10 @@ impl Movers {
 
     async fn step(&mut self) {
         let known = self.stage.roster.newest();
-        if known.topology().transition().is_some() {
+        if let Some(moving) = known.topology().transition() {
+            if self.rng.random_ratio(1, 4) {
+                self.cancel(known.topology().ring(), moving).await;
+            }
             return;
         }
         if known.staged().is_empty() {
@@ -158,7 +163,7 @@ impl Movers {
     async fn stage_node(&mut self, spare: usize, replaces: Option<usize>) {
         let replaces = replaces.map(|dead| self.stage.roster.name(dead));
         let node = self.stage.roster.name(spare);
-        self.promise_nothing_of([Some(&node), replaces.as_ref()].into_iter().flatten());
+        self.promise_nothing_of([Some(&node), replaces.as_ref()].into_iter().flatten().cloned());
         let what = match &replaces {
             Some(dead) => format!("{node} shall replace {dead}"),
             None => format!("{node} shall join"),
@@ -168,7 +173,7 @@ impl Movers {
     }
 
     async fn change(&mut self, change: StagedChange) {
-        self.promise_nothing_of(change.nodes());
+        self.promise_nothing_of(change.nodes().into_iter().cloned());
         let what = format!("staged: {}", briefly(&change));
         self.ask(&what, &ChangeRing { change: RingChange::Stage(change) }).await;
     }
@@ -176,6 +181,14 @@ impl Movers {
     async fn abort(&mut self) -> bool {
         let answer = self.ask("abort", &ChangeRing { change: RingChange::Abort }).await;
         matches!(answer, Some(Ok(_)))
+    }
+
+    /// Whoever came or went with the move may be where he was before.
+    async fn cancel(&mut self, to: &Ring, moving: &Transition) {
+        let nodes = |ring: &Ring| ring.members().iter().map(|member| member.id.clone()).collect::<BTreeSet<NodeId>>();
+        self.promise_nothing_of(&nodes(to) ^ &nodes(moving.from()));
+        let began = moving.began();
+        self.ask(&format!("cancel of move-{began}"), &ChangeRing { change: RingChange::Cancel { began } }).await;
     }
 
     async fn commit(&mut self) {
@@ -231,11 +244,11 @@ impl Movers {
     }
 
     /// From here on something else may become of these nodes.
-    fn promise_nothing_of<'a>(&mut self, nodes: impl IntoIterator<Item = &'a NodeId>) {
+    fn promise_nothing_of(&mut self, nodes: impl IntoIterator<Item = NodeId>) {
         for node in nodes {
             for committed in &mut self.committed {
-                committed.joined.remove(node);
-                committed.gone.remove(node);
+                committed.joined.remove(&node);
+                committed.gone.remove(&node);
             }
         }
     }

@@ -81,7 +81,8 @@ impl Operator {
             (0..3, Some(name)) => (name.clone(), named(&name, |table| TableChange::Drop { table }), Standing::Absent),
             (3..5, Some(name)) => {
                 let w = QuorumChoice::Exactly(1);
-                let alter = |table| TableChange::Alter(Alteration { table, r: QuorumChoice::Keep, w });
+                let alter =
+                    |table| TableChange::Alter(Alteration { table, n: QuorumChoice::Keep, r: QuorumChoice::Keep, w });
                 (name.clone(), named(&name, alter), Standing::Present)
             }
             _ => {

@@ -133,6 +133,11 @@ impl Scene {
         }
     }
 
+    /// Nothing arrives from one node at the other any more.
+    pub fn cut(&self, from: usize, to: usize) {
+        self.network.cut(&self.stage.addresses[from], &self.stage.addresses[to]);
+    }
+
     /// Everybody hears everybody.
     pub fn heal(&self) {
         self.network.heal_all();

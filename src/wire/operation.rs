@@ -114,6 +114,10 @@ operations! {
     HintedPartitions = 36, hints::HintedPartitions => Vec<crate::dynamo::ring::PartitionId>, crate::messages::LinkError;
     /// Peer: which epoch of the metadata it goes by.
     ReadEpoch = 37, metadata::ReadEpoch => u64, crate::messages::LinkError;
+    /// Peer: the metadata that it goes by.
+    FetchMetadata = 38, metadata::FetchMetadata => Option<metadata::FetchedMetadata>, crate::messages::LinkError;
+    /// Peer: what it knows of its part in a move.
+    TendMove = 39, ring::TendMove => ring::MoveTended, crate::messages::LinkError;
     /// Admin: the state of things.
     DescribeStatus = 40, admin::DescribeStatus => admin::Status, admin::AdminError;
     /// Admin: the members.

@@ -20,6 +20,7 @@ use slipring::dynamo::ring::{Member, PartitionId};
 use slipring::dynamo::siblings::{Change, Mint, Siblings, Version};
 use slipring::dynamo::swim::KnownLife;
 use slipring::dynamo::version::{Dot, ReplicaId, Span, VersionVector};
+use slipring::dynamo::work::LoadWeights;
 use slipring::item::{Conflict, KeyAttribute, KeyKind, TableId, TableName, TableSchema};
 use slipring::messages::admin::{
     AdminError, DescribeHints, DescribeNodes, DescribeRing, DescribeStatus, HintState, HintsRow, NodeRow, ReadMetrics,
@@ -38,7 +39,8 @@ use slipring::messages::garbage::{
 use slipring::messages::hints::{HintedPartitions, HintsPending};
 use slipring::messages::load::{ClusterLoad, DescribeLoad, LoadTotals, MemberLoad, NodeLoad, PartitionLoad, ReadLoad};
 use slipring::messages::metadata::{
-    ChangeError, ChangeTables, DescribeMetadata, EnrolLog, MetadataStatus, Propose, ProposeError, ReadEpoch, StepLog,
+    ChangeError, ChangeTables, DescribeMetadata, EnrolLog, FetchMetadata, FetchedMetadata, MetadataStatus, Propose,
+    ProposeError, ReadEpoch, StepLog,
 };
 use slipring::messages::repair::{
     BucketSlice, ControlRepair, ControlRepairError, DescribeRepair, DistrustTree, ListBuckets, PeerRepair, ReadLeaves,
@@ -49,11 +51,13 @@ use slipring::messages::replica::{
     StaleEpoch, StorageRefusal, WriteReplica, WriteReplicaError,
 };
 use slipring::messages::ring::{
-    ChangeRing, CommitPlan, DescribePlan, DescribeTasks, PlanDescription, PlannedNode, StageError, StageNode, TaskRow,
-    TaskState,
+    ChangeRing, CommitPlan, DescribePlan, DescribeTasks, MoveTended, PlanDescription, PlannedNode, StageError,
+    StageNode, TaskRow, TaskState, TendMove,
 };
 use slipring::messages::{LinkError, Overloaded, TraceId};
-use slipring::metadata::{Command, CommandError, Enrolled, RingChange, Share, StagedChange, TableChange};
+use slipring::metadata::{
+    Alteration, Command, CommandError, Enrolled, QuorumChoice, RingChange, Share, StagedChange, TableChange,
+};
 use slipring::wire::handshake::{Hello, Refusal, Role, Welcome};
 
 use super::Records;
@@ -507,6 +511,8 @@ pub fn metadata_operations(records: &mut Records) {
     let messages = std::iter::once(message.clone()).chain(kinds.map(other)).collect();
     records.operation(&StepLog { from: node("n1"), messages }, &(), &[LinkError::Stopped]);
     records.operation(&ReadEpoch, &41, &[LinkError::Stopped]);
+    let fetched = FetchedMetadata { index: 99, state: bytes::Bytes::from_static(b"metadata") };
+    records.operation(&FetchMetadata { known: 40 }, &Some(fetched), &[LinkError::Stopped]);
     records.operation(&EnrolLog { from: node("n1"), log_id: 77 }, &(), &[LinkError::Stopped]);
     let refused = CommandError::TableExists { table: schema().name };
     let enrol = Command::Enrol { node: node("n1"), log_id: 77 };
@@ -516,6 +522,7 @@ pub fn metadata_operations(records: &mut Records) {
     let status = MetadataStatus {
         epoch: 41,
         digest: 0xFEED,
+        log_behind: 2,
         leader: Some(node("n1")),
         term: 3,
         voters: vec![node("n1"), node("n2")],
@@ -540,6 +547,9 @@ pub fn metadata_operations(records: &mut Records) {
     ];
     records.operation(&ChangeTables { change: TableChange::Create(schema()) }, &41, &errors);
     records.another("configure", &super::modify::every_setting());
+    let (n, r, w) = (QuorumChoice::Exactly(5), QuorumChoice::Default, QuorumChoice::Keep);
+    let alteration = Alteration { table: TableName::kv(), n, r, w };
+    records.another("alter", &ChangeTables { change: TableChange::Alter(alteration) });
 }
 
 pub fn ring_operations(records: &mut Records) {
@@ -574,6 +584,7 @@ pub fn ring_operations(records: &mut Records) {
     let partitions = vec![PartitionId(3), PartitionId(77)];
     let change = RingChange::Arrived { node: node("n4"), ring_epoch: 41, partitions };
     records.operation(&ChangeRing { change }, &41, &errors);
+    records.another("cancel", &ChangeRing { change: RingChange::Cancel { began: 41 } });
     let share = |partitions, copies| Share { partitions, copies };
     let planned = PlannedNode { node: node("n1"), before: share(86, 256), after: share(64, 192), fetches: 3 };
     let plan = PlanDescription {
@@ -589,23 +600,31 @@ pub fn ring_operations(records: &mut Records) {
     };
     records.operation(&DescribePlan, &plan, &errors[..1]);
     records.operation(&CommitPlan { planned_at: 40 }, &41, &errors[..1]);
-    let task = |state, eta_s, last_error: Option<&str>| TaskRow {
-        id: "move-41-n4".to_owned(),
+    let told = MoveTended {
+        last_error: Some("no answer".to_owned()),
+        waiting: 3,
+        next_try_ms: Some(800),
+        held_up: Some("repair is paused".to_owned()),
+    };
+    records.operation(&TendMove { began: 41, retry: true }, &told, &[LinkError::Stopped]);
+    let task = |state, eta_s, told: Option<MoveTended>| TaskRow {
+        began: 41,
         owner: node("n4"),
+        returns: told.is_some(),
         state,
         done: 12,
         total: 192,
         per_minute: 60.0,
         eta_s,
         idle_s: 2,
-        last_error: last_error.map(ToOwned::to_owned),
+        told,
     };
     let tasks = vec![
         task(TaskState::Copying, Some(180), None),
         task(TaskState::Releasing, None, None),
-        task(TaskState::Stalled, None, Some("no answer")),
+        task(TaskState::Stalled, None, Some(told)),
     ];
-    records.operation(&DescribeTasks, &tasks, &[AdminError::Stopping]);
+    records.operation(&DescribeTasks { retry: Some(41) }, &tasks, &[AdminError::Stopping]);
 }
 
 pub fn balancing_operations(records: &mut Records) {
@@ -659,6 +678,7 @@ pub fn load_operations(records: &mut Records) {
         members: vec![member("n1", Some(totals)), member("n2", None)],
         keys,
         partitions: vec![PartitionLoad { partition, owner: node("n1"), copies }],
+        weights: LoadWeights { requests: 4, bytes: 2, cpu: 1 },
     };
     records.operation(&DescribeLoad { keys: 10, partitions: 0 }, &cluster_load, &[AdminError::Stopping]);
 }

@@ -35,11 +35,13 @@ use slipring::dynamo::topology::Topology;
 use slipring::dynamo::tree_log::{SLOTS, TREE_PREFIX, TreeLog};
 use slipring::dynamo::tree_recovery::{Standing, recover};
 use slipring::dynamo::version::ReplicaId;
+use slipring::dynamo::work::LoadWeights;
 use slipring::item::{AttributeValue, Item, TableSchema};
 use slipring::messages::client::{Delete, Get, GetError, GetReply, Put, PutError, PutReply, Where, WhereReply};
 use slipring::messages::cluster::{MemberAddress, View, ViewChanged};
 use slipring::messages::hints::{HintSurvey, SurveyHints};
 use slipring::messages::load::{Enlist, ReadLoad};
+use slipring::messages::metadata::HeardOfRing;
 use slipring::messages::repair::{ControlRepair, MarkDirty, RepairAction};
 use slipring::messages::replica::StoredRecord;
 use slipring::messages::ring::RangeCompared;
@@ -200,6 +202,7 @@ impl VirtualCluster {
             request_timeout: REQUEST_TIMEOUT,
             inflight_max: self.inflight_max,
             reads: self.reads,
+            rings: Ignored.start().recipient(),
             seed: at as u64,
             metrics: self.metrics.clone(),
         })
@@ -328,6 +331,8 @@ impl VirtualCluster {
                 shards: vec![self.nodes[at].clone().recipient()],
                 peers: (0..self.names.len()).filter(|to| *to != at).map(relay).collect(),
                 cpu: Arc::new(move || Some(begun.elapsed() * (at as u32 + 1) / 4)),
+                weights: LoadWeights::REQUESTS,
+                patience: Duration::from_secs(60),
                 metrics: self.metrics.clone(),
             });
             self.monitors.push(context.run(monitor));
@@ -727,6 +732,12 @@ struct Ignored;
 
 impl Actor for Ignored {
     type Context = Context<Self>;
+}
+
+impl Handler<HeardOfRing> for Ignored {
+    type Result = ();
+
+    fn handle(&mut self, _: HeardOfRing, _: &mut Self::Context) {}
 }
 
 impl Handler<RangeCompared> for Ignored {

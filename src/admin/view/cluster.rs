@@ -38,14 +38,30 @@ pub struct NodeView {
     pub reachable: bool,
     /// Requests per second for its copies; `null`: it did not say.
     pub requests_per_s: Option<f64>,
+    /// Its load over the mean by weight, in percent; `null`: it did not say.
+    pub of_mean_percent: Option<f64>,
+    /// Whether that is within 15 % of the mean.
+    pub in_balance: Option<bool>,
 }
 
 impl From<NodeRow> for NodeView {
     fn from(row: NodeRow) -> Self {
         let NodeRow { name, address, state, zone, weight, partitions, share_percent, this_node, reachable } = row;
         let share_percent = rounded(share_percent);
-        let (name, requests_per_s) = (name.to_string(), None);
-        Self { name, address, state, zone, weight, partitions, share_percent, this_node, reachable, requests_per_s }
+        Self {
+            name: name.to_string(),
+            address,
+            state,
+            zone,
+            weight,
+            partitions,
+            share_percent,
+            this_node,
+            reachable,
+            requests_per_s: None,
+            of_mean_percent: None,
+            in_balance: None,
+        }
     }
 }
 
@@ -59,10 +75,14 @@ impl NodesView {
     /// With what is asked of them.
     #[must_use]
     pub fn loaded(mut self, load: &ClusterLoad) -> Self {
+        let balances = load.balances();
         for node in &mut self.0 {
             let told = load.members.iter().find(|member| member.node.as_str() == node.name);
             let totals = told.and_then(|member| member.totals.as_ref());
             node.requests_per_s = totals.map(|totals| rounded(totals.copies.requests_per_s()));
+            let compared = balances.iter().find(|(member, _)| member.as_str() == node.name);
+            node.of_mean_percent = compared.map(|(_, balance)| rounded(balance.of_mean * 100.0));
+            node.in_balance = compared.map(|(_, balance)| balance.is_inside_band());
         }
         self
     }
@@ -70,9 +90,11 @@ impl NodesView {
 
 impl View for NodesView {
     fn text(&self, paint: Paint) -> String {
-        let header = ["NODE", "STATE", "REACHABLE", "ADDRESS", "ZONE", "WEIGHT", "PARTITIONS", "SHARE", "REQUESTS/S"];
-        let mut grid = Grid::new(&header, paint).numbers(&[5, 6, 7, 8]);
+        let header =
+            ["NODE", "STATE", "REACHABLE", "ADDRESS", "ZONE", "WEIGHT", "PARTITIONS", "SHARE", "REQUESTS/S", "OF MEAN"];
+        let mut grid = Grid::new(&header, paint).numbers(&[5, 6, 7, 8, 9]);
         for node in &self.0 {
+            let of_mean = node.of_mean_percent.map_or_else(|| "-".to_owned(), |percent| format!("{percent:.1} %"));
             let mark = if node.this_node { " (answers)" } else { "" };
             grid.row([
                 Cell::new(format!("{}{mark}", node.name)),
@@ -84,6 +106,7 @@ impl View for NodesView {
                 number(node.partitions),
                 number(format!("{:.1} %", node.share_percent)),
                 number(node.requests_per_s.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1}"))),
+                alarming(&of_mean, node.in_balance == Some(false)),
             ]);
         }
         grid.text()

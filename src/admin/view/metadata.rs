@@ -12,6 +12,8 @@ pub struct MetadataView {
     pub epoch: u64,
     /// Stands for what the metadata say, in hexadecimal: the same on all nodes that have the same epoch.
     pub digest: String,
+    /// So many changes the node's log is behind what it goes by.
+    pub log_behind: u64,
     /// Who decides their order; `null`: nobody is known to.
     pub leader: Option<String>,
     /// Counts the elections.
@@ -34,6 +36,7 @@ impl From<MetadataStatus> for MetadataView {
         Self {
             epoch: status.epoch,
             digest: format!("{:016x}", status.digest),
+            log_behind: status.log_behind,
             leader: status.leader.map(|node| node.to_string()),
             term: status.term,
             voters: names(status.voters),
@@ -50,12 +53,16 @@ impl View for MetadataView {
         let or_none = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         let leader = self.leader.clone().unwrap_or_else(|| "none: tables cannot be changed now".to_owned());
         let part = if self.takes_part { "takes part" } else { "does not take part yet" };
+        let mut log = format!("applied up to {}, {} entries behind the snapshot", self.applied, self.entries);
+        if self.log_behind > 0 {
+            log.push_str(&format!("; {} change(s) were told by a peer and are not in it yet", self.log_behind));
+        }
         let lines = [
             ("epoch", format!("{} (digest {})", self.epoch, self.digest)),
             ("leader", format!("{leader} (term {})", self.term)),
             ("voters", or_none(&self.voters)),
             ("learners", or_none(&self.learners)),
-            ("log", format!("applied up to {}, {} entries behind the snapshot", self.applied, self.entries)),
+            ("log", log),
             ("this node", part.to_owned()),
         ];
         lines.iter().map(|(name, value)| format!("{name:<9}  {value}\n")).collect()

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::grid::{Grid, alarming, number};
 use super::units::{bytes, shortened};
 use crate::admin::answer::{Paint, View};
-use crate::dynamo::load::{LoadRates, balance};
+use crate::dynamo::load::LoadRates;
 use crate::dynamo::ranking::Ranked;
 use crate::dynamo::record_key::RecordKey;
 use crate::item::{Key, KeyValue, TableSchema};
@@ -112,7 +112,7 @@ pub struct LoadView {
     pub cpu_percent: Option<f64>,
     /// The part of all requests for copies.
     pub share_percent: f64,
-    /// Its requests over the mean by weight, in percent.
+    /// Its load (requests, bytes and processor time, as `[balancing]` weighs them) over the mean by weight, in percent.
     pub of_mean_percent: f64,
     /// Whether that is within 15 % of the mean.
     pub in_balance: bool,
@@ -193,11 +193,10 @@ impl From<ClusterLoad> for TopPartitionsView {
 
 impl From<ClusterLoad> for TopNodesView {
     fn from(load: ClusterLoad) -> Self {
-        let told = load.members.iter().filter_map(|member| Some((member.weight, member.totals?)));
-        let loads: Vec<(u32, f64)> = told.map(|(weight, totals)| (weight, totals.copies.requests_per_s())).collect();
-        let mut balances = balance(&loads).into_iter();
+        let mut balances = load.balances().into_iter();
+        let all = total(&load.members).requests_per_s();
         let row = |member: &MemberLoad| {
-            let compared = member.totals.and_then(|totals| Some((totals, balances.next()?)));
+            let compared = member.totals.and_then(|totals| Some((totals, balances.next()?.1)));
             let load = compared.map(|(totals, balance)| LoadView {
                 requests_per_s: rounded(totals.copies.requests_per_s()),
                 reads_per_s: rounded(totals.copies.reads_per_s),
@@ -205,7 +204,7 @@ impl From<ClusterLoad> for TopNodesView {
                 bytes_per_s: totals.copies.bytes_per_s.round(),
                 clients_per_s: rounded(totals.clients_per_s),
                 cpu_percent: totals.cpu_percent.map(rounded),
-                share_percent: rounded(balance.share * 100.0),
+                share_percent: percent_of(totals.copies.requests_per_s(), all),
                 of_mean_percent: rounded(balance.of_mean * 100.0),
                 in_balance: balance.is_inside_band(),
             });
