@@ -5,6 +5,7 @@
 mod balancing;
 mod detection;
 mod garbage;
+mod kv;
 mod load;
 mod metadata;
 mod repair;
@@ -36,6 +37,7 @@ use crate::messages::modify::{Modified, ModifyError};
 pub use balancing::BalancingMetrics;
 pub use detection::DetectionMetrics;
 pub use garbage::GarbageMetrics;
+pub use kv::KvMetrics;
 pub use load::LoadMetrics;
 pub use metadata::MetadataMetrics;
 pub use repair::RepairMetrics;
@@ -261,6 +263,8 @@ pub struct Registered {
     pub ring: RingMetrics,
     /// What is asked of this node.
     pub load: LoadMetrics,
+    /// What the KV API counts.
+    pub kv: KvMetrics,
     /// What anti-entropy counts.
     pub repair: RepairMetrics,
     /// What is counted of the choice of replicas for reads.
@@ -309,6 +313,7 @@ impl Metrics {
         let ring = RingMetrics::new(&mut registry);
         let routing = RoutingMetrics::new(&mut registry);
         let load = LoadMetrics::new(&mut registry);
+        let kv = KvMetrics::new(&mut registry);
         let mut gauge = |name: &str, help: &str| {
             let gauge: Gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
@@ -368,6 +373,7 @@ impl Metrics {
             metadata,
             ring,
             load,
+            kv,
             repair,
             routing,
             connections,

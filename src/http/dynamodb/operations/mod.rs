@@ -28,65 +28,11 @@ mod settings;
 mod table;
 mod tables;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
-use actix::Recipient;
-use tokio::sync::watch;
-use tokio::time::timeout;
-
 use super::endpoint::{Api, Caller, Reply};
 use super::error::ApiError;
 use super::requests::Request;
-use crate::messages::TraceId;
-use crate::messages::client::{Delete, Get, Put, Query, Scan};
-use crate::messages::cluster::View;
-use crate::messages::metadata::ChangeTables;
-use crate::messages::modify::Modify;
-use crate::messages::together::Together;
+use crate::http::store::Store;
 use table::Table;
-
-/// How long a node waits to hear of a table that it does not know: another one may have created it a moment ago.
-const HEARSAY: Duration = Duration::from_millis(200);
-
-/// Where the operations go, on one worker.
-pub struct Store {
-    /// Puts by quorum.
-    pub put: Recipient<Together<Put>>,
-    /// Gets.
-    pub get: Recipient<Together<Get>>,
-    /// Deletes by quorum.
-    pub delete: Recipient<Delete>,
-    /// Items of one partition key.
-    pub query: Recipient<Query>,
-    /// Slices of a table.
-    pub scan: Recipient<Scan>,
-    /// Changes that depend on what an item is.
-    pub modify: Recipient<Modify>,
-    /// Changes of tables.
-    pub change_tables: Recipient<ChangeTables>,
-    /// The cluster as it is.
-    pub views: watch::Receiver<Arc<View>>,
-    /// The wall clock, in ms since the Unix epoch.
-    pub wall: Arc<dyn Fn() -> u64 + Send + Sync>,
-    /// Names requests.
-    pub traces: Traces,
-}
-
-/// Numbers for requests, different in each worker's life.
-pub struct Traces(AtomicU64);
-
-impl Traces {
-    /// Numbers from here on.
-    pub fn from(first: u64) -> Self {
-        Self(AtomicU64::new(first))
-    }
-
-    fn next(&self) -> TraceId {
-        TraceId(self.0.fetch_add(1, Ordering::Relaxed))
-    }
-}
 
 impl Api for Store {
     async fn run(&self, request: Request, caller: &Caller) -> Result<Reply, ApiError> {
@@ -119,18 +65,8 @@ impl Api for Store {
 }
 
 impl Store {
-    fn view(&self) -> Arc<View> {
-        Arc::clone(&*self.views.borrow())
-    }
-
-    /// The table, if it is one of this API's. Of one that nobody here knows others may know.
+    /// The table, if it is one of this API's.
     async fn table(&self, name: &str) -> Result<Table, ApiError> {
-        let view = self.view();
-        if view.table(name).is_none() && view.members.len() > 1 {
-            let mut views = self.views.clone();
-            // Nothing heard is an answer, too.
-            let _ = timeout(HEARSAY, views.wait_for(|view| view.table(name).is_some())).await;
-        }
-        Table::find(self.view(), name)
+        Table::find(self.view_with(name).await, name)
     }
 }
