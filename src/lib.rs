@@ -14,7 +14,7 @@
 //! | 3 | [`actors`] | the actors and the one file that wires them |
 //! | 4 | [`client`] | the Rust client |
 //! | 4 | [`admin`] | the admin program: commands, session, import and export |
-//! | 4 | [`http`] | `/health` and `/metrics` |
+//! | 4 | [`http`] | the DynamoDB API, the KV API, `/health` and `/metrics` |
 //! | 4 | [`sim`] | whole clusters in virtual time: network, disks, faults, clients, checkers |
 
 pub mod actors;

@@ -5,6 +5,7 @@
 mod balancing;
 mod detection;
 mod garbage;
+mod kv;
 mod load;
 mod metadata;
 mod repair;
@@ -37,6 +38,7 @@ use crate::messages::modify::{Modified, ModifyError};
 pub use balancing::BalancingMetrics;
 pub use detection::DetectionMetrics;
 pub use garbage::GarbageMetrics;
+pub use kv::KvMetrics;
 pub use load::LoadMetrics;
 pub use metadata::MetadataMetrics;
 pub use repair::RepairMetrics;
@@ -265,6 +267,8 @@ pub struct Registered {
     pub ring: RingMetrics,
     /// What is asked of this node.
     pub load: LoadMetrics,
+    /// What the KV API counts.
+    pub kv: KvMetrics,
     /// What anti-entropy counts.
     pub repair: RepairMetrics,
     /// What is counted of the choice of replicas for reads.
@@ -316,6 +320,7 @@ impl Metrics {
         let routing = RoutingMetrics::new(&mut registry);
         let load = LoadMetrics::new(&mut registry);
         let transactions = TransactionMetrics::new(&mut registry);
+        let kv = KvMetrics::new(&mut registry);
         let mut gauge = |name: &str, help: &str| {
             let gauge: Gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
@@ -375,6 +380,7 @@ impl Metrics {
             metadata,
             ring,
             load,
+            kv,
             repair,
             routing,
             transactions,

@@ -247,6 +247,49 @@ fn addresses_that_strangers_reach_are_refused() {
 }
 
 #[test]
+fn origins_that_no_browser_sends_or_that_let_everybody_in_are_refused() {
+    let allowed = "different origins, like \"https://app.example.com\" or \"http://localhost:*\", or \"*\" alone";
+    let folder = Folder::new();
+    let wrong = [
+        "localhost:3000",
+        "ftp://a",
+        "https://App.example.com",
+        "https://a/",
+        "https://a/b",
+        "https://*.example.com",
+        "https://a:0",
+        "https://a:",
+        "https://a:8*",
+        "https://[::1",
+        "https://10.0.0.256",
+        "https://",
+        "",
+    ];
+    for origin in wrong {
+        assert_eq!(
+            folder.said(&format!("[http]\ncors_origins = [{origin:?}]"), &[]),
+            format!("node.toml:2: http.cors_origins = [{origin:?}] is not allowed: must be {allowed}"),
+        );
+    }
+    for list in ["[\"*\", \"https://a\"]", "[\"https://a\", \"https://a\"]"] {
+        let said = folder.said(&format!("[http]\ncors_origins = {list}"), &[]);
+        assert!(said.ends_with(allowed), "{said}");
+    }
+    let right = folder.write(
+        "right.toml",
+        b"[http]\ncors_origins = [\"http://localhost:*\", \"http://[::1]:8\", \"https://a.b\", \"http://10.0.0.1:*\"]",
+    );
+    assert!(load(Some(&right), &[]).is_ok());
+    let none = folder.write("none.toml", b"[http]\ncors_origins = []");
+    assert!(load(Some(&none), &[]).is_ok());
+    assert_said(&[(
+        "[cluster]\ninsecure = true\n[http]\ncors_origins = [\"*\"]",
+        "node.toml:4: http.cors_origins = [\"*\"] lets any web page that somebody opens read and change everything: set \
+         http.access_keys_file, or name the origins that may",
+    )]);
+}
+
+#[test]
 fn founders_without_this_node_are_refused() {
     assert_said(&[
         (

@@ -20,7 +20,7 @@ use super::view::status::StatusView;
 use super::view::tombstones::TombstonesView;
 use super::{export, import, json_text, members, repair, tables, tasks, top};
 use crate::dynamo::context::Context;
-use crate::item::{Item, Key, KeyAttribute, KeyError, KeyValue, TableSchema, item_from_json};
+use crate::item::{Item, Key, KeyError, TableSchema, item_from_json};
 use crate::messages::admin::{DescribeHints, DescribeNodes, DescribeRing, DescribeStatus, ReadMetrics};
 use crate::messages::client::{Delete, Get, Put, Where};
 use crate::messages::detection::DescribeLinks;
@@ -113,26 +113,13 @@ pub fn with_key(mut item: Item, table: &TableSchema, arguments: &KeyArguments) -
         }
         sort => table.key_from_text(&arguments.key, sort.as_deref())?,
     };
-    fill(&mut item, &table.partition_key, key.partition)?;
+    table.partition_key.fill(&mut item, key.partition)?;
     if let (Some(attribute), Some(value)) = (&table.sort_key, key.sort) {
-        fill(&mut item, attribute, value)?;
+        attribute.fill(&mut item, value)?;
     }
     table.key_of(&item)?;
     item.validate()?;
     Ok(item)
-}
-
-fn fill(item: &mut Item, attribute: &KeyAttribute, value: KeyValue) -> Result<(), UsageError> {
-    let given = value.to_string();
-    let value = value.into();
-    match item.get(&attribute.name) {
-        Some(found) if *found != value => Err(UsageError::OtherKey { attribute: attribute.name.clone(), given }),
-        Some(_) => Ok(()),
-        None => {
-            item.insert(attribute.name.clone(), value);
-            Ok(())
-        }
-    }
 }
 
 fn context(token: Option<&str>) -> Result<Option<Context>, UsageError> {

@@ -9,7 +9,7 @@ use super::exit::Exit;
 use super::json_text::JsonTextError;
 use crate::dynamo::context::ContextError;
 use crate::dynamo::node_id::NodeIdError;
-use crate::item::{ItemError, JsonError, KeyError, TableNameError};
+use crate::item::{ItemError, JsonError, KeyError, OtherKey, TableNameError};
 
 /// Why a command line, an item or a key cannot be used. Nothing was sent.
 #[derive(Debug, PartialEq, Eq, Error)]
@@ -90,6 +90,12 @@ pub enum UsageError {
         /// Where it stops making sense.
         reason: JsonTextError,
     },
+}
+
+impl From<OtherKey> for UsageError {
+    fn from(OtherKey { attribute, given }: OtherKey) -> Self {
+        Self::OtherKey { attribute, given }
+    }
 }
 
 impl UsageError {

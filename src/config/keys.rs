@@ -15,6 +15,9 @@ const MIB: i64 = KIB << 10;
 const GIB: i64 = MIB << 10;
 const TIB: i64 = GIB << 10;
 
+/// Pages that the machine of the browser serves itself.
+const LOOPBACK_ORIGINS: [&str; 3] = ["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"];
+
 /// The most worker threads of one node.
 pub(super) const WORKERS_MAX: usize = 64;
 
@@ -94,18 +97,24 @@ declare_config! {
                 item with all its siblings has to fit.";
     }
 
-    /// HTTP: the DynamoDB API, `/health`, `/metrics` and the console.
+    /// HTTP: the DynamoDB API, the KV API, `/health`, `/metrics` and the console.
     [http] HttpSection {
         /// Address that HTTP listens on.
         listen: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)),
             unit "", within Rule::Listen,
             choose "An address of this machine; other than loopback it needs `http.access_keys_file` (or `cluster.insecure`). \
                 HTTP is not encrypted: between machines put a proxy with TLS in front. `/health` and `/metrics` ask for no key.";
-        /// File with the keys that requests of the DynamoDB API must be signed with; empty: unsigned requests are served, too.
+        /// File with the keys that requests of both APIs must be signed with; empty: unsigned requests are served, too.
         access_keys_file: Option<PathBuf> = None,
             unit "", within Rule::Path { optional: true },
             choose "Set it wherever HTTP leaves the machine: a line `ID SECRET` for each key, the same on every node, readable by \
                 its owner only. Clients take the two as `aws_access_key_id` and `aws_secret_access_key`. Read at the start.";
+        /// Origins of the web pages that may use both APIs from a browser; `*` behind a host means any of its ports, `["*"]` any page.
+        cors_origins: Vec<String> = LOOPBACK_ORIGINS.map(str::to_owned).to_vec(),
+            unit "", within Rule::Origins,
+            choose "The default lets in pages that this machine serves itself, such as an application under development. Name the \
+                sites that shall use it, as browsers send them; `[]` keeps all out. `[\"*\"]` needs `http.access_keys_file`: without \
+                keys any page that somebody opens could read and change everything.";
     }
 
     /// The ring that spreads keys over the nodes.
@@ -191,6 +200,10 @@ declare_config! {
         peer_inflight: usize = 4096,
             unit "messages per link", within Rule::Integer { min: 1, max: 1_000_000 },
             choose "Raise it for links with long delays, lower it to bound the memory that a slow peer holds.";
+        /// Reads of the KV API that wait for news (`wait_ms`) at a time; more are refused as `overloaded`.
+        long_polls: usize = 1024,
+            unit "requests per worker", within Rule::Integer { min: 0, max: 1_000_000 },
+            choose "Each holds a connection and costs about one quorum read per second. 0 lets none wait.";
         /// Siblings of one item above which a warning is logged.
         siblings_warn: usize = 25,
             unit "siblings per item", within Rule::Integer { min: 1, max: 10_000 },

@@ -191,6 +191,15 @@ pub enum Fault {
         /// What makes it acceptable.
         remedy: &'static str,
     },
+    /// Any web page could use the node: a browser brings it behind every firewall.
+    #[error(
+        "http.cors_origins = {value} lets any web page that somebody opens read and change everything: set http.access_keys_file, or name \
+         the origins that may"
+    )]
+    UnsafeOrigins {
+        /// The list.
+        value: String,
+    },
     /// The bridge listens on every address and does not say which one others should use.
     #[error(
         "bridge.listen = {value} is no address to connect to: set bridge.advertise to the \"host:port\" that others reach"

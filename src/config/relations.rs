@@ -54,6 +54,7 @@ pub(super) const RELATIONS: &[Relation] = &[
     Relation { keys: &["bridge.listen", "cluster.insecure", "cluster.secret_file"], check: safe_bridge },
     Relation { keys: &["http.access_keys_file"], check: access_keys },
     Relation { keys: &["http.listen", "cluster.insecure", "http.access_keys_file"], check: safe_http },
+    Relation { keys: &["http.cors_origins", "http.access_keys_file"], check: safe_origins },
     Relation { keys: &["http.listen", "bridge.listen"], check: listeners_differ },
     Relation { keys: &["bridge.listen", "bridge.advertise"], check: advertise_is_known },
     Relation { keys: &["cluster.founders", "bridge.advertise", "bridge.listen"], check: founders_hold_self },
@@ -147,6 +148,14 @@ fn safe_http(view: &View) -> Option<Fault> {
         value: view.shown("http.listen", &listen),
         remedy: "listen on 127.0.0.1, set http.access_keys_file, or accept it with cluster.insecure = true",
     })
+}
+
+/// A page in the browser of somebody who can reach the node is behind every firewall.
+fn safe_origins(view: &View) -> Option<Fault> {
+    let http = &view.config.http;
+    let any = http.cors_origins.iter().any(|origin| origin == "*");
+    (any && http.access_keys_file.is_none())
+        .then(|| Fault::UnsafeOrigins { value: view.shown("http.cors_origins", &http.cors_origins) })
 }
 
 fn listeners_differ(view: &View) -> Option<Fault> {

@@ -1,7 +1,7 @@
 //! Which values a key takes: one [`Rule`] per key, which judges a value and says in words what it would take.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tracing_subscriber::EnvFilter;
 
@@ -47,6 +47,8 @@ pub enum Rule {
     Address,
     /// A list of different addresses to connect to.
     Addresses,
+    /// A list of different origins of web pages, or `*` alone.
+    Origins,
     /// A log filter in the syntax of `tracing`.
     Filter,
 }
@@ -66,6 +68,10 @@ impl Rule {
             (Rule::Integer { min, max }, Setting::Integer(n)) => (min..=max).contains(&n),
             (Rule::PowerOfTwo { min, max }, Setting::Integer(n)) => (min..=max).contains(&n) && n.count_ones() == 1,
             (Rule::Addresses, Setting::List(items)) => items.iter().all(|item| is_address(item)) && all_differ(items),
+            (Rule::Origins, Setting::List(items)) => {
+                matches!(&items[..], [any] if any == "*")
+                    || (items.iter().all(|item| is_origin(item)) && all_differ(items))
+            }
             (rule, Setting::Text(text)) if rule.takes_text() => rule.fits_text(text),
             _ => return Verdict::WrongType,
         };
@@ -80,7 +86,7 @@ impl Rule {
             Rule::Listen => text.parse::<SocketAddr>().is_ok(),
             Rule::Address => text.is_empty() || is_address(text),
             Rule::Filter => is_filter(text),
-            Rule::Switch | Rule::Integer { .. } | Rule::PowerOfTwo { .. } | Rule::Addresses => false,
+            Rule::Switch | Rule::Integer { .. } | Rule::PowerOfTwo { .. } | Rule::Addresses | Rule::Origins => false,
         }
     }
 
@@ -99,7 +105,7 @@ impl Rule {
         match self {
             Rule::Switch => "a boolean",
             Rule::Integer { .. } | Rule::PowerOfTwo { .. } => "an integer",
-            Rule::Addresses => "an array of strings",
+            Rule::Addresses | Rule::Origins => "an array of strings",
             Rule::Choice(_) | Rule::Name { .. } | Rule::Path { .. } | Rule::Listen | Rule::Address | Rule::Filter => {
                 "a string"
             }
@@ -125,6 +131,10 @@ impl Rule {
             Rule::Listen => "an IP address and a port, like \"127.0.0.1:7400\"".to_owned(),
             Rule::Address => "\"host:port\" that others can connect to, or empty".to_owned(),
             Rule::Addresses => "different addresses \"host:port\"".to_owned(),
+            Rule::Origins => {
+                "different origins, like \"https://app.example.com\" or \"http://localhost:*\", or \"*\" alone"
+                    .to_owned()
+            }
             Rule::Filter => "a log filter, like \"info\" or \"warn,slipring=debug\"".to_owned(),
         }
     }
@@ -165,6 +175,23 @@ fn is_host(host: &str) -> bool {
 
 fn is_port(port: &str) -> bool {
     port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port != 0)
+}
+
+/// As a browser sends it: scheme, host in small letters, and a port where it is not the scheme's own.
+fn is_origin(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")) else { return false };
+    let bracket = rest.find(']').map_or(0, |at| at + 1);
+    let (host, port) = match rest[bracket..].find(':') {
+        Some(at) => (&rest[..bracket + at], Some(&rest[bracket + at + 1..])),
+        None => (rest, None),
+    };
+    let is_address = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(inside) => inside.parse::<Ipv6Addr>().is_ok(),
+        None => is_host(host) || host.parse::<Ipv4Addr>().is_ok(),
+    };
+    is_address
+        && !text.bytes().any(|byte| byte.is_ascii_uppercase())
+        && port.is_none_or(|port| port == "*" || is_port(port))
 }
 
 fn all_differ(items: &[String]) -> bool {

@@ -156,6 +156,9 @@ fn allowed(rule: Rule) -> BoxedStrategy<Setting> {
         Rule::Path { optional: false } => text("[^\\p{Cc}]{1,40}"),
         Rule::Listen => text("(127\\.0\\.0\\.[1-9]|\\[::1\\]|10\\.1\\.[1-9]\\.1):[1-9][0-9]{3}"),
         Rule::Address => text("|[a-z][a-z0-9-]{0,20}(\\.[a-z]{2,5})?:[1-9][0-9]{0,3}"),
+        Rule::Origins => collection::btree_set("https?://[a-z]{1,9}(:[1-9][0-9]{0,3}|:[*])?", 0..5)
+            .prop_map(|origins| Setting::List(origins.into_iter().collect()))
+            .boxed(),
         Rule::Addresses => collection::btree_set("[a-z]{1,9}:[1-9][0-9]{0,3}", 0..5)
             .prop_map(|items| Setting::List(items.into_iter().collect()))
             .boxed(),

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::version::VersionVector;
+use super::hlc::HlcTime;
+use super::version::{Dot, ReplicaId, Span, VersionVector};
 
 const TOKEN_VERSION: u8 = 1;
 
@@ -49,6 +50,25 @@ impl Context {
     /// The vector, provided that this context was read from `key`.
     pub fn for_key(&self, key: &[u8]) -> Result<&VersionVector, ContextError> {
         if self.key_hash == xxh3_64(key) { Ok(&self.vector) } else { Err(ContextError::AnotherKey) }
+    }
+
+    /// Whether nothing has been seen: the key was never written.
+    pub fn is_empty(&self) -> bool {
+        self.vector.is_empty()
+    }
+
+    /// Whether whoever has this context has seen all that a later read of the same key has found: the context `found`, and versions
+    /// with these dots.
+    ///
+    /// What counts is the last write of each span, and the versions themselves. That a span begins earlier is no news: another replica
+    /// may remember the key for longer.
+    pub fn covers<'a>(&self, found: &Self, dots: impl IntoIterator<Item = &'a Dot>) -> Result<bool, ContextError> {
+        if self.key_hash != found.key_hash {
+            return Err(ContextError::AnotherKey);
+        }
+        let last = |span: &Span| Dot { replica: span.replica, time: span.until };
+        Ok(found.vector.spans().iter().all(|span| self.vector.contains(&last(span)))
+            && dots.into_iter().all(|dot| self.vector.contains(dot)))
     }
 }
 
@@ -89,9 +109,7 @@ impl FromStr for Context {
     }
 }
 
-fn span(words: &[u64; 4]) -> super::version::Span {
-    use super::hlc::HlcTime;
-    use super::version::{ReplicaId, Span};
+fn span(words: &[u64; 4]) -> Span {
     let [directory, epoch, since, until] = *words;
     let replica = ReplicaId { directory, epoch };
     Span { replica, since: HlcTime::from_u64(since), until: HlcTime::from_u64(until) }
@@ -101,7 +119,8 @@ fn span(words: &[u64; 4]) -> super::version::Span {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Context, ContextError, span};
+    use super::{Context, ContextError, Dot, HlcTime, ReplicaId, Span, span};
+    use crate::dynamo::siblings::{Change, Mint, Siblings};
 
     proptest! {
         #[test]
@@ -131,5 +150,41 @@ mod tests {
         let context = Context::new(b"a", Vec::new().into());
         assert!(context.for_key(b"a").is_ok());
         assert_eq!(context.for_key(b"b"), Err(ContextError::AnotherKey));
+    }
+
+    const REPLICA: ReplicaId = ReplicaId { directory: 1, epoch: 1 };
+
+    fn write(siblings: &mut Siblings, context: &Context, time: u64) {
+        let time = HlcTime::from_u64(time);
+        let mint = Mint { dot: Dot { replica: REPLICA, time }, since: HlcTime::from_u64(1) };
+        siblings.write(context.for_key(b"k").unwrap(), mint, Change { value: Some("v".into()), expires_at_ms: None });
+    }
+
+    fn read(siblings: &Siblings) -> (Context, Vec<Dot>) {
+        let dots = siblings.versions().iter().map(|version| version.dot).collect();
+        (Context::new(b"k", siblings.context().clone()), dots)
+    }
+
+    #[test]
+    fn a_later_write_is_news_and_an_earlier_beginning_is_none() {
+        let mut siblings = Siblings::default();
+        let nothing = Context::new(b"k", Vec::new().into());
+        assert!(nothing.is_empty());
+        let (found, dots) = read(&siblings);
+        assert_eq!(nothing.covers(&found, &dots), Ok(true));
+        write(&mut siblings, &nothing, 10);
+        let (first, dots) = read(&siblings);
+        assert_eq!((nothing.covers(&first, &dots), first.covers(&first, &dots)), (Ok(false), Ok(true)));
+        write(&mut siblings, &nothing, 20);
+        let (both, dots) = read(&siblings);
+        assert_eq!((first.covers(&both, &dots), both.covers(&first, &[])), (Ok(false), Ok(true)));
+        // The writer of the second has not read the first: its context has a hole there, where the sibling is.
+        let second = Context::new(b"k", siblings.context_of_last_write());
+        assert_eq!((second.covers(&both, &[]), second.covers(&both, &dots)), (Ok(true), Ok(false)));
+        let [since, until] = [0, 20].map(HlcTime::from_u64);
+        let longer = Context::new(b"k", vec![Span { replica: REPLICA, since, until }].into());
+        assert_eq!(both.covers(&longer, &dots), Ok(true));
+        let other = Context::new(b"other", siblings.context().clone());
+        assert_eq!(other.covers(&both, &dots), Err(ContextError::AnotherKey));
     }
 }

@@ -1,9 +1,18 @@
-//! LAYER 4. The HTTP port: the DynamoDB API at `/`, `/health` and `/metrics`. Its worker threads also host the shards of the hot-path actors.
+//! LAYER 4. The HTTP port: the DynamoDB API at `/`, the KV API at `/kv`, `/health` and `/metrics`. Its worker threads also host the shards
+//! of the hot-path actors.
 //!
 //! Every handler takes the request's body, also where it needs none: one that is left unread closes the connection.
+//!
+//! Both APIs share the recipients of their worker (`store`), the bounds of bodies (`body`), who may ask (`caller`) and which web pages may
+//! (`origins`).
 
+mod body;
+mod caller;
 pub mod dynamodb;
 pub mod gathering;
+pub mod kv;
+mod origins;
+pub mod store;
 
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -15,9 +24,11 @@ use actix_web::{App, HttpResponse, HttpServer, web};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::metrics::Metrics;
-use dynamodb::operations::Store;
 use dynamodb::signature::AccessKey;
 use dynamodb::{Api, ApiError, Caller, Endpoint, Reply, Request};
+use kv::KvEndpoint;
+pub use origins::Origins;
+use store::Store;
 
 /// Whether the node serves, and if not, what it waits for.
 #[derive(Clone, Default)]
@@ -66,24 +77,39 @@ impl Door {
         // It is opened once, when the worker's actors have started.
         let _ = self.0.set(store);
     }
+
+    fn store(&self) -> Option<&Store> {
+        self.0.get()
+    }
+}
+
+/// Who may ask, and how many may wait.
+#[derive(Clone, Debug, Default)]
+pub struct Admission {
+    /// Requests of both APIs must be signed with one of these, unless there is none.
+    pub keys: Vec<AccessKey>,
+    /// Web pages of these origins may use both APIs.
+    pub origins: Origins,
+    /// So many reads of the KV API may wait for news at once, on each worker.
+    pub long_polls_max: usize,
 }
 
 impl Api for Door {
     async fn run(&self, request: Request, caller: &Caller) -> Result<Reply, ApiError> {
-        match self.0.get() {
+        match self.store() {
             Some(store) => store.run(request, caller).await,
             None => Err(ApiError::ServiceUnavailable { message: "the node does not serve yet: see /health".into() }),
         }
     }
 }
 
-/// Starts the server with `workers` threads and reports each of them. Where there are access keys, requests of the API must be signed with one.
+/// Starts the server with `workers` threads and reports each of them.
 pub fn serve(
     listener: TcpListener,
     workers: usize,
     health: Health,
     metrics: Metrics,
-    keys: Vec<AccessKey>,
+    admission: Admission,
     started: UnboundedSender<Worker>,
 ) -> std::io::Result<Server> {
     let server = HttpServer::new(move || {
@@ -97,9 +123,18 @@ pub fn serve(
             .app_data(web::Data::new(metrics.clone()))
             .route("/health", web::get().to(show_health))
             .route("/metrics", web::get().to(show_metrics))
-            .configure(|config| Endpoint::new(door).keys(keys.clone()).register(config))
+            .configure(|config| register(config, door, &admission, &metrics))
     });
+    // A client that has gone is not waited for: what still ran for it is dropped, above all reads that wait for news.
+    let server = server.h1_allow_half_closed(false);
     Ok(server.workers(workers).disable_signals().shutdown_timeout(1).listen(listener)?.run())
+}
+
+fn register(config: &mut web::ServiceConfig, door: Door, admission: &Admission, metrics: &Metrics) {
+    let Admission { keys, origins, long_polls_max } = admission.clone();
+    let kv = KvEndpoint::new(door.clone(), long_polls_max, metrics.kv.clone());
+    kv.keys(keys.clone()).origins(origins.clone()).register(config);
+    Endpoint::new(door).keys(keys).origins(origins).register(config);
 }
 
 async fn show_health(health: web::Data<Health>, _body: web::Bytes) -> HttpResponse {

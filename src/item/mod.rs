@@ -56,7 +56,7 @@ pub use key::{Key, KeyError, KeyPart, KeyValue, MAX_PARTITION_KEY_BYTES, MAX_SOR
 pub use key_bytes::KeyBytesError;
 pub use modification::{Action, Modification, Refused};
 pub use number::{MAX_DIGITS, Number, NumberBytesError, NumberError};
-pub use schema::{Conflict, KeyAttribute, KeyKind, MAX_KEY_NAME_BYTES, SchemaError, TableId, TableSchema};
+pub use schema::{Conflict, KeyAttribute, KeyKind, MAX_KEY_NAME_BYTES, OtherKey, SchemaError, TableId, TableSchema};
 pub use table_name::{TableName, TableNameError};
 pub use table_settings::{
     Billing, IndexSchema, MAX_GLOBAL_INDEXES, MAX_TAGS, Projected, SettingChange, SettingError, TableSettings,

@@ -246,7 +246,35 @@ impl TableSchema {
     }
 }
 
+/// An item has a key attribute, and it is not that of the key that it shall be stored under. Leave it out, or give the same.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the item's {attribute:?} is not {given}, as the key says")]
+pub struct OtherKey {
+    /// The key attribute.
+    pub attribute: String,
+    /// What the key says, as text.
+    pub given: String,
+}
+
 impl KeyAttribute {
+    /// Gives an item this key attribute, which it may have already.
+    ///
+    /// # Errors
+    ///
+    /// It has another one.
+    pub fn fill(&self, item: &mut Item, value: KeyValue) -> Result<(), OtherKey> {
+        let given = value.to_string();
+        let value = value.into();
+        match item.get(&self.name) {
+            Some(found) if *found != value => Err(OtherKey { attribute: self.name.clone(), given }),
+            Some(_) => Ok(()),
+            None => {
+                item.insert(self.name.clone(), value);
+                Ok(())
+            }
+        }
+    }
+
     fn value_in(&self, item: &Item) -> Result<KeyValue, KeyError> {
         let attribute = || self.name.clone();
         let found = item.get(&self.name).ok_or_else(|| KeyError::MissingAttribute { attribute: attribute() })?;

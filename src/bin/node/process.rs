@@ -24,10 +24,10 @@ use slipring::dynamo::node_id::{NodeId, NodeIdError};
 use slipring::dynamo::quorum::Quorum;
 use slipring::dynamo::ring::Member;
 use slipring::dynamo::version::ReplicaId;
-use slipring::http::dynamodb::operations::{Store, Traces};
 use slipring::http::dynamodb::signature::AccessKey;
 use slipring::http::gathering::Gathering;
-use slipring::http::{self, Health, Worker};
+use slipring::http::store::{Store, Traces};
+use slipring::http::{self, Admission, Health, Origins, Worker};
 use slipring::messages::cluster::{FoundedCluster, LeftCluster, MemberAddress, View};
 use slipring::messages::storage::StorageFailed;
 use slipring::metrics::Metrics;
@@ -125,7 +125,12 @@ impl Opened {
         let pairs = self.config.access_keys()?;
         let keys = pairs.into_iter().map(|pair| AccessKey::new(pair.id, pair.secret)).collect();
         let (tell, mut started) = mpsc::unbounded_channel();
-        let server = http::serve(http, workers, health.clone(), metrics.clone(), keys, tell)?;
+        let admission = Admission {
+            keys,
+            origins: Origins::of(&self.config.http.cors_origins),
+            long_polls_max: self.config.limits.long_polls,
+        };
+        let server = http::serve(http, workers, health.clone(), metrics.clone(), admission, tell)?;
         actix_rt::spawn(server);
         let mut handles: Vec<Worker> = Vec::new();
         while handles.len() < workers {

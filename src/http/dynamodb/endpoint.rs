@@ -13,7 +13,6 @@
 //! service's, but that a signature, where one is asked for, is checked before the body is unpacked and parsed:
 //! strangers shall not cost more than a hash.
 
-mod body;
 mod reply;
 
 use std::cell::RefCell;
@@ -31,11 +30,11 @@ use super::error::ApiError;
 use super::json_out::JsonWriter;
 use super::operation::Operation;
 use super::requests::{Request, parsed};
-use super::signature::{self, AccessKey, SignedRequest};
+use super::signature::{self, AccessKey};
+use crate::http::body::{self, BODY_DEADLINE, BodyError};
+use crate::http::caller::identify;
+use crate::http::origins::Origins;
 use reply::Answer;
-
-/// A body does not take longer to arrive, unless [`Endpoint::body_deadline`] says otherwise.
-const BODY_DEADLINE: Duration = Duration::from_secs(30);
 
 /// What carries out operations: on the thread that has the connection, so it needs not be `Send`.
 pub trait Api {
@@ -84,21 +83,6 @@ impl From<JsonWriter> for Reply {
     fn from(out: JsonWriter) -> Self {
         Self(out.into_bytes())
     }
-}
-
-/// The pages of which web sites may use this server from a browser.
-///
-/// A browser lets any page send requests to any address that it can reach, also to one that only this machine
-/// can; what stops it is that the server does not name the page's origin.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Origins {
-    /// None.
-    #[default]
-    None,
-    /// All, as the service has it. Safe only where every request must be signed.
-    Any,
-    /// These, such as `http://localhost:8001`.
-    These(Vec<String>),
 }
 
 /// The settings of the resource, and the [`Api`] behind it.
@@ -160,7 +144,7 @@ impl<A: Api + 'static> Endpoint<A> {
     async fn serve(&self, request: &HttpRequest, mut payload: web::Payload) -> HttpResponse {
         let (answer, unread) = match body::read(request, &mut payload, self.body_deadline).await {
             Ok(body) => (self.answer(request, &body).await, None),
-            Err(error) => (Answer::error(&error), Some(payload)),
+            Err(error) => (Answer::error(&error.into()), Some(payload)),
         };
         answer.into_response(request, unread, &self.origins, &mut self.request_ids.borrow_mut())
     }
@@ -169,7 +153,7 @@ impl<A: Api + 'static> Endpoint<A> {
         match *request.method() {
             Method::OPTIONS if request.headers().contains_key(header::ORIGIN) => Answer::preflight(),
             Method::GET => Answer::healthy(&host(request)),
-            Method::POST if body.is_empty() || body::is_json(request) => match self.run(request, body).await {
+            Method::POST if body.is_empty() || is_json(request) => match self.run(request, body).await {
                 Ok(Reply(json)) => Answer::json(200, json),
                 Err(error) => Answer::error(&error),
             },
@@ -203,15 +187,24 @@ impl<A: Api + 'static> Endpoint<A> {
     }
 
     fn authenticate(&self, request: &HttpRequest, body: &Bytes) -> Result<Caller, ApiError> {
-        let signed = SignedRequest {
-            method: request.method().as_str(),
-            path: request.uri().path(),
-            query: request.uri().query().unwrap_or_default(),
-            headers: request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect(),
-            body,
-        };
-        let identity = signature::verify(&signed, &self.keys, (self.clock)())?;
+        let identity = identify(request, body, &self.keys, (self.clock)())?;
         Ok(Caller { host: host(request), access_key_id: Some(identity.access_key_id), region: Some(identity.region) })
+    }
+}
+
+/// Whether the body is called JSON, by one of the two names that the service knows.
+fn is_json(request: &HttpRequest) -> bool {
+    matches!(body::content_type(request), b"application/json" | b"application/x-amz-json-1.0")
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => Self::RequestTooLarge,
+            BodyError::TooSlow => Self::RequestTimeout,
+            BodyError::Broken => Self::Serialization { message: None },
+            BodyError::UnknownEncoding => Self::serialization("The Content-Encoding of the request is not supported"),
+        }
     }
 }
 

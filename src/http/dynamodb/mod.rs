@@ -30,7 +30,7 @@ pub mod requests;
 mod shapes;
 pub mod signature;
 
-pub use endpoint::{Api, Caller, Endpoint, Origins, Reply};
+pub use endpoint::{Api, Caller, Endpoint, Reply};
 pub use error::{ApiError, CancellationCode, CancellationReason, Message};
 pub use json_out::JsonWriter;
 pub use operation::Operation;

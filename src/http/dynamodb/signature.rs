@@ -194,7 +194,12 @@ fn check_signed_headers(request: &SignedRequest<'_>, presented: &Presented<'_>) 
         return Err(incomplete(format!("SignedHeaders must be names of headers between semicolons, not '{names}'.")));
     }
     let is_signed = |name: &str| presented.signed_headers.split(';').any(|signed| signed.eq_ignore_ascii_case(name));
-    let must_be = [("host", "Host"), ("x-amz-date", "X-Amz-Date"), ("x-amz-target", "X-Amz-Target")];
+    let must_be = [
+        ("host", "Host"),
+        ("x-amz-date", "X-Amz-Date"),
+        ("x-amz-target", "X-Amz-Target"),
+        ("x-slipring-context", "X-Slipring-Context"),
+    ];
     for (name, written) in must_be {
         let is_sent = name == "host" || request.header(name).is_some();
         // Where the signature is in the query, the date is too, and is signed with it.

@@ -7,31 +7,24 @@
 //! | `Access-Control-*` | for browsers, where a page's origin is allowed |
 //! | `Content-Encoding` | `gzip`, for large replies to clients that ask for it |
 
-use std::convert::Infallible;
 use std::io::Write;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
-use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
-use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rand::Rng;
 
-use super::{Origins, body};
+use crate::http::body::{self, Unread};
 use crate::http::dynamodb::error::ApiError;
+use crate::http::origins::{Origins, allow_what_is_asked};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const CHECKSUM: HeaderName = HeaderName::from_static("x-amz-crc32");
 
 /// Packing less costs more than it saves.
 const PACKED_BYTES_MIN: usize = 1024;
-
-/// How long a browser remembers what it may do, in seconds: two days, as with the service.
-const PREFLIGHT_MAX_AGE: &str = "172800";
 
 /// What a script of a web page may see of a reply.
 const EXPOSED_HEADERS: &str = "x-amzn-RequestId, x-amz-crc32";
@@ -83,7 +76,7 @@ impl Answer {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_REQUEST);
         let mut response = HttpResponseBuilder::new(status);
         response.insert_header((REQUEST_ID, request_id(ids)));
-        let allowed = allow_origin(request, origins, &mut response);
+        let allowed = origins.name_in(&mut response, request, EXPOSED_HEADERS);
         match self.kind {
             Kind::Preflight if !allowed => return HttpResponse::Forbidden().finish(),
             Kind::Preflight => allow_what_is_asked(request, &mut response),
@@ -103,65 +96,9 @@ impl Answer {
         }
         match unread {
             None => response.body(body),
-            Some(payload) => response.force_close().body(Unread { body: Some(body.into()), _payload: payload }),
+            Some(payload) => response.force_close().body(Unread::new(body, payload)),
         }
     }
-}
-
-/// The body of a reply to a request that has not been read to its end.
-///
-/// It holds on to the rest of the request: of one in chunks the server would otherwise read and drop whatever comes,
-/// for as long as it comes, before it closes the connection.
-struct Unread {
-    body: Option<Bytes>,
-    _payload: web::Payload,
-}
-
-impl MessageBody for Unread {
-    type Error = Infallible;
-
-    fn size(&self) -> BodySize {
-        BodySize::Sized(self.body.as_ref().map_or(0, Bytes::len) as u64)
-    }
-
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
-        Poll::Ready(self.body.take().map(Ok))
-    }
-}
-
-/// Names the page's origin in the reply if it is allowed.
-fn allow_origin(request: &HttpRequest, origins: &Origins, response: &mut HttpResponseBuilder) -> bool {
-    let Some(origin) = request.headers().get(header::ORIGIN) else {
-        return false;
-    };
-    let allowed = match origins {
-        Origins::None => None,
-        Origins::Any => Some(HeaderValue::from_static("*")),
-        Origins::These(these) => these.iter().any(|one| one.as_bytes() == origin.as_bytes()).then(|| origin.clone()),
-    };
-    match allowed {
-        Some(allowed) => {
-            response.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed));
-            response.insert_header((header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS));
-            // What a cache has for one page is not for another.
-            response.append_header((header::VARY, "Origin"));
-            true
-        }
-        None => false,
-    }
-}
-
-fn allow_what_is_asked(request: &HttpRequest, response: &mut HttpResponseBuilder) {
-    let pairs = [
-        (header::ACCESS_CONTROL_REQUEST_HEADERS, header::ACCESS_CONTROL_ALLOW_HEADERS),
-        (header::ACCESS_CONTROL_REQUEST_METHOD, header::ACCESS_CONTROL_ALLOW_METHODS),
-    ];
-    for (asked, allowed) in pairs {
-        if let Some(value) = request.headers().get(asked) {
-            response.insert_header((allowed, value.clone()));
-        }
-    }
-    response.insert_header((header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_MAX_AGE));
 }
 
 /// The reply is called what the request was called.

@@ -29,75 +29,11 @@ mod table;
 mod tables;
 mod transactions;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
-use actix::Recipient;
-use tokio::sync::watch;
-use tokio::time::timeout;
-
 use super::endpoint::{Api, Caller, Reply};
 use super::error::ApiError;
 use super::requests::Request;
-use crate::http::gathering::Gathering;
-use crate::messages::TraceId;
-use crate::messages::client::{Delete, Get, Put, Query, Scan};
-use crate::messages::cluster::View;
-use crate::messages::metadata::ChangeTables;
-use crate::messages::modify::{Modify, ReadSurely};
-use crate::messages::transaction::{TransactGet, TransactWrite};
+use crate::http::store::Store;
 use table::Table;
-
-/// How long a node waits to hear of a table that it does not know: another one may have created it a moment ago.
-const HEARSAY: Duration = Duration::from_millis(200);
-
-/// How long a worker waits to hear of a table that its node has just created: that comes from another thread, which may be slow.
-const CREATED: Duration = Duration::from_secs(5);
-
-/// Where the operations go, on one worker.
-pub struct Store {
-    /// Puts by quorum.
-    pub put: Gathering<Put>,
-    /// Gets.
-    pub get: Gathering<Get>,
-    /// Deletes by quorum.
-    pub delete: Recipient<Delete>,
-    /// Gets that no acknowledged write is missing from.
-    pub surely: Recipient<ReadSurely>,
-    /// Items of one partition key.
-    pub query: Recipient<Query>,
-    /// Slices of a table.
-    pub scan: Recipient<Scan>,
-    /// Changes that depend on what an item is.
-    pub modify: Recipient<Modify>,
-    /// Changes of several items, all or none.
-    pub transact_write: Recipient<TransactWrite>,
-    /// Reads of several items at one time.
-    pub transact_get: Recipient<TransactGet>,
-    /// Changes of tables.
-    pub change_tables: Recipient<ChangeTables>,
-    /// The cluster as it is.
-    pub views: watch::Receiver<Arc<View>>,
-    /// The wall clock, in ms since the Unix epoch.
-    pub wall: Arc<dyn Fn() -> u64 + Send + Sync>,
-    /// Names requests.
-    pub traces: Traces,
-}
-
-/// Numbers for requests, different in each worker's life.
-pub struct Traces(AtomicU64);
-
-impl Traces {
-    /// Numbers from here on.
-    pub fn from(first: u64) -> Self {
-        Self(AtomicU64::new(first))
-    }
-
-    fn next(&self) -> TraceId {
-        TraceId(self.0.fetch_add(1, Ordering::Relaxed))
-    }
-}
 
 impl Api for Store {
     async fn run(&self, request: Request, caller: &Caller) -> Result<Reply, ApiError> {
@@ -129,23 +65,8 @@ impl Api for Store {
 }
 
 impl Store {
-    fn view(&self) -> Arc<View> {
-        Arc::clone(&*self.views.borrow())
-    }
-
-    /// The table, if it is one of this API's. Of one that nobody here knows others may know.
+    /// The table, if it is one of this API's.
     async fn table(&self, name: &str) -> Result<Table, ApiError> {
-        let view = self.view();
-        if view.table(name).is_none() && view.members.len() > 1 {
-            self.hear_of(name, HEARSAY).await;
-        }
-        Table::find(self.view(), name)
-    }
-
-    /// Waits until this worker knows a table of this name.
-    async fn hear_of(&self, name: &str, patience: Duration) {
-        let mut views = self.views.clone();
-        // Nothing heard is an answer, too.
-        let _ = timeout(patience, views.wait_for(|view| view.table(name).is_some())).await;
+        Table::find(self.view_with(name).await, name)
     }
 }

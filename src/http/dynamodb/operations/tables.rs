@@ -25,7 +25,7 @@ impl Store {
     pub(super) async fn create_table(&self, create: CreateTable, caller: &Caller) -> Result<Reply, ApiError> {
         let schema = self.schema(&create)?;
         self.change(&create.table_name, TableChange::Create(schema)).await?;
-        self.hear_of(&create.table_name, super::CREATED).await;
+        self.hear_of(&create.table_name, crate::http::store::CREATED).await;
         let table = self.table(&create.table_name).await?;
         Ok(Reply::object(|out| {
             out.name("TableDescription");

@@ -231,6 +231,10 @@ fn what_decides_must_be_signed() {
         let message = format!("'{written}' must be a 'SignedHeader' in the AWS Authorization.");
         assert_eq!(client.with("authorization", &authorization).refusal(), ("InvalidSignatureException", message));
     }
+    // What a write supersedes: nobody between may add it.
+    let message = "'X-Slipring-Context' must be a 'SignedHeader' in the AWS Authorization.".to_owned();
+    assert_eq!(signed().with("x-slipring-context", "A").refusal(), ("InvalidSignatureException", message));
+    assert!(Client::new().with("x-slipring-context", "A").signed((ID, SECRET)).verify().is_ok());
 }
 
 #[test]
