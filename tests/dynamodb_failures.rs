@@ -15,8 +15,9 @@ use slipring::dynamo::ring::Member;
 use slipring::dynamo::siblings::Version;
 use slipring::dynamo::topology::Topology;
 use slipring::dynamo::version::{Dot, ReplicaId, VersionVector};
-use slipring::http::dynamodb::operations::{Store, Traces};
 use slipring::http::dynamodb::{Api as _, ApiError, Caller, Operation, Request};
+use slipring::http::gathering::Gathering;
+use slipring::http::store::{Store, Traces};
 use slipring::item::{Conflict, KeyAttribute, KeyKind, TableId, TableName, TableSchema, TableSettings};
 use slipring::messages::Overloaded;
 use slipring::messages::client::{
@@ -24,8 +25,9 @@ use slipring::messages::client::{
 };
 use slipring::messages::cluster::{MemberAddress, View};
 use slipring::messages::metadata::{ChangeError, ChangeTables};
-use slipring::messages::modify::{Modified, Modify, ModifyError};
+use slipring::messages::modify::{Modified, Modify, ModifyError, ReadSurely};
 use slipring::messages::together::Together;
+use slipring::messages::transaction::{TransactError, TransactGet, TransactGetError, TransactWrite, Transacted};
 use slipring::metadata::CommandError;
 use tokio::sync::watch;
 
@@ -38,6 +40,8 @@ enum Failure {
     QuorumNotReached,
     NoLeader,
     TooManyTables,
+    /// A transaction is under way.
+    InProgress,
 }
 
 const ITEMS: &[(Operation, &str)] = &[
@@ -59,6 +63,9 @@ const QUERY: &str =
     r#"{"TableName": "orders", "KeyConditionExpression": "id = :a", "ExpressionAttributeValues": {":a": {"S": "a"}}}"#;
 const BATCH_GET: &str = r#"{"RequestItems": {"orders": {"Keys": [{"id": {"S": "a"}}]}}}"#;
 const BATCH_WRITE: &str = r#"{"RequestItems": {"orders": [{"PutRequest": {"Item": {"id": {"S": "a"}}}}]}}"#;
+
+const TRANSACT_WRITE: &str = r#"{"TransactItems": [{"Delete": {"TableName": "orders", "Key": {"id": {"S": "a"}}}}]}"#;
+const TRANSACT_GET: &str = r#"{"TransactItems": [{"Get": {"TableName": "orders", "Key": {"id": {"S": "a"}}}}]}"#;
 
 const TABLES: &[(Operation, &str)] = &[
     (Operation::CreateTable, CREATE),
@@ -129,6 +136,33 @@ async fn one_table_too_many_exceeds_a_limit() {
     all_answer(Failure::TooManyTables, &create, &("LimitExceededException", 400, words)).await;
 }
 
+#[actix::test]
+async fn transactions_that_are_under_way_are_told_by_their_own_errors() {
+    let conflict = ("TransactionConflictException", 400, "Transaction is ongoing for the item".to_owned());
+    let changes: Vec<_> = ITEMS.iter().copied().filter(|(operation, _)| !is_read(*operation)).collect();
+    all_answer(Failure::InProgress, &changes, &conflict).await;
+    let words = "The transaction with the given request token is already in progress.".to_owned();
+    let write = [(Operation::TransactWriteItems, TRANSACT_WRITE)];
+    all_answer(Failure::InProgress, &write, &("TransactionInProgressException", 400, words)).await;
+    let words = "Transaction cancelled, please refer cancellation reasons for specific reasons [TransactionConflict]";
+    let get = [(Operation::TransactGetItems, TRANSACT_GET)];
+    all_answer(Failure::InProgress, &get, &("TransactionCanceledException", 400, words.to_owned())).await;
+}
+
+#[actix::test]
+async fn a_transaction_that_nobody_knows_the_end_of_is_an_internal_server_error() {
+    let write = [(Operation::TransactWriteItems, TRANSACT_WRITE)];
+    let words = "the transaction may be committed or not: no answer".to_owned();
+    all_answer(Failure::NoLeader, &write, &("InternalServerError", 500, words)).await;
+    let words = "the transaction was aborted: too few replicas".to_owned();
+    all_answer(Failure::QuorumNotReached, &write, &("ServiceUnavailable", 503, words)).await;
+    let limit = "overloaded: limits.inflight_requests = 7 is reached".to_owned();
+    all_answer(Failure::Overloaded, &write, &("ThrottlingException", 400, limit)).await;
+    let words = "a stored item is damaged on all replicas that answered".to_owned();
+    let get = [(Operation::TransactGetItems, TRANSACT_GET)];
+    all_answer(Failure::Damaged, &get, &("InternalServerError", 500, words)).await;
+}
+
 fn is_read(operation: Operation) -> bool {
     matches!(operation, Operation::GetItem | Operation::Scan | Operation::Query)
 }
@@ -155,8 +189,11 @@ fn store(failure: Failure) -> Store {
     // A view that changes no more is a view, too.
     let (_, views) = watch::channel(Arc::new(view()));
     Store {
-        put: behind.clone().recipient(),
-        get: behind.clone().recipient(),
+        put: Gathering::new(behind.clone().recipient()),
+        get: Gathering::new(behind.clone().recipient()),
+        surely: behind.clone().recipient(),
+        transact_write: behind.clone().recipient(),
+        transact_get: behind.clone().recipient(),
         delete: behind.clone().recipient(),
         query: behind.clone().recipient(),
         scan: behind.clone().recipient(),
@@ -214,6 +251,7 @@ impl Behind {
                 dot: Dot { replica: ReplicaId { directory: 1, epoch: 1 }, time: HlcTime::from_unix_ms(1) },
                 value: Some(damaged_bytes()),
                 expires_at_ms: None,
+                tenure: 0,
             })),
         }
     }
@@ -254,6 +292,41 @@ impl Handler<Together<Get>> for Behind {
     }
 }
 
+impl Handler<ReadSurely> for Behind {
+    type Result = Result<GetReply, GetError>;
+
+    fn handle(&mut self, _: ReadSurely, _: &mut Context<Self>) -> Self::Result {
+        self.read(|version| GetReply {
+            versions: [version].into_iter().collect(),
+            context: Seen::new(b"", VersionVector::default()),
+        })
+    }
+}
+
+impl Handler<TransactWrite> for Behind {
+    type Result = Result<Transacted, TransactError>;
+
+    fn handle(&mut self, _: TransactWrite, _: &mut Context<Self>) -> Self::Result {
+        match self.0 {
+            Failure::Overloaded => Err(TransactError::Overloaded(Self::overloaded())),
+            Failure::InProgress => Err(TransactError::InProgress),
+            Failure::QuorumNotReached => Err(TransactError::Aborted { reason: "too few replicas".to_owned() }),
+            _ => Err(TransactError::Unknown { reason: "no answer".to_owned() }),
+        }
+    }
+}
+
+impl Handler<TransactGet> for Behind {
+    type Result = Result<Vec<Option<Bytes>>, TransactGetError>;
+
+    fn handle(&mut self, get: TransactGet, _: &mut Context<Self>) -> Self::Result {
+        match self.0 {
+            Failure::InProgress => Err(TransactGetError::Conflict { changing: vec![true; get.keys.len()] }),
+            _ => self.read(|version| vec![version.value]).map_err(TransactGetError::Get),
+        }
+    }
+}
+
 impl Handler<Delete> for Behind {
     type Result = Result<PutReply, PutError>;
 
@@ -284,6 +357,7 @@ impl Handler<Modify> for Behind {
     fn handle(&mut self, _: Modify, _: &mut Context<Self>) -> Self::Result {
         match self.0 {
             Failure::Overloaded => Err(ModifyError::Overloaded(Self::overloaded())),
+            Failure::InProgress => Err(ModifyError::InTransaction),
             Failure::Damaged => Ok(Modified { old: Some(damaged_bytes()), new: None }),
             _ => self.write().map(|_| Modified { old: None, new: None }).map_err(ModifyError::Write),
         }

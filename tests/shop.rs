@@ -6,7 +6,7 @@ mod shop;
 
 use std::collections::BTreeMap;
 
-use cluster::{Cluster, TRANSACTIONS};
+use cluster::Cluster;
 use futures_util::future::join_all;
 use shop::{Line, Outcome, Shop, order_number};
 
@@ -55,12 +55,6 @@ async fn carts_add_up_and_products_are_offered_once() {
 #[tokio::test]
 async fn orders_are_all_or_nothing() {
     let (cluster, shops) = open_shop().await;
-    if !TRANSACTIONS {
-        let answer = shops[0].place("ada", &order_number(1, "x"), &[line("tea", 1)]).await;
-        let said = format!("{:?}", answer.expect_err("they are there: remove `TRANSACTIONS`"));
-        assert!(said.contains("UnknownOperationException"), "{said}");
-        return;
-    }
     let go_shopping = async |shopper: usize| {
         let (shop, customer) = (&shops[shopper % 3], format!("customer-{shopper}"));
         for purchase in 0..PURCHASES {

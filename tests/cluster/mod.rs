@@ -25,9 +25,6 @@ use ports::{PortLease, lease_ports};
 /// Long enough for a slow machine; a test that reaches it has failed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Whether the nodes carry out the transactions of the DynamoDB API yet. When they do, this goes, and each `if` that asks for it.
-pub const TRANSACTIONS: bool = false;
-
 /// Counts what anti-entropy has brought to this node and to its peers.
 const RECORDS_MOVED: &str = "slipring_aae_keys_repaired_total";
 

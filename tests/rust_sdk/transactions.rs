@@ -8,15 +8,9 @@ use aws_sdk_dynamodb::types::{
 };
 
 use super::{Item, create_table, item, number, refusal, refused, text};
-use crate::cluster::TRANSACTIONS;
 
 pub async fn all(client: &Client) {
     let table = create_table(client, None).await;
-    if !TRANSACTIONS {
-        let answer = read(client, &table, &["a"]).await;
-        assert_eq!(refusal(answer).0, "UnknownOperationException", "they are there: remove `TRANSACTIONS`");
-        return;
-    }
     all_kinds_of_actions_at_once(client, &table).await;
     a_failed_condition_stops_all_of_it(client, &table).await;
     a_token_makes_it_happen_once(client, &table).await;

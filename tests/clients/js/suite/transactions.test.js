@@ -5,10 +5,7 @@ import { TransactionCanceledException } from "@aws-sdk/client-dynamodb";
 import { GetCommand, PutCommand, TransactGetCommand, TransactWriteCommand } from "@aws-sdk/lib-dynamodb";
 import { createTable, documents } from "./clients.js";
 
-// The nodes have no transactions yet: with SLIPRING_TRANSACTIONS=1 these run all the same.
-const skip = process.env.SLIPRING_TRANSACTIONS === "1" ? false : "the nodes have no transactions yet";
-
-test("all or nothing, and why not", { skip }, async (context) => {
+test("all or nothing, and why not", async (context) => {
   const TableName = await createTable(context);
   const put = (id, n) => ({ Put: { TableName, Item: { id, n } } });
   const check = (id, n) => ({
@@ -28,7 +25,7 @@ test("all or nothing, and why not", { skip }, async (context) => {
   assert.equal((await documents.send(new GetCommand({ TableName, Key: { id: "c" }, ConsistentRead: true }))).Item, undefined);
 });
 
-test("a token makes it happen once", { skip }, async (context) => {
+test("a token makes it happen once", async (context) => {
   const TableName = await createTable(context);
   await documents.send(new PutCommand({ TableName, Item: { id: "a", n: 0 } }));
   const add = (n) => ({ Update: { TableName, Key: { id: "a" }, UpdateExpression: "ADD n :n", ExpressionAttributeValues: { ":n": n } } });
