@@ -185,6 +185,7 @@ fn recipients(household: &Addr<Household>) -> SessionRecipients {
         plan: to().recipient(),
         commit_plan: to().recipient(),
         tasks: to().recipient(),
+        moves: to().recipient(),
         rebalance: to().recipient(),
         garbage: vec![GarbageRecipients::of(household)],
         tombstones: to().recipient(),

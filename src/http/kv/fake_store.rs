@@ -161,7 +161,7 @@ impl Handler<Together<Put>> for Replica {
             item.validate().expect("a valid item");
             let key = self.table(&put.table).expect("a table").key_of(&item).expect("a key").to_bytes();
             let expires_at_ms = put.ttl_ms.map(|ttl| self.state.lock().unwrap().now_ms + ttl);
-            let change = Change { value: Some(put.item), expires_at_ms };
+            let change = Change { value: Some(put.item), expires_at_ms, tenure: 0 };
             answers.give(at, self.write(&put.table, key, put.context.as_ref(), change));
         }
     }
@@ -177,7 +177,7 @@ impl Handler<Delete> for Replica {
         let held = self.state.lock().unwrap().records.get(&record).cloned().unwrap_or_default();
         let all = context::Context::new(&bound(&delete.table, &key), held.context().clone());
         let seen = delete.context.unwrap_or(all);
-        self.write(&delete.table, key, Some(&seen), Change { value: None, expires_at_ms: None })
+        self.write(&delete.table, key, Some(&seen), Change { value: None, expires_at_ms: None, tenure: 0 })
     }
 }
 
