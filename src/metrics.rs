@@ -318,9 +318,8 @@ impl Metrics {
         let metadata = MetadataMetrics::new(&mut registry);
         let ring = RingMetrics::new(&mut registry);
         let routing = RoutingMetrics::new(&mut registry);
-        let load = LoadMetrics::new(&mut registry);
+        let (load, kv) = (LoadMetrics::new(&mut registry), KvMetrics::new(&mut registry));
         let transactions = TransactionMetrics::new(&mut registry);
-        let kv = KvMetrics::new(&mut registry);
         let mut gauge = |name: &str, help: &str| {
             let gauge: Gauge = Gauge::default();
             registry.register(name, help, gauge.clone());

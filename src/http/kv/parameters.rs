@@ -162,12 +162,12 @@ impl Fields {
 
     fn number<T>(&mut self, name: &'static str, min: T, max: T) -> Result<Option<T>, KvError>
     where
-        T: std::str::FromStr + PartialOrd + std::fmt::Display,
+        T: std::str::FromStr + PartialOrd + Copy + std::fmt::Display,
     {
         let Some(text) = self.take(name) else { return Ok(None) };
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         match text.parse() {
-            Ok(number) if digits && number >= min && number <= max => Ok(Some(number)),
+            Ok(number) if digits && (min..=max).contains(&number) => Ok(Some(number)),
             _ => Err(KvError::parameter(name, format!("must be a whole number from {min} to {max}"))),
         }
     }
