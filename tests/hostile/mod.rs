@@ -217,7 +217,7 @@ fn change(body: &mut Value, rng: &mut StdRng) {
         (2, Value::Array(elements)) => elements.push(other),
         (3, Value::Array(elements)) => {
             // Not so many that this program is busy for seconds.
-            let many = rng.random_range(1..400).min(1_000_000 / other.to_string().len());
+            let many = rng.random_range(1..400_usize).min(1_000_000 / other.to_string().len());
             elements.extend(std::iter::repeat_n(other, many));
         }
         (4, Value::String(text)) => {
