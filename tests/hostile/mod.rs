@@ -216,7 +216,8 @@ fn change(body: &mut Value, rng: &mut StdRng) {
         (1, Value::Object(fields)) => drop(fields.insert(words(rng), other)),
         (2, Value::Array(elements)) => elements.push(other),
         (3, Value::Array(elements)) => {
-            let many = rng.random_range(1..400);
+            // Not so many that this program is busy for seconds.
+            let many = rng.random_range(1..400_usize).min(1_000_000 / other.to_string().len());
             elements.extend(std::iter::repeat_n(other, many));
         }
         (4, Value::String(text)) => {
