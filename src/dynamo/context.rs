@@ -157,7 +157,11 @@ mod tests {
     fn write(siblings: &mut Siblings, context: &Context, time: u64) {
         let time = HlcTime::from_u64(time);
         let mint = Mint { dot: Dot { replica: REPLICA, time }, since: HlcTime::from_u64(1) };
-        siblings.write(context.for_key(b"k").unwrap(), mint, Change { value: Some("v".into()), expires_at_ms: None, tenure: 0 });
+        siblings.write(
+            context.for_key(b"k").unwrap(),
+            mint,
+            Change { value: Some("v".into()), expires_at_ms: None, tenure: 0 },
+        );
     }
 
     fn read(siblings: &Siblings) -> (Context, Vec<Dot>) {
