@@ -164,7 +164,8 @@ pub fn start_control(
     let transfer = PartitionTransfer::new(parts).start();
     links.do_send(FollowLinks::new(transfer.clone().recipient(), |peer| peer.clone().recipient()));
     ring.do_send(Subscribe(transfer.clone().recipient()));
-    let sideliner = Sideliner::new(Arc::clone(view), log.clone().recipient(), log.clone().recipient()).start();
+    let (status, agree) = (log.clone().recipient(), log.clone().recipient());
+    let sideliner = Sideliner::new(Arc::clone(view), status, agree, metrics.clone()).start();
     ring.do_send(Subscribe(sideliner.recipient()));
     let seed = rng.random();
     let repair = start_anti_entropy(blueprint, view, shards, &handoff_address, &transfer, (repair_context, seed))?;
@@ -488,7 +489,7 @@ fn start_recovery(
 ) {
     let parts = RecoveryParts {
         modify: sequencer.clone().recipient(),
-        scan: coordinator.clone().recipient(),
+        records: coordinator.clone().recipient(),
         views: views.clone(),
         wall: Arc::clone(&blueprint.wall),
         request_timeout: blueprint.request_timeout(),

@@ -49,6 +49,7 @@ use crate::messages::metadata::HeardOfRing;
 use crate::messages::modify::{ReadSurely, WriteSequenced};
 use crate::messages::replica::StaleEpoch;
 use crate::messages::together::{Answers, Together};
+use crate::messages::transaction::ReadRecords;
 use crate::metrics::{Metrics, Outcome};
 
 /// A read asks one replica more after this quantile of the time that replicas take to answer.
@@ -371,16 +372,21 @@ impl Handler<ReadSurely> for ReplicationCoordinator {
 
     fn handle(&mut self, read: ReadSurely, _: &mut Self::Context) -> Self::Result {
         let (checked, least_epoch, as_stored) = (self.check_read_surely(&read), read.least_epoch, read.as_stored);
-        if let Ok((_, read)) = &checked {
+        // What is read in order to decide is part of another request.
+        let measured = (!as_stored).then(|| self.metrics.request("get"));
+        if let Ok((_, read)) = checked.as_ref()
+            && !as_stored
+        {
             self.keys.count(&read.key, self.now_ms());
         }
-        let measured = self.metrics.request("get");
         Box::pin(async move {
             let reply = match checked {
                 Ok((cx, read)) => read_surely(cx, read, least_epoch, as_stored).await,
                 Err(refused) => Err(refused),
             };
-            measured.finish(Outcome::of_get(&reply));
+            if let Some(measured) = measured {
+                measured.finish(Outcome::of_get(&reply));
+            }
             reply
         })
     }
@@ -456,6 +462,16 @@ impl Handler<Scan> for ReplicationCoordinator {
             measured.finish(Outcome::of_get(&reply));
             reply
         })
+    }
+}
+
+/// No client has asked for it.
+impl Handler<ReadRecords> for ReplicationCoordinator {
+    type Result = ResponseFuture<Result<ScanReply, GetError>>;
+
+    fn handle(&mut self, ReadRecords(scan): ReadRecords, _: &mut Self::Context) -> Self::Result {
+        let begun = self.begin(1, scan.timeout_ms);
+        Box::pin(async move { coordinate_scan(begun?, scan).await })
     }
 }
 

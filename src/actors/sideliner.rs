@@ -16,6 +16,7 @@ use crate::messages::cluster::{View, ViewChanged};
 use crate::messages::metadata::DescribeMetadata;
 use crate::messages::ring::ChangeRing;
 use crate::metadata::RingChange;
+use crate::metrics::Metrics;
 
 /// How often is looked.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
@@ -31,12 +32,18 @@ pub struct Sideliner {
     metadata: Recipient<DescribeMetadata>,
     /// Has it agreed on.
     log: Recipient<ChangeRing>,
+    metrics: Metrics,
 }
 
 impl Sideliner {
     /// Begins to look when it is started.
-    pub fn new(view: Arc<View>, metadata: Recipient<DescribeMetadata>, log: Recipient<ChangeRing>) -> Self {
-        Self { view, seen: Sidelining::default(), started: Instant::now(), busy: false, metadata, log }
+    pub fn new(
+        view: Arc<View>,
+        metadata: Recipient<DescribeMetadata>,
+        log: Recipient<ChangeRing>,
+        metrics: Metrics,
+    ) -> Self {
+        Self { view, seen: Sidelining::default(), started: Instant::now(), busy: false, metadata, log, metrics }
     }
 
     fn look(&mut self, ctx: &mut Context<Self>) {
@@ -81,6 +88,7 @@ impl Handler<ViewChanged> for Sideliner {
     type Result = ();
 
     fn handle(&mut self, ViewChanged(view): ViewChanged, _: &mut Self::Context) {
+        self.metrics.ring.sidelines(view.topology.sidelined().len());
         self.view = view;
     }
 }

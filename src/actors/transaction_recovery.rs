@@ -19,6 +19,7 @@ use crate::messages::TraceId;
 use crate::messages::client::{Scan, ScanCursor, ScanReply};
 use crate::messages::cluster::View;
 use crate::messages::modify::Modify;
+use crate::messages::transaction::ReadRecords;
 use crate::metrics::Metrics;
 
 /// Once round all partitions in this time, if there are not too many.
@@ -38,7 +39,7 @@ pub struct RecoveryParts {
     /// Where steps of items are put in order.
     pub modify: Recipient<Modify>,
     /// Reads records.
-    pub scan: Recipient<Scan>,
+    pub records: Recipient<ReadRecords>,
     /// The cluster as it is.
     pub views: watch::Receiver<Arc<View>>,
     /// The wall clock.
@@ -52,7 +53,7 @@ pub struct RecoveryParts {
 /// The node's recovery of transactions.
 pub struct TransactionRecovery {
     ways: Ways,
-    scan: Recipient<Scan>,
+    records: Recipient<ReadRecords>,
     views: watch::Receiver<Arc<View>>,
     /// The partitions that are this node's, and the epoch in which they are.
     mine: (u64, Vec<PartitionId>),
@@ -73,7 +74,7 @@ impl TransactionRecovery {
         let timeout_ms = u32::try_from(parts.request_timeout.as_millis()).unwrap_or(u32::MAX);
         Self {
             ways: Ways { modify: parts.modify, wall: parts.wall, timeout_ms, metrics: parts.metrics },
-            scan: parts.scan,
+            records: parts.records,
             views: parts.views,
             mine: (0, Vec::new()),
             next: 0,
@@ -176,7 +177,7 @@ impl Handler<LookTick> for TransactionRecovery {
             ctx.notify_later(LookTick, PAUSE_MIN);
             return;
         };
-        let (ways, asked) = (self.ways.clone(), self.scan.send(slice));
+        let (ways, asked) = (self.ways.clone(), self.records.send(ReadRecords(slice)));
         let look = async move {
             let Ok(Ok(reply)) = asked.await else { return None };
             let next = reply.next.clone();

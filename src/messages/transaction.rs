@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::client::GetError;
+use super::client::{GetError, Scan, ScanReply};
 use super::{Overloaded, TraceId};
 use crate::item::{Modification, Token};
 
@@ -121,6 +121,11 @@ pub struct TransactGet {
     /// Give up after this many milliseconds, if that is sooner than `limits.request_timeout_ms`.
     pub timeout_ms: Option<u32>,
 }
+
+/// A slice of the table of transactions, for whoever brings them to an end.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<ScanReply, GetError>")]
+pub struct ReadRecords(pub Scan);
 
 /// Why items were not read.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]

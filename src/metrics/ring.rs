@@ -9,6 +9,7 @@ pub struct RingMetrics {
     epoch: Gauge,
     awaited: Gauge,
     stalled: Gauge,
+    sidelined: Gauge,
 }
 
 impl RingMetrics {
@@ -19,12 +20,19 @@ impl RingMetrics {
         registry.register("partitions_awaited", awaited, metrics.awaited.clone());
         let stalled = "Nodes that should fetch partitions and have not got any for a minute";
         registry.register("tasks_stalled", stalled, metrics.stalled.clone());
+        let sidelined = "Nodes that put no writes in order because they could not be reached";
+        registry.register("nodes_sidelined", sidelined, metrics.sidelined.clone());
         metrics
     }
 
     /// The ring is known up to this epoch.
     pub fn knows(&self, epoch: u64) {
         self.epoch.set(epoch.cast_signed());
+    }
+
+    /// So many nodes put no writes in order.
+    pub fn sidelines(&self, nodes: usize) {
+        self.sidelined.set(i64::try_from(nodes).unwrap_or(i64::MAX));
     }
 
     /// So many copies are awaited, by so many nodes that get none.

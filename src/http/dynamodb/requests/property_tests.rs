@@ -86,10 +86,12 @@ fn text(kind: Kind, lengths: Lengths) -> BoxedStrategy<Value> {
     text.prop_map(Value::from).boxed()
 }
 
-/// The two rules that the tables do not have.
+/// The rules that the tables do not have.
 fn is_refused_for_more(error: &ApiError) -> bool {
     let message = error.message().unwrap_or_default();
-    ["Can not use both", "The Tag Key", "The Tag Value"].iter().any(|rule| message.contains(rule))
+    ["Can not use both", "The Tag Key", "The Tag Value", "is not supported by this server"]
+        .iter()
+        .any(|rule| message.contains(rule))
 }
 
 proptest! {
