@@ -103,6 +103,9 @@ fn the_leader_is_killed_and_tables_are_changed_all_the_same() {
     for name in ["before", "meanwhile"] {
         cluster.nodes[last].wait_until("knows the tables", || known(&name));
     }
+    // What a peer has told is in no log of its own before a leader says so.
+    let is_written = |node: &Node| ask(node, &["metadata"])["log_behind"] == 0;
+    cluster.nodes[last].wait_until("all have it in their logs", || cluster.nodes.iter().all(is_written));
     // All at once, as in a power failure.
     cluster.kill(&[0, 1, 2]);
     cluster.start_all();
