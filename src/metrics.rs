@@ -284,6 +284,16 @@ pub struct Registered {
     read_only: Gauge,
 }
 
+/// How many keys hints have, how large they are and how old the oldest one is, by target.
+fn register_hints(registry: &mut Registry) -> [Family<TargetLabel, Gauge>; 3] {
+    let families: [Family<TargetLabel, Gauge>; 3] = Default::default();
+    let [keys, bytes, ages] = &families;
+    registry.register("hints_pending_keys", "Keys with a hint, by the node it waits for", keys.clone());
+    registry.register_with_unit("hints_pending", "Size of the hints, by target", Unit::Bytes, bytes.clone());
+    registry.register_with_unit("hints_oldest", "Age of the oldest hint, by target", Unit::Seconds, ages.clone());
+    families
+}
+
 impl Metrics {
     /// A registry of its own.
     pub fn new() -> Self {
@@ -338,17 +348,7 @@ impl Metrics {
         let detection = DetectionMetrics::new(&mut registry);
         let read_repairs = Family::default();
         registry.register("read_repairs", "Replicas brought up to date by a read", read_repairs.clone());
-        let hint_keys = Family::default();
-        registry.register("hints_pending_keys", "Keys with a hint, by the node it waits for", hint_keys.clone());
-        let hint_bytes = Family::default();
-        registry.register_with_unit("hints_pending", "Size of the hints, by target", Unit::Bytes, hint_bytes.clone());
-        let hint_ages = Family::default();
-        registry.register_with_unit(
-            "hints_oldest",
-            "Age of the oldest hint, by target",
-            Unit::Seconds,
-            hint_ages.clone(),
-        );
+        let [hint_keys, hint_bytes, hint_ages] = register_hints(&mut registry);
         let hints_dropped = Family::default();
         registry.register("hints_dropped", "Hints not kept, or given up, by reason", hints_dropped.clone());
         Self(Arc::new(Registered {

@@ -18,7 +18,7 @@ fn plan(seed: u64) -> Plan {
         n: 3,
         r: 2,
         w: 2,
-        sloppy: seed % 2 == 0,
+        sloppy: seed.is_multiple_of(2),
         faults: Vec::new(),
         clients: 4,
         keys: 30,

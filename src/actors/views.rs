@@ -47,13 +47,16 @@ impl Views {
             if view.topology.epoch() >= epoch {
                 return view;
             }
-            let (told, changed) = oneshot::channel();
-            let mut waiting = self.0.waiting.borrow_mut();
-            waiting.retain(|told| !told.is_closed());
-            waiting.push(told);
-            drop(waiting);
             // It is told of every change as long as this lives.
-            let _ = changed.await;
+            let _ = self.change().await;
         }
+    }
+
+    fn change(&self) -> oneshot::Receiver<()> {
+        let (told, changed) = oneshot::channel();
+        let mut waiting = self.0.waiting.borrow_mut();
+        waiting.retain(|told| !told.is_closed());
+        waiting.push(told);
+        changed
     }
 }

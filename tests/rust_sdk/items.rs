@@ -55,7 +55,7 @@ async fn changes_return_what_was_asked_for(client: &Client, table: &str) {
     assert_eq!(updated, Some(item([("id", text("c")), ("n", number(2))])));
 
     let get = client.get_item().table_name(table).key("id", text("c")).projection_expression("n");
-    assert_eq!(get.send().await.unwrap().item, Some(item([("n", number(2))])));
+    assert_eq!(get.send().await.expect("it is read").item, Some(item([("n", number(2))])));
     let delete = client.delete_item().table_name(table).key("id", text("c")).return_values(ReturnValue::AllOld);
     assert_eq!(delete.send().await.expect("it is deleted").attributes, updated);
     assert_eq!(self::get(client, table, "c").await, None);

@@ -44,7 +44,8 @@ async fn a_table_from_its_creation_to_its_end(client: &Client) {
     assert_eq!(arn, format!("arn:aws:dynamodb:eu-central-1:000000000000:table/{name}"));
     client.wait_until_table_exists().table_name(name).wait(Duration::from_secs(60)).await.expect("it is there");
 
-    let described = client.describe_table().table_name(arn).send().await.expect("it is described").table.unwrap();
+    let described =
+        client.describe_table().table_name(arn).send().await.expect("it is described").table.expect("a table");
     assert_eq!(described.table_status(), Some(&TableStatus::Active));
     assert_eq!(described.table_id(), created.table_id());
     assert_eq!(described.creation_date_time(), created.creation_date_time());
@@ -58,7 +59,7 @@ async fn a_table_from_its_creation_to_its_end(client: &Client) {
     assert_eq!(refusal(protected), refused("ValidationException", words));
     let update = client.update_table().table_name(name).deletion_protection_enabled(false);
     let updated = update.billing_mode(BillingMode::PayPerRequest).send().await.expect("it is changed");
-    assert_eq!(updated.table_description().unwrap().deletion_protection_enabled(), Some(false));
+    assert_eq!(updated.table_description().expect("a table").deletion_protection_enabled(), Some(false));
     client.delete_table().table_name(name).send().await.expect("it is deleted");
     client.wait_until_table_not_exists().table_name(name).wait(Duration::from_secs(60)).await.expect("it is gone");
 }
@@ -105,7 +106,8 @@ async fn tags_come_and_go(client: &Client) {
 
 async fn expiry_is_kept(client: &Client) {
     let name = create_table(client, None).await;
-    let specification = TimeToLiveSpecification::builder().enabled(true).attribute_name("until").build().unwrap();
+    let specification =
+        TimeToLiveSpecification::builder().enabled(true).attribute_name("until").build().expect("a specification");
     let update = client.update_time_to_live().table_name(&name).time_to_live_specification(specification);
     update.send().await.expect("it is taken");
     let described = client.describe_time_to_live().table_name(&name).send().await.expect("it is described");
