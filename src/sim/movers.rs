@@ -59,6 +59,8 @@ pub(super) struct Movers {
     every_max_ms: Option<u64>,
     /// Without one node for good nothing that was acknowledged is lost, and the others serve.
     may_kill: bool,
+    /// So many of the first nodes are those that all nodes know by their configuration. Whoever loses his disk asks them who he is: one besides him has to stay.
+    asked: usize,
     /// A disk may be made to forget: then what was agreed on may be forgotten.
     may_forget: bool,
     /// Who has left may come back under his name.
@@ -85,6 +87,7 @@ impl Movers {
             may_kill: plan.w > 1
                 && (plan.sloppy || plan.r.max(plan.w) < plan.n)
                 && !plan.faults.contains(&Fault::LostDisk),
+            asked: if plan.faults.contains(&Fault::LostDisk) { plan.nodes } else { 0 },
             may_forget: plan.faults.iter().any(|fault| fault.makes_forget()),
             reuses_names: plan.reuses_names,
             hastens: plan.defect == Some(Defect::ReadsFromIncompleteOwner),
@@ -139,7 +142,9 @@ impl Movers {
         if let (Some(dead), Some(spare)) = (self.dead.filter(|dead| members.contains(dead)), spare) {
             return self.stage_node(spare, Some(dead)).await;
         }
-        let can_spare_one = may_go && members.len() > self.fewest && self.dead.is_none();
+        let is_asked = |at: &usize| *at < self.asked;
+        let can_spare_it = !is_asked(&member) || members.iter().filter(|at| is_asked(at)).count() > 2;
+        let can_spare_one = may_go && members.len() > self.fewest && self.dead.is_none() && can_spare_it;
         match (self.rng.random_range(0..8), spare) {
             (0..4, Some(spare)) => self.stage_node(spare, None).await,
             (4, Some(spare)) if may_go && self.may_kill && self.dead.is_none() => {
