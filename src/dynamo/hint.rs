@@ -50,13 +50,15 @@ impl HintBounds {
 pub enum Destination {
     /// To the node that it waits for.
     Target,
-    /// That node stores the partition no longer: to all who do.
+    /// That node stores the partition no longer, or not alone by the other ring while it moves: to all who store it.
     Owners(Vec<NodeId>),
 }
 
 /// Where a hint for `target` has to go, as the ring is.
 pub fn destination(topology: &Topology, partition: PartitionId, n: usize, target: &NodeId) -> Destination {
-    if topology.holds(target, partition, n) {
+    // While the partition moves what only one side has may have been copied too late: the hint goes once both have it.
+    let is_moving = topology.rings(partition).writing_too.is_some();
+    if !is_moving && topology.holds(target, partition, n) {
         return Destination::Target;
     }
     Destination::Owners(topology.holders(partition, n).into_iter().cloned().collect())

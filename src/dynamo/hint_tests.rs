@@ -95,6 +95,20 @@ proptest! {
     }
 }
 
+/// Handed to the old owner alone, after the new one has copied all there was, it would be lost with the old owner's copy.
+#[test]
+fn while_a_partition_moves_a_hint_goes_to_both_sides() {
+    let (before, after) = (ring(4, 1), ring(5, 1));
+    let mut topology = Topology::settled(before);
+    topology.begin(after, vec![1], BTreeSet::new()).expect("nothing moves yet");
+    let moving = topology.moving().next().expect("something moves");
+    let holders: Vec<NodeId> = topology.holders(moving, 1).into_iter().cloned().collect();
+    assert_eq!(holders.len(), 2);
+    for target in &holders {
+        assert_eq!(destination(&topology, moving, 1, target), Destination::Owners(holders.clone()));
+    }
+}
+
 #[test]
 fn a_hint_is_given_up_only_when_w_primaries_hold_it() {
     assert!(is_dispensable(2, 2));

@@ -155,7 +155,10 @@ impl Operator {
             sleep(Duration::from_millis(200)).await;
         }
         for node in nodes {
-            self.compare(node).await;
+            // Whoever came with a move that was cancelled may be gone by now.
+            if self.stage.roster.serves(node) {
+                self.compare(node).await;
+            }
         }
     }
 
