@@ -32,13 +32,8 @@ use server::Server;
 /// Most of a probe is waiting for disks.
 const THREADS: usize = 8;
 
-/// A long form: on a machine that is busy with other tests some of the thousand probes are answered late, and then say nothing.
 #[test]
 fn the_page_says_what_the_server_does() {
-    if std::env::var_os("SLIPRING_TEST_COMPATIBILITY").is_none() && std::env::var_os("SLIPRING_BLESS").is_none() {
-        println!("left out: SLIPRING_TEST_COMPATIBILITY=1 runs it");
-        return;
-    }
     let (model, errors, notes) = (files::model(), files::errors(), files::notes());
     let server = Server::start();
     let tested = test_all(&server, &model);

@@ -138,7 +138,7 @@ impl Page<'_> {
             let message = if message.is_empty() {
                 "(no text)".to_owned()
             } else {
-                format!("`{}`", message.replace("$T", "NAME").replace("$ARN", "ARN"))
+                as_code(&message.replace("$T", "NAME").replace("$ARN", "ARN"))
             };
             text.push_str(&format!("| {error} | {status} | {message} | {} |\n", operations.join(", ")));
         }

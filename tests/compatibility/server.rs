@@ -96,6 +96,8 @@ impl Server {
         let (status, text) = post(&node.http, operation, &body);
         let text = text.replace(&arn, "$ARN").replace(table, "$T").replace(key, "$K").replace(&node.http, "$HOST");
         let mut body = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{operation}: {text}: {error}"));
+        // Whoever has no time to answer says nothing of a parameter.
+        assert!(status < 500, "{operation} was answered with {status}: {body}");
         forget_volatile(&mut body);
         Answer { status, body }
     }
