@@ -18,7 +18,7 @@ use crate::dynamo::siblings::Versions;
 use crate::item::TableSchema;
 use crate::messages::Overloaded;
 use crate::messages::admin::{AdminError, NodeRow, RingDescription};
-use crate::messages::client::{Delete, Get, GetReply, Put, PutReply};
+use crate::messages::client::{Delete, Get, GetError, GetReply, Put, PutError, PutReply, WriteOutcome};
 use crate::messages::cluster::{ClusterIdentity, FoundedCluster, MemberAddress};
 use crate::wire::frame::{Frame, FrameKind, encode};
 use crate::wire::handshake::{Role, Welcome, accept};
@@ -33,6 +33,8 @@ pub(super) enum Conduct {
     Answer,
     /// Refuses them.
     Refuse,
+    /// Says that it reaches none of the replicas, and nothing was done.
+    ReachNobody,
     /// Takes them and closes the connection.
     HangUp,
     /// Takes them and says nothing.
@@ -211,7 +213,7 @@ impl State {
 impl State {
     fn take<M>(&mut self, frame: &Frame, out: &mut BytesMut, reply: &M::Reply) -> bool
     where
-        M: Routed<Error: From<Overloaded>>,
+        M: Routed<Error: From<Overloaded> + OfNobody>,
     {
         let operation = M::OPERATION;
         self.asked.push((operation, *frame.decode::<M>().unwrap().timeout_ms()));
@@ -219,9 +221,28 @@ impl State {
             Conduct::HangUp => return false,
             Conduct::KeepQuiet | Conduct::Freeze => return true,
             Conduct::Refuse => Err(M::Error::from(full())),
+            Conduct::ReachNobody => Err(M::Error::of_nobody()),
             Conduct::Answer => Ok(reply),
         };
         encode(out, FrameKind::Reply, operation.number(), frame.id, &answer, FRAME_MAX_BYTES).is_ok()
+    }
+}
+
+/// How a node refuses that reaches nobody.
+trait OfNobody {
+    fn of_nobody() -> Self;
+}
+
+impl OfNobody for GetError {
+    fn of_nobody() -> Self {
+        Self::QuorumNotReached { needed: 2, got: 0, failures: Vec::new() }
+    }
+}
+
+impl OfNobody for PutError {
+    fn of_nobody() -> Self {
+        let (failures, outcome) = (Vec::new(), WriteOutcome::NotApplied);
+        Self::QuorumNotReached { needed: 2, got: 0, failures, outcome }
     }
 }
 

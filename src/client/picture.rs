@@ -199,6 +199,15 @@ impl Shared {
         verdict
     }
 
+    /// A node reached nobody, and nothing was done: whether another one may be asked. Retries are a bounded share of the requests, whatever they are for.
+    pub fn may_go_elsewhere(&self) -> bool {
+        let mut picture = self.lock();
+        let granted = picture.retries.spend(1);
+        let counter = if granted { &mut picture.counts.retries } else { &mut picture.counts.retries_withheld };
+        *counter += 1;
+        granted
+    }
+
     /// How many members there are, and why one of them has no connection.
     pub fn why_nobody(&self) -> (usize, Option<String>) {
         let picture = self.lock();

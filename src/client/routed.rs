@@ -5,13 +5,16 @@ use std::time::Duration;
 use super::attempts::Effect;
 use super::route_map::RouteMap;
 use crate::dynamo::ring::PartitionId;
-use crate::messages::client::{Delete, Get, Put};
+use crate::messages::client::{Delete, Get, GetError, Put, PutError, WriteOutcome};
 use crate::wire::operation::BridgeRequest;
 
 /// A request that one node serves better than the others.
 pub(super) trait Routed: BridgeRequest<Error: std::error::Error> {
     /// What it does to the data.
     const EFFECT: Effect;
+
+    /// Whether this refusal says that the node reached none of the replicas and nothing was done: it may be leaving, or be cut off, and another node may reach them.
+    fn reached_nobody(error: &Self::Error) -> bool;
 
     /// Where its key belongs; `None`: the map does not know its table, or no node will take it for a key.
     fn partition(&self, map: &RouteMap) -> Option<PartitionId>;
@@ -30,8 +33,16 @@ pub(super) trait Routed: BridgeRequest<Error: std::error::Error> {
     }
 }
 
+fn wrote_nowhere(error: &PutError) -> bool {
+    matches!(error, PutError::QuorumNotReached { got: 0, outcome: WriteOutcome::NotApplied, .. })
+}
+
 impl Routed for Get {
     const EFFECT: Effect = Effect::Reads;
+
+    fn reached_nobody(error: &GetError) -> bool {
+        matches!(error, GetError::QuorumNotReached { got: 0, .. })
+    }
 
     fn partition(&self, map: &RouteMap) -> Option<PartitionId> {
         map.partition_of_key(&self.key)
@@ -45,6 +56,10 @@ impl Routed for Get {
 impl Routed for Put {
     const EFFECT: Effect = Effect::Writes;
 
+    fn reached_nobody(error: &PutError) -> bool {
+        wrote_nowhere(error)
+    }
+
     fn partition(&self, map: &RouteMap) -> Option<PartitionId> {
         map.partition_of_item(&self.table, &self.item)
     }
@@ -56,6 +71,10 @@ impl Routed for Put {
 
 impl Routed for Delete {
     const EFFECT: Effect = Effect::Writes;
+
+    fn reached_nobody(error: &PutError) -> bool {
+        wrote_nowhere(error)
+    }
 
     fn partition(&self, map: &RouteMap) -> Option<PartitionId> {
         map.partition_of_key(&self.key)

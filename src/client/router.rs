@@ -163,24 +163,31 @@ impl Router {
             shared.reasons.notify_one();
         }
         let mut attempts = Attempts::new(M::EFFECT);
-        let mut unanswered = None;
+        let mut last = None;
         while let Some((node, client)) = shared.next(&map, partition, &mut attempts) {
             let left = deadline.saturating_duration_since(Instant::now());
             message.give_up_after(left);
             let failure = match client.request_within(&message, left + TRAVEL_TIME).await {
                 Ok(reply) => return Ok(reply),
-                Err(CallError::Refused(error)) => return Err(RouteError::Refused(error)),
+                Err(CallError::Refused(error)) => {
+                    let ends = !M::reached_nobody(&error) || Instant::now() >= deadline || !shared.may_go_elsewhere();
+                    last = Some(RouteError::Refused(error));
+                    if ends {
+                        break;
+                    }
+                    continue;
+                }
                 Err(CallError::NotSent { reason }) => return Err(RouteError::NotSent { reason }),
                 Err(failure) => failure,
             };
             let reason = failure.to_string();
-            unanswered = Some(RouteError::Unanswered { node, reason });
+            last = Some(RouteError::Unanswered { node, reason });
             let is_over = !matches!(failure, CallError::ConnectionLost) || Instant::now() >= deadline;
             if is_over || shared.verdict(&attempts) != Verdict::GoOn {
                 break;
             }
         }
-        Err(unanswered.unwrap_or_else(|| {
+        Err(last.unwrap_or_else(|| {
             let (members, last) = shared.why_nobody();
             RouteError::NobodyConnected { members, last }
         }))

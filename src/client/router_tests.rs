@@ -180,6 +180,22 @@ fn a_refusal_is_an_answer() {
 }
 
 #[test]
+fn a_node_that_reaches_nobody_is_passed_over() {
+    on_one_thread(async {
+        let nodes = three().await;
+        let router = router(&nodes).await;
+        nodes[1].behave(Conduct::ReachNobody);
+        router.get(get_of(&router, "b")).await.unwrap();
+        router.put(put_of(&router, "b")).await.unwrap();
+        assert_eq!((asked(&nodes), router.counts().retries), (vec![0, 2, 2], 2));
+        nodes.iter().for_each(|node| node.behave(Conduct::ReachNobody));
+        let error = router.put(put_of(&router, "b")).await.unwrap_err();
+        assert!(matches!(error, RouteError::Refused(PutError::QuorumNotReached { .. })), "{error}");
+        assert_eq!((error.outcome(), asked(&nodes)), (WriteOutcome::NotApplied, vec![1, 3, 3]));
+    });
+}
+
+#[test]
 fn without_any_connection_nothing_was_sent() {
     on_one_thread(async {
         let nodes = three().await;
