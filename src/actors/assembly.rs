@@ -431,6 +431,7 @@ pub fn start_worker(
         read: coordinator.clone().recipient(),
         write: coordinator.clone().recipient(),
         sequencers: sequencers.iter().map(|sequencer| sequencer.clone().recipient()).collect(),
+        rings: control.log.clone().recipient(),
     });
     links.do_send(FollowLinks::new(sequencer.clone().recipient(), |peer| peer.clone().recipient()));
     control.ring.do_send(Subscribe(sequencer.clone().recipient()));

@@ -477,7 +477,7 @@ impl Handler<Committed> for Node {
     fn handle(&mut self, Committed(outcome): Committed, _: &mut Self::Context) {
         let refusal = outcome.result.as_ref().err().map(|error| self.refusal(error));
         self.trees.settle(outcome.last, refusal.is_some());
-        self.epoch_settled(outcome.last, refusal.is_some());
+        self.epoch_settled(outcome.last, refusal.as_ref());
         while let Some(written) = self.pending.next_up_to(outcome.last) {
             if refusal.is_some() {
                 self.unkeep(&written);
@@ -503,13 +503,15 @@ impl Handler<Together<ReadReplica>> for Node {
 
     fn handle(&mut self, Together { requests, answers }: Together<ReadReplica>, _: &mut Self::Context) {
         for (at, read) in requests.into_iter().enumerate() {
+            let partition = read.key.partition();
             let record = self.read(&read.key, &read.slot, read.epoch);
-            if read.binds && record.is_ok() {
-                self.ring.promise(read.key.partition(), read.epoch);
+            self.count_read(partition, &record);
+            match record.map(|held| held.map(|record| record.siblings.clone()).unwrap_or_default()) {
+                Ok(found) if read.binds => self.answer_bound(partition, read.epoch, found, &answers, at),
+                found => answers.give(at, found),
             }
-            self.count_read(read.key.partition(), &record);
-            answers.give(at, record.map(|held| held.map(|record| record.siblings.clone()).unwrap_or_default()));
         }
+        self.send_off();
     }
 }
 

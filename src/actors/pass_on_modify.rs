@@ -14,6 +14,7 @@ use crate::item::{Conflict, Key, TableSchema};
 use crate::messages::LinkError;
 use crate::messages::client::PutError;
 use crate::messages::cluster::View;
+use crate::messages::metadata::HeardOfRing;
 use crate::messages::modify::{Modified, Modify, ModifyError, SequenceModify};
 use crate::messages::replica::StaleEpoch;
 use crate::messages::together::Together;
@@ -27,6 +28,8 @@ pub(super) struct Ways {
     /// Of this node's shards.
     pub(super) here: Vec<Recipient<Together<SequenceModify>>>,
     pub(super) peers: BTreeMap<NodeId, Recipient<Together<SequenceModify>>>,
+    /// Told of newer rings than this node's; `None` until this node's worker runs.
+    pub(super) rings: Option<Recipient<HeardOfRing>>,
     pub(super) overdue_at: Instant,
 }
 
@@ -88,6 +91,9 @@ impl Ways {
     }
 
     async fn catch_up(&self, StaleEpoch { epoch }: StaleEpoch) {
+        if let Some(rings) = &self.rings {
+            rings.do_send(HeardOfRing { epoch });
+        }
         // Too late is as good as never: the deadline is looked at next.
         let _ = timeout_at(self.overdue_at, self.views.of_epoch(epoch)).await;
     }

@@ -21,6 +21,7 @@ use crate::dynamo::record_key::RecordKey;
 use crate::item::Step;
 use crate::messages::Overloaded;
 use crate::messages::cluster::{View, ViewChanged};
+use crate::messages::metadata::HeardOfRing;
 use crate::messages::modify::{Modified, Modify, ModifyError, ReadSurely, SequenceModify, WriteSequenced};
 use crate::messages::replica::StaleEpoch;
 use crate::messages::together::{Answers, Together};
@@ -72,6 +73,8 @@ pub struct Attach {
     pub write: Recipient<WriteSequenced>,
     /// The sequencers of this node's shards, in order.
     pub sequencers: Vec<Recipient<Together<SequenceModify>>>,
+    /// Told of newer rings than this node's.
+    pub rings: Recipient<HeardOfRing>,
 }
 
 /// A change whose turn has not come yet.
@@ -143,6 +146,7 @@ impl WriteSequencer {
             views: self.views.clone(),
             here: self.colleagues.as_ref().map(|colleagues| colleagues.sequencers.clone()).unwrap_or_default(),
             peers: self.peers.clone(),
+            rings: self.colleagues.as_ref().map(|colleagues| colleagues.rings.clone()),
             overdue_at,
         }
     }
@@ -192,6 +196,9 @@ impl WriteSequencer {
             return Err(StaleEpoch { epoch: known }.into());
         }
         if epoch > known {
+            if let Some(colleagues) = &self.colleagues {
+                colleagues.rings.do_send(HeardOfRing { epoch });
+            }
             return Err(ModifyError::NotFirst);
         }
         let key = record_key(&self.view, modify)?;

@@ -21,6 +21,7 @@ use crate::item::{Action, AttributeValue, Conflict, Item, Key, KeyValue, Modific
 use crate::messages::TraceId;
 use crate::messages::client::{GetReply, PutError, PutReply};
 use crate::messages::cluster::{MemberAddress, View, ViewChanged};
+use crate::messages::metadata::HeardOfRing;
 use crate::messages::modify::{Modified, Modify, ModifyError, ReadSurely, SequenceModify, WriteSequenced};
 use crate::messages::replica::StaleEpoch;
 use crate::messages::together::{Answers, Together};
@@ -57,6 +58,21 @@ impl Handler<WriteSequenced> for Coordinator {
     }
 }
 
+/// Stands for the log of metadata.
+struct Rings(Arc<Mutex<Vec<u64>>>);
+
+impl Actor for Rings {
+    type Context = Context<Self>;
+}
+
+impl Handler<HeardOfRing> for Rings {
+    type Result = ();
+
+    fn handle(&mut self, HeardOfRing { epoch }: HeardOfRing, _: &mut Self::Context) {
+        self.0.lock().unwrap().push(epoch);
+    }
+}
+
 /// After these changes: who is sidelined, and who no more.
 fn view(local: &NodeId, changes: &[(&NodeId, bool)]) -> Arc<View> {
     let member = |name| Member { id: NodeId::new(name).unwrap(), zone: None, weight: 1 };
@@ -90,6 +106,8 @@ struct Stage {
     sequencer: Addr<WriteSequencer>,
     reads: Reads,
     writes: Arc<Mutex<usize>>,
+    /// Epochs of newer rings that the log was told of.
+    heard: Arc<Mutex<Vec<u64>>>,
 }
 
 impl Stage {
@@ -99,6 +117,7 @@ impl Stage {
         let first = sequencer(&all, &put(), &record_key(&all, &put()).unwrap()).unwrap();
         let local = if first == a { b } else { a };
         let (reads, writes) = (Reads::default(), Arc::<Mutex<usize>>::default());
+        let heard = Arc::<Mutex<Vec<u64>>>::default();
         let parts = SequencerParts {
             view: view(&local, &[(&first, true)]),
             request_timeout: Duration::from_secs(5),
@@ -112,14 +131,19 @@ impl Stage {
             read: coordinator.clone().recipient(),
             write: coordinator.recipient(),
             sequencers: vec![sequencer.clone().recipient()],
+            rings: Rings(Arc::clone(&heard)).start().recipient(),
         });
-        Self { first, local, sequencer, reads, writes }
+        Self { first, local, sequencer, reads, writes, heard }
     }
 
     fn ask(&self) -> Receiver<Result<Modified, ModifyError>> {
+        self.ask_as_of(view(&self.local, &[(&self.first, true)]).topology.epoch())
+    }
+
+    /// By somebody who goes by this epoch.
+    fn ask_as_of(&self, epoch: u64) -> Receiver<Result<Modified, ModifyError>> {
         let view = view(&self.local, &[(&self.first, true)]);
         let partition = record_key(&view, &put()).unwrap().partition();
-        let epoch = view.topology.epoch();
         let sequence = SequenceModify { epoch, partition, forwarded: true, modify: put() };
         let (together, answer) = Together::alone(sequence);
         self.sequencer.do_send(together);
@@ -192,5 +216,16 @@ fn whoever_waits_is_sent_on_once_another_node_comes_first() {
         assert_eq!((*stage.writes.lock().unwrap(), stage.reads_wait()), (1, 0));
         let late = stage.ask();
         assert_eq!(answered(late).await, Err(ModifyError::Stale(StaleEpoch { epoch })));
+    });
+}
+
+#[test]
+fn whoever_knows_a_newer_ring_has_it_fetched() {
+    play(async {
+        let stage = Stage::set();
+        let newer = view(&stage.local, &[(&stage.first, true)]).topology.epoch() + 1;
+        assert_eq!(answered(stage.ask_as_of(newer)).await, Err(ModifyError::NotFirst));
+        tick().await;
+        assert_eq!(*stage.heard.lock().unwrap(), [newer]);
     });
 }

@@ -297,9 +297,8 @@ fn compare(name: &str, comparator: Comparator, value: AttributeValue) -> Conditi
 fn decide(decision: Decision) -> Action {
     let otherwise = Source::Value(AttributeValue::S(word(Standing::Decided(decision)).to_owned()));
     let value = SetValue::Of(SetOperand { first_of: Vec::new(), otherwise });
-    let (removes, adds, deletes) = (Vec::new(), Vec::new(), Vec::new());
     let sets = vec![(DocumentPath::attribute(STATE), value)];
-    Action::Update(Update { sets, removes, adds, deletes, style: UpdateStyle::Expression })
+    Action::Update(Update { sets, ..Update::nothing(UpdateStyle::Expression) })
 }
 
 /// A client's name for what it asks, and what that was: whoever asks the same again under it has it done once.

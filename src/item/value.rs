@@ -71,6 +71,16 @@ impl AttributeValue {
         }
     }
 
+    /// What it is, if it is too short for the attribute of a key.
+    #[must_use]
+    pub fn empty_key(&self) -> Option<&'static str> {
+        match self {
+            Self::S(text) if text.is_empty() => Some("string"),
+            Self::B(bytes) if bytes.is_empty() => Some("binary"),
+            _ => None,
+        }
+    }
+
     pub(super) fn is_empty_set(&self) -> bool {
         match self {
             Self::Ss(members) => members.is_empty(),

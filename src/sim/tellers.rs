@@ -189,13 +189,7 @@ fn add(number: usize, amount: i64) -> TransactedWrite {
     let operand = |otherwise| SetOperand { first_of: Vec::new(), otherwise };
     let amount = Source::Value(AttributeValue::N(amount.into()));
     let sum = SetValue::Sum(operand(Source::Path(path())), operand(amount));
-    let update = Update {
-        sets: vec![(path(), sum)],
-        removes: Vec::new(),
-        adds: Vec::new(),
-        deletes: Vec::new(),
-        style: UpdateStyle::Expression,
-    };
+    let update = Update { sets: vec![(path(), sum)], ..Update::nothing(UpdateStyle::Expression) };
     let modification =
         Modification { condition: Some(Condition::Test(Box::new(enough))), action: Action::Update(update) };
     TransactedWrite { table: TABLE.to_owned(), key: key(number).to_bytes(), modification }

@@ -203,7 +203,7 @@ pub(super) fn update() -> impl Strategy<Value = Update> {
     ];
     (places(1..6), vec(action, 6)).prop_map(|(places, actions)| {
         let style = UpdateStyle::Expression;
-        let mut update = Update { sets: vec![], removes: vec![], adds: vec![], deletes: vec![], style };
+        let mut update = Update::nothing(style);
         for (path, action) in places.into_iter().zip(actions) {
             match action {
                 Action::Set(value) => update.sets.push((path, value)),

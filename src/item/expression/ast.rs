@@ -13,7 +13,7 @@
 //! Only a [`Condition`] is recursive, at most [`MAX_CONDITION_DEPTH`] levels: nothing that walks one can exhaust
 //! the stack.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,7 @@ use super::document_path::DocumentPath;
 use super::parser::MAX_OPERATORS;
 pub use super::syntax::Comparator;
 use crate::item::number::Number;
+use crate::item::schema::KeyKind;
 use crate::item::value::AttributeValue;
 
 /// The deepest nesting of a condition: each level has an operator of its own.
@@ -151,6 +152,8 @@ pub struct Update {
     pub deletes: Vec<(DocumentPath, Members)>,
     /// What the update was written as, which decides how errors are worded.
     pub style: UpdateStyle,
+    /// Attributes that are keys of indexes, and what they may become.
+    pub index_keys: BTreeMap<String, KeyKind>,
 }
 
 /// The parameter that an update came in.

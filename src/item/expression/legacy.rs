@@ -340,7 +340,7 @@ impl Update {
     /// [`LegacyError`] with what DynamoDB would say before it looks at the item.
     pub fn of_attribute_updates(updates: BTreeMap<String, AttributeUpdate>) -> Result<Self, LegacyError> {
         let style = UpdateStyle::AttributeUpdates;
-        let mut update = Self { sets: vec![], removes: vec![], adds: vec![], deletes: vec![], style };
+        let mut update = Self::nothing(style);
         for (attribute, AttributeUpdate { action, value }) in updates {
             let path = DocumentPath::attribute(attribute);
             match (action, value) {

@@ -53,7 +53,7 @@ impl Resolver<'_> {
             }
         }
         let style = UpdateStyle::Expression;
-        let mut update = Update { sets: vec![], removes: vec![], adds: vec![], deletes: vec![], style };
+        let mut update = Update::nothing(style);
         for (path, action) in paths.into_iter().zip(actions).rev() {
             match action.change {
                 RawChange::Set(value) => update.sets.push((path, self.set_value(value)?)),

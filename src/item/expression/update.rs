@@ -60,9 +60,33 @@ pub enum UpdateError {
         /// The name of the attribute.
         attribute: String,
     },
+    /// The key of an index would have another type than the table says.
+    #[error("The update expression attempted to update the secondary index key to unsupported type")]
+    IndexKeyType,
+    /// The key of an index would be empty.
+    #[error(
+        "One or more parameter values are not valid. The update expression attempted to update a secondary index key to a value that is not supported. \
+         The AttributeValue for a key attribute cannot contain an empty {what} value."
+    )]
+    IndexKeyEmpty {
+        /// What it would be.
+        what: &'static str,
+    },
 }
 
 impl Update {
+    /// An update that changes nothing yet.
+    pub const fn nothing(style: UpdateStyle) -> Self {
+        Self {
+            sets: Vec::new(),
+            removes: Vec::new(),
+            adds: Vec::new(),
+            deletes: Vec::new(),
+            style,
+            index_keys: BTreeMap::new(),
+        }
+    }
+
     /// Checks that no change is to, or within, an attribute of the key.
     ///
     /// # Errors
@@ -100,8 +124,23 @@ impl Update {
         }
         let mut item = base.clone();
         changes.into_iter().try_for_each(|(attribute, change)| change.apply_to(&mut item, attribute))?;
+        self.check_index_keys(base, &item)?;
         item.validate().map_err(UpdateError::of_item)?;
         Ok(Some(item))
+    }
+
+    /// Only those that change: an item may be older than an index.
+    fn check_index_keys(&self, base: &Item, item: &Item) -> Result<(), UpdateError> {
+        for (name, kind) in &self.index_keys {
+            let Some(value) = item.get(name).filter(|value| base.get(name) != Some(*value)) else { continue };
+            if value.type_name() != kind.type_name() {
+                return Err(UpdateError::IndexKeyType);
+            }
+            if let Some(what) = value.empty_key() {
+                return Err(UpdateError::IndexKeyEmpty { what });
+            }
+        }
+        Ok(())
     }
 
     /// What is at the places of the changes: of the old item what `ReturnValues` UPDATED_OLD returns, and of the

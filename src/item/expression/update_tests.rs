@@ -10,7 +10,7 @@ use crate::item::expression::{
     Addend, DocumentPath, Members, PathStep, Placeholders, SetOperand, SetValue, Source, Update, arbitrary,
 };
 use crate::item::{
-    AttributeValue, Item, Number, item_from_dynamodb_json, item_to_dynamodb_json, value_from_dynamodb_json,
+    AttributeValue, Item, KeyKind, Number, item_from_dynamodb_json, item_to_dynamodb_json, value_from_dynamodb_json,
     value_to_dynamodb_json,
 };
 
@@ -422,4 +422,22 @@ proptest! {
         let updated = update.apply(Some(&old), &Item::new());
         prop_assert_eq!(updated.as_ref().ok().map(|new| new.clone().unwrap()), expected, "{} {}", update, json);
     }
+}
+
+#[test]
+fn keys_of_indexes_become_only_what_they_can_be() {
+    let (empty, text, number) = (json!({"S": ""}), json!({"S": "x"}), json!({"N": "1"}));
+    let changed = |update_text: &str, value: &Value, old: &Value| {
+        let mut update = update(update_text, &json!({ "v": value }));
+        update.index_keys = [("g".to_owned(), KeyKind::S)].into();
+        update.apply(Some(&item(old)), &Item::new())
+    };
+    let set = |value| changed("SET g = :v", value, &json!({}));
+    assert!(set(&text).is_ok());
+    assert_eq!(set(&number), Err(UpdateError::IndexKeyType));
+    assert_eq!(set(&empty), Err(UpdateError::IndexKeyEmpty { what: "string" }));
+    assert_eq!(changed("ADD g :v", &number, &json!({})), Err(UpdateError::IndexKeyType));
+    let older = json!({ "g": number });
+    assert!(changed("SET h = :v", &number, &older).is_ok(), "the item is older than the index");
+    assert!(changed("SET g = :v", &text, &older).is_ok());
 }

@@ -3,8 +3,8 @@
 use crate::http::dynamodb::error::ApiError;
 use crate::http::dynamodb::requests::{ExpressionNames, ExpressionValues};
 use crate::item::expression::{
-    Condition, ExpressionError, ExpressionKind, KeyConditionError, Parameters, Placeholders, Projection, Update,
-    UpdateError, UpdateStyle,
+    Condition, ExpressionError, ExpressionKind, KeyConditionError, Parameters, Placeholders, Projection,
+    UpdateError,
 };
 
 /// The placeholders of a request, whose expressions are there or not.
@@ -33,12 +33,6 @@ pub(super) fn projection(
     placeholders: &mut Placeholders,
 ) -> Result<Option<Projection>, ApiError> {
     Ok(text.map(|text| Projection::parse(text, placeholders)).transpose()?)
-}
-
-/// The update of a request that has none.
-pub(super) fn no_update() -> Update {
-    let (sets, removes, adds, deletes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    Update { sets, removes, adds, deletes, style: UpdateStyle::Expression }
 }
 
 impl From<ExpressionError> for ApiError {

@@ -14,7 +14,7 @@ use crate::http::dynamodb::requests::{
     ConditionalOperator, DeleteItem, ExpectedAttributeValue, ExpressionNames, ExpressionValues, GetItem, PutItem,
     ReturnItemCollectionMetrics, ReturnValues, ReturnValuesOnConditionCheckFailure, UpdateItem,
 };
-use crate::item::expression::{Condition, ExpressionKind, Update};
+use crate::item::expression::{Condition, ExpressionKind, Update, UpdateStyle};
 use crate::item::{Action, CodecError, Item, Key, Modification, Step};
 use crate::messages::client::{Delete, Get, Put};
 use crate::messages::modify::{Modified, Modify, ReadSurely};
@@ -114,10 +114,10 @@ impl Store {
     }
 
     pub(super) async fn update_item(&self, mut asked: UpdateItem) -> Result<Reply, ApiError> {
-        let (update, condition) = update_of(&mut asked).map_err(|error| error.in_envelope_of(Operation::UpdateItem))?;
+        let (mut update, condition) = update_of(&mut asked).map_err(|error| error.in_envelope_of(Operation::UpdateItem))?;
         let table = self.table(&asked.table_name).await?;
         let key = table.key(&asked.key)?;
-        update.check_keys(table.key_names())?;
+        table.bind(&mut update)?;
         let shows = shows_item(asked.return_values_on_condition_check_failure);
         let returned = self.modify(&table, &key, condition, Action::Update(update.clone()), shows).await?;
         let size = |item: &Option<Item>| item.as_ref().map_or(0, Item::size);
@@ -243,7 +243,7 @@ fn update_of(asked: &mut UpdateItem) -> Result<(Update, Option<Condition>), ApiE
         None => legacy::expected(asked.expected.take(), asked.conditional_operator)?,
     };
     placeholders.check_all_used()?;
-    Ok((update.unwrap_or_else(expressions::no_update), condition))
+    Ok((update.unwrap_or(Update::nothing(UpdateStyle::Expression)), condition))
 }
 
 /// Whether what was there is returned. Puts and deletes have nothing else to return.

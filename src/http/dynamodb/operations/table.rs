@@ -4,7 +4,10 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::http::dynamodb::error::ApiError;
-use crate::item::{AttributeValue, Conflict, Item, Key, KeyAttribute, KeyError, KeyPart, KeyValue, TableSchema};
+use crate::item::expression::Update;
+use crate::item::{
+    AttributeValue, Conflict, IndexSchema, Item, Key, KeyAttribute, KeyError, KeyPart, KeyValue, TableSchema,
+};
 use crate::messages::cluster::View;
 
 /// A table in the view in which it was found.
@@ -94,22 +97,41 @@ impl Table {
         self.key_of(item).map_err(|error| size_error(&error).unwrap_or_else(no_match))
     }
 
-    /// The attributes of an item that are keys of indexes have the types that the table says.
-    pub(super) fn check_index_keys(&self, item: &Item) -> Result<(), ApiError> {
-        let settings = &self.settings;
-        for index in settings.local_indexes.iter().chain(&settings.global_indexes) {
-            for name in std::iter::once(&index.partition_key).chain(&index.sort_key) {
-                let defined = settings.attributes.iter().find(|known| known.name == *name);
-                let (Some(defined), Some(value)) = (defined, item.get(name)) else { continue };
-                if value.type_name() != defined.kind.type_name() {
-                    let (expected, actual) = (defined.kind, value.type_name());
-                    return Err(ApiError::validation(format!(
-                        "One or more parameter values were invalid: Type mismatch for Index Key {name} Expected: {expected} Actual: {actual} IndexName: {}",
-                        index.name
-                    )));
-                }
+    /// The attributes of an item that are keys of indexes can be that.
+    fn check_index_keys(&self, item: &Item) -> Result<(), ApiError> {
+        for (index, KeyAttribute { name, kind }) in self.index_keys() {
+            let Some(value) = item.get(name) else { continue };
+            if value.type_name() != kind.type_name() {
+                let actual = value.type_name();
+                return Err(ApiError::validation(format!(
+                    "One or more parameter values were invalid: Type mismatch for Index Key {name} Expected: {kind} Actual: {actual} IndexName: {}",
+                    index.name
+                )));
+            }
+            if let Some(what) = value.empty_key() {
+                return Err(ApiError::validation(format!(
+                    "One or more parameter values are not valid. A value specified for a secondary index key is not supported. The AttributeValue for a key attribute cannot contain an empty {what} value. IndexName: {}, IndexKey: {name}",
+                    index.name
+                )));
             }
         }
+        Ok(())
+    }
+
+    /// Each index with each attribute of its key.
+    fn index_keys(&self) -> impl Iterator<Item = (&IndexSchema, &KeyAttribute)> {
+        let settings = &self.settings;
+        settings.local_indexes.iter().chain(&settings.global_indexes).flat_map(|index| {
+            let names = std::iter::once(&index.partition_key).chain(&index.sort_key);
+            let defined = |name: &String| settings.attributes.iter().find(|known| known.name == *name);
+            names.filter_map(defined).map(move |attribute| (index, attribute))
+        })
+    }
+
+    /// An update leaves the table's key as it is, and makes of the keys of indexes only what they can be.
+    pub(super) fn bind(&self, update: &mut Update) -> Result<(), ApiError> {
+        update.check_keys(self.key_names())?;
+        update.index_keys = self.index_keys().map(|(_, attribute)| (attribute.name.clone(), attribute.kind)).collect();
         Ok(())
     }
 }
@@ -123,11 +145,7 @@ fn no_match() -> ApiError {
 }
 
 fn check_not_empty(part: &KeyAttribute, value: &AttributeValue) -> Result<(), ApiError> {
-    let what = match value {
-        AttributeValue::S(text) if text.is_empty() => "string",
-        AttributeValue::B(bytes) if bytes.is_empty() => "binary",
-        _ => return Ok(()),
-    };
+    let Some(what) = value.empty_key() else { return Ok(()) };
     Err(ApiError::validation(format!(
         "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty {what} value. Key: {}",
         part.name

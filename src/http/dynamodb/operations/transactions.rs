@@ -49,10 +49,10 @@ struct Reading {
 
 impl Store {
     pub(super) async fn transact_write(&self, request: TransactWriteItems) -> Result<Reply, ApiError> {
-        let asked: Vec<Asked> = request.transact_items.into_iter().map(asked).collect::<Result<_, _>>()?;
+        let mut asked: Vec<Asked> = request.transact_items.into_iter().map(asked).collect::<Result<_, _>>()?;
         let mut writes = Vec::with_capacity(asked.len());
         let mut reasons = Vec::with_capacity(asked.len());
-        for one in &asked {
+        for one in &mut asked {
             let table = self.table(&one.table).await?;
             match key(&table, one) {
                 Ok(key) => {
@@ -190,7 +190,7 @@ impl Asked {
 }
 
 /// The key of an action, if the action fits its table.
-fn key(table: &Table, asked: &Asked) -> Result<Key, ApiError> {
+fn key(table: &Table, asked: &mut Asked) -> Result<Key, ApiError> {
     let key = match (&asked.place, &asked.modification.action) {
         (Place::Item, Action::Put(item)) => {
             item.validate()?;
@@ -199,8 +199,8 @@ fn key(table: &Table, asked: &Asked) -> Result<Key, ApiError> {
         (Place::Key(key), _) => table.key(key)?,
         (Place::Item, _) => return Err(ApiError::validation("The action has no key")),
     };
-    if let Action::Update(update) = &asked.modification.action {
-        update.check_keys(table.key_names())?;
+    if let Action::Update(update) = &mut asked.modification.action {
+        table.bind(update)?;
     }
     Ok(key)
 }
