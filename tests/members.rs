@@ -299,8 +299,8 @@ fn leader(cluster: &Cluster) -> usize {
     }
 }
 
-/// Slow enough to be killed in the middle: clients leave a fifth of it.
-const SLOWLY: (&str, &str) = ("anti_entropy.records_per_s", "400");
+/// Slow enough to be killed in the middle: clients leave a tenth of it.
+const SLOWLY: (&str, &str) = ("anti_entropy.records_per_s", "800");
 const MOVED_SLOWLY: usize = 600;
 
 /// Whoever is killed in the middle of a move.

@@ -4,7 +4,7 @@
 //!   dial ──▶ handshake ──▶ LinkUp{outbox} ──▶ frames, pings ──▶ LinkDown ──▶ wait (doubling, jittered) ──▶ dial ...
 //! ```
 //!
-//! It knows nothing of what the frames mean. A link on which nothing arrives for [`SILENCE`] is given up, so that a peer that
+//! It knows nothing of what the frames mean. A link on which nothing arrives for [`SILENT_PINGS_MAX`] pings is given up, so that a peer that
 //! hangs is noticed as well as one that dies. It ends when its owner aborts the task.
 
 use std::cell::{Cell, RefCell};
@@ -38,8 +38,9 @@ const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often a link asks "are you there?".
 pub(super) const PING_INTERVAL: Duration = Duration::from_millis(500);
 
-/// A link that is silent for this long, pings unanswered, is given up.
-pub(super) const SILENCE: Duration = Duration::from_millis(2_000);
+/// A link on which nothing has arrived from one ping to the next, so many times in a row, is given up. Counted and not measured: whoever was stopped, with the
+/// machine or by himself, has heard nothing and blames nobody.
+const SILENT_PINGS_MAX: u32 = 4;
 
 /// The connection is ready: frames for the peer go into this outbox.
 #[derive(Message)]
@@ -136,7 +137,7 @@ impl Link {
             biased;
             stopped = reading => stopped.to_string(),
             written = outbox.write_to(writer) => written.map_or_else(|e| e.to_string(), |()| ReadStopped::Closed.to_string()),
-            () = pings.watch(&outbox, &self.pinged) => format!("nothing was heard for {} ms", SILENCE.as_millis()),
+            () = pings.watch(&outbox, &self.pinged) => format!("{SILENT_PINGS_MAX} pings in a row were not answered"),
         };
         outbox.close();
         why
@@ -154,18 +155,18 @@ impl Link {
 /// The pings of one connection.
 struct Pings {
     began: Instant,
-    heard: Cell<Instant>,
+    /// Whether anything has arrived since the last ping.
+    heard: Cell<bool>,
     meter: RefCell<LinkMeter>,
 }
 
 impl Pings {
     fn begin() -> Self {
-        let began = Instant::now();
-        Self { began, heard: Cell::new(began), meter: RefCell::default() }
+        Self { began: Instant::now(), heard: Cell::new(false), meter: RefCell::default() }
     }
 
     fn hear(&self, frames: &[Frame]) {
-        self.heard.set(Instant::now());
+        self.heard.set(true);
         for pong in frames.iter().filter(|frame| frame.kind == FrameKind::Pong) {
             self.meter.borrow_mut().answered(pong.id, self.began.elapsed());
         }
@@ -173,11 +174,13 @@ impl Pings {
 
     /// Pings and measures; ends when the other side has been silent for too long.
     async fn watch(&self, outbox: &Outbox, pinged: &Recipient<LinkPinged>) {
-        while self.heard.get().elapsed() < SILENCE {
+        let mut silent = 0;
+        while silent < SILENT_PINGS_MAX {
             let number = self.meter.borrow_mut().sent(self.began.elapsed());
             // A full outbox is no reason to give up: the silence is.
             let _ = outbox.push(FrameKind::Ping, 0, number, &());
             sleep(PING_INTERVAL).await;
+            silent = if self.heard.take() { 0 } else { silent + 1 };
             pinged.do_send(LinkPinged(self.meter.borrow().quality()));
         }
     }
