@@ -208,10 +208,13 @@ impl LogGroup {
 
     /// The protocol would rather end the process than go on from here.
     fn refuse_what_was_set_back(&self, message: &Message) -> Result<(), StepRefusal> {
-        let (last, committed) = (self.node.raft.raft_log.last_index(), self.node.raft.raft_log.committed);
+        // Not the store: what a message before this one has brought may not be in it yet.
+        let log = &self.node.raft.raft_log;
+        let (last, committed) = (log.last_index(), log.committed);
         let is_gone = message.kind == Kind::Heartbeat && message.commit > last;
+        // Zero: it is not known any more.
         let differs = |entry: &Entry| {
-            entry.index <= committed && self.log().term_of(entry.index).is_some_and(|known| known != entry.term)
+            entry.index <= committed && log.term(entry.index).is_ok_and(|known| known != 0 && known != entry.term)
         };
         let is_other = message.kind == Kind::Append && message.entries.iter().any(differs);
         let set_back = StepRefusal::SetBack { last, agreed: message.commit };

@@ -7,8 +7,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use super::{
-    Candidate, Change, Effect, Electorate, Kind, LogGroup, LogRole, MemberChange, Message, Rank, StepRefusal, Stored,
-    next_change,
+    Candidate, Change, Content, Effect, Electorate, Entry, Kind, LogGroup, LogRole, MemberChange, Message, Rank,
+    StepRefusal, Stored, next_change,
 };
 
 /// One member: what it has in memory, what is on its disk, and what it has applied.
@@ -308,6 +308,38 @@ fn a_lost_disk_is_replaced_by_a_new_number_and_the_log_goes_on() {
     let electorate = world.members[&leader].group.as_ref().expect("it runs").electorate().clone();
     assert_eq!(electorate, Electorate { voters: members, learners: Vec::new() });
     assert_eq!(world.members[&9].state, b"before");
+}
+
+/// Entries of a leader that was lost are replaced by those of the next one: said twice at once, that is no sign of a disk that was set back.
+#[test]
+fn an_append_that_comes_twice_replaces_what_was_never_agreed_on() {
+    let mut stored = first_stored(&[1, 2, 3]);
+    let nothing = |index, term| Entry { index, term, content: Content::Nothing };
+    let first = stored.snapshot.index + 1;
+    stored.entries = vec![nothing(first, 1), nothing(first + 1, 1)];
+    stored.hard.term = 1;
+    let mut group = LogGroup::recover(1, stored.clone(), 7).expect("a log");
+    group.take_effects();
+    let append = Message {
+        kind: Kind::Append,
+        from: 2,
+        to: 1,
+        term: 2,
+        log_term: stored.snapshot.term,
+        index: stored.snapshot.index,
+        entries: vec![nothing(first, 2), nothing(first + 1, 2)],
+        commit: first + 1,
+        commit_term: 0,
+        snapshot: None,
+        request_snapshot: 0,
+        reject: false,
+        reject_hint: 0,
+        context: Bytes::new(),
+    };
+    assert_eq!(group.step(&append), Ok(()));
+    assert_eq!(group.step(&append), Ok(()));
+    let other = Message { term: 3, entries: vec![nothing(first, 3)], ..append };
+    assert!(matches!(group.step(&other), Err(StepRefusal::SetBack { .. })), "that one contradicts what was agreed on");
 }
 
 #[test]

@@ -84,8 +84,17 @@ impl Store {
 
     /// Waits until this worker knows a table of this name, and no longer than that.
     pub(super) async fn hear_of(&self, table: &str, patience: Duration) {
+        self.wait_for(patience, |view| view.table(table).is_some()).await;
+    }
+
+    /// Waits until this worker knows of a change that has been made, and no longer than that takes.
+    pub(super) async fn wait_until(&self, is_so: impl Fn(&View) -> bool) {
+        self.wait_for(CREATED, is_so).await;
+    }
+
+    async fn wait_for(&self, patience: Duration, is_so: impl Fn(&View) -> bool) {
         let mut views = self.views.clone();
         // Nothing heard is an answer, too.
-        let _ = timeout(patience, views.wait_for(|view| view.table(table).is_some())).await;
+        let _ = timeout(patience, views.wait_for(|view| is_so(view))).await;
     }
 }

@@ -94,6 +94,15 @@ impl Number {
         }
     }
 
+    /// The digits before the dot and behind it, from the first to the last that is not zero.
+    pub(super) fn digits_around_the_dot(&self) -> (u32, u32) {
+        let digits = self.significant_digits();
+        match u32::from(self.exponent.min(0).unsigned_abs()) {
+            behind if behind < digits => (digits - behind, behind),
+            _ => (0, digits),
+        }
+    }
+
     /// Makes a number of a coefficient of at most 38 digits, moving zeros at its right end to the exponent.
     fn from_parts(mut coefficient: i128, mut exponent: i64) -> Result<Self, NumberError> {
         if coefficient == 0 {

@@ -20,7 +20,7 @@ use std::sync::LazyLock;
 
 use super::key::{Key, KeyError, KeyValue};
 use super::table_name::TableName;
-use super::table_settings::TableSettings;
+use super::table_settings::{SettingChange, SettingError, TableSettings};
 use super::value::{AttributeValue, Item};
 
 /// The most bytes that the name of a key attribute may have: DynamoDB developer guide, "Quotas", names.
@@ -116,6 +116,17 @@ pub enum SchemaError {
 }
 
 impl TableSchema {
+    /// Its settings after all of these changes; none is made where one cannot be.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingError`] of the first that cannot be made.
+    pub fn configured(&self, changes: &[SettingChange]) -> Result<TableSettings, SettingError> {
+        let own: Vec<&str> =
+            std::iter::once(&self.partition_key).chain(&self.sort_key).map(|part| part.name.as_str()).collect();
+        self.settings.with(changes, &own)
+    }
+
     /// The built-in table `kv`: a partition key `key` of type S, siblings, and the cluster's N, R and W.
     #[must_use]
     pub fn kv() -> Self {

@@ -5,7 +5,7 @@
 //! | value | bytes |
 //! |---|---|
 //! | S | its UTF-8 bytes |
-//! | N | 1, and 1 for each two significant digits begun, and 1 for a minus sign |
+//! | N | 1, and 1 for each two significant digits begun, and 1 for a minus sign; digits on both sides of the dot count each by themselves |
 //! | B | its bytes, not those of their base64 |
 //! | BOOL, NULL | 1 |
 //! | SS, NS, BS | the sum of the members |
@@ -54,11 +54,11 @@ impl AttributeValue {
 }
 
 impl Number {
-    /// The size in bytes by DynamoDB's rules: 1..=21. Zero, which has no significant digits, counts 1.
+    /// The size in bytes by DynamoDB's rules: 1..=22. Zero, which has no significant digits, counts 1.
     #[must_use]
     pub fn size(&self) -> usize {
-        let pairs = self.significant_digits().div_ceil(2) as usize;
-        1 + pairs + usize::from(self.is_negative())
+        let (before, behind) = self.digits_around_the_dot();
+        1 + (before.div_ceil(2) + behind.div_ceil(2)) as usize + usize::from(self.is_negative())
     }
 }
 
@@ -81,6 +81,13 @@ mod tests {
             (json!({"n": {"N": "-27"}}), 1 + 3),
             (json!({"n": {"N": "0.123400"}}), 1 + 3),
             (json!({"n": {"N": "12345"}}), 1 + 4),
+            (json!({"n": {"N": "1.5"}}), 1 + 3),
+            (json!({"n": {"N": "1.05"}}), 1 + 3),
+            (json!({"n": {"N": "1.200"}}), 1 + 3),
+            (json!({"n": {"N": "1.234"}}), 1 + 4),
+            (json!({"n": {"N": "100.5"}}), 1 + 4),
+            (json!({"n": {"N": "3.14159"}}), 1 + 5),
+            (json!({"n": {"N": "1000"}}), 1 + 2),
             (json!({"n": {"N": "1e100"}}), 1 + 2),
             (json!({"n": {"N": "-99999999999999999999999999999999999999"}}), 1 + 21),
             (json!({"b": {"B": "AAECAw=="}}), 1 + 4),

@@ -2,7 +2,7 @@
 //!
 //! Nothing of it changes where an item is or who may write it: indexes are described here, and what describes cost is echoed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -132,14 +132,18 @@ pub enum SettingError {
 }
 
 impl TableSettings {
-    /// Makes all of these changes, or none.
-    ///
-    /// # Errors
-    ///
-    /// [`SettingError`] of the first that cannot be made.
-    pub fn with(&self, changes: &[SettingChange]) -> Result<Self, SettingError> {
+    /// Makes all of these changes, or none. `own` are the names of the table's key: what is a key neither of it nor of an index is defined no more.
+    pub(super) fn with(&self, changes: &[SettingChange], own: &[&str]) -> Result<Self, SettingError> {
         let mut next = self.clone();
         changes.iter().try_for_each(|change| next.change(change))?;
+        if changes.iter().any(|change| matches!(change, SettingChange::DropIndex(_))) {
+            let indexes = next.local_indexes.iter().chain(&next.global_indexes);
+            let of_indexes = indexes
+                .flat_map(|index| std::iter::once(&index.partition_key).chain(&index.sort_key))
+                .map(String::as_str);
+            let used: BTreeSet<&str> = of_indexes.chain(own.iter().copied()).collect();
+            next.attributes.retain(|known| used.contains(known.name.as_str()));
+        }
         Ok(next)
     }
 
@@ -198,7 +202,8 @@ impl TableSettings {
 
 #[cfg(test)]
 mod tests {
-    use super::{Billing, IndexSchema, Projected, SettingChange, SettingError, TableSettings};
+    use super::{Billing, IndexSchema, KeyAttribute, Projected, SettingChange, SettingError, TableSettings};
+    use crate::item::KeyKind;
 
     fn index(name: &str) -> IndexSchema {
         let (name, partition_key) = (name.to_owned(), "by".to_owned());
@@ -210,26 +215,42 @@ mod tests {
     fn all_changes_are_made_or_none() {
         let before = TableSettings::default();
         let tag = |name: &str| SettingChange::Tag { name: name.to_owned(), value: "x".to_owned() };
-        let refused = before.with(&[tag("a"), SettingChange::DropIndex("none".to_owned())]);
+        let refused = before.with(&[tag("a"), SettingChange::DropIndex("none".to_owned())], &[]);
         assert_eq!(refused, Err(SettingError::NoSuchIndex { index: "none".to_owned() }));
-        let after = before.with(&[tag("a"), tag("b"), SettingChange::Untag("a".to_owned())]).unwrap();
+        let after = before.with(&[tag("a"), tag("b"), SettingChange::Untag("a".to_owned())], &[]).unwrap();
         assert_eq!(after.tags.keys().collect::<Vec<_>>(), ["b"]);
     }
 
     #[test]
     fn names_of_indexes_are_used_once_and_their_number_is_bounded() {
         let add = |number: usize| SettingChange::AddIndex(index(&format!("i{number}")), Vec::new());
-        let full = TableSettings::default().with(&(0..20).map(add).collect::<Vec<_>>()).unwrap();
-        assert_eq!(full.with(&[add(3)]), Err(SettingError::IndexExists { index: "i3".to_owned() }));
-        assert_eq!(full.with(&[add(20)]), Err(SettingError::TooManyIndexes));
-        assert!(full.with(&[SettingChange::DropIndex("i3".to_owned()), add(20)]).is_ok());
+        let full = TableSettings::default().with(&(0..20).map(add).collect::<Vec<_>>(), &[]).unwrap();
+        assert_eq!(full.with(&[add(3)], &[]), Err(SettingError::IndexExists { index: "i3".to_owned() }));
+        assert_eq!(full.with(&[add(20)], &[]), Err(SettingError::TooManyIndexes));
+        assert!(full.with(&[SettingChange::DropIndex("i3".to_owned()), add(20)], &[]).is_ok());
     }
 
     #[test]
     fn tags_are_bounded() {
         let tag = |number: usize| SettingChange::Tag { name: number.to_string(), value: String::new() };
         let tags: Vec<_> = (0..51).map(tag).collect();
-        assert!(TableSettings::default().with(&tags[..50]).is_ok());
-        assert_eq!(TableSettings::default().with(&tags), Err(SettingError::TooManyTags));
+        assert!(TableSettings::default().with(&tags[..50], &[]).is_ok());
+        assert_eq!(TableSettings::default().with(&tags, &[]), Err(SettingError::TooManyTags));
+    }
+
+    /// Or the next index by that name would have the type of the one before.
+    #[test]
+    fn what_is_a_key_of_nothing_is_defined_no_more() {
+        let attribute = |name: &str, kind| KeyAttribute { name: name.to_owned(), kind };
+        let before = TableSettings { attributes: vec![attribute("id", KeyKind::S)], ..TableSettings::default() };
+        let add = |name: &str, kind| SettingChange::AddIndex(index(name), vec![attribute("by", kind)]);
+        let drop = |name: &str| SettingChange::DropIndex(name.to_owned());
+        let two = before.with(&[add("one", KeyKind::S), add("two", KeyKind::S)], &["id"]).unwrap();
+        let one = two.with(&[drop("one")], &["id"]).unwrap();
+        assert_eq!(one.attributes, two.attributes, "the other index needs it");
+        let none = one.with(&[drop("two")], &["id"]).unwrap();
+        assert_eq!(none.attributes, before.attributes);
+        let again = none.with(&[add("three", KeyKind::N)], &["id"]).unwrap();
+        assert_eq!(again.attributes[1].kind, KeyKind::N);
     }
 }

@@ -437,10 +437,9 @@ impl Metadata {
 
     fn configure(&mut self, table: &TableName, changes: &[SettingChange]) -> Result<bool, CommandError> {
         let at = self.existing(table)?;
-        let present = &self.tables[at].settings;
         let reason = |reason| CommandError::Setting { table: table.clone(), reason };
-        let next = present.with(changes).map_err(reason)?;
-        let changed = next != *present;
+        let next = self.tables[at].configured(changes).map_err(reason)?;
+        let changed = next != self.tables[at].settings;
         self.tables[at].settings = next;
         Ok(changed)
     }

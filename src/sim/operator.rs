@@ -162,6 +162,21 @@ impl Operator {
         }
     }
 
+    /// Whether anybody leads the log of metadata, soon after everything is healed.
+    pub(super) async fn finds_a_leader(&mut self) -> bool {
+        let healed = Instant::now();
+        while healed.elapsed() < RECOVERY_MAX {
+            for node in self.stage.roster.serving() {
+                let status = self.ask(node, &DescribeMetadata).await.and_then(Result::ok);
+                if status.is_some_and(|status| status.leader.is_some()) {
+                    return true;
+                }
+            }
+            sleep(Duration::from_millis(200)).await;
+        }
+        false
+    }
+
     async fn all_say(&mut self) -> String {
         let mut said = Vec::new();
         for node in self.stage.roster.serving() {

@@ -103,6 +103,11 @@ impl Roster {
         self.places().filter(|at| self.serves(*at)).collect()
     }
 
+    /// Whether a member is shut down for good.
+    pub(super) fn lacks_a_member(&self) -> bool {
+        self.places().any(|at| self.is_member(at) && self.is_retired(at))
+    }
+
     /// It shall be shut down for good; `lost`: with all that it holds.
     pub(super) fn retire(&self, at: usize, lost: bool) {
         let mut shared = self.shared.borrow_mut();

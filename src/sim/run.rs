@@ -129,6 +129,17 @@ async fn story(seed: u64, plan: &Plan) -> Result<Report, SimError> {
     Nemesis::new(plan, &mut cluster, &mut watch, network, trace, part_of(&mut rng)).strike_until(end).await;
     stage.at_rest.set(true);
     sleep(until_clocks_agree(plan)).await;
+    // Raft trusts its members' disks. Where one was set back the others may have agreed on different entries, and then most of them begin anew: nobody
+    // decides any more, and who remembers the epoch of a ring that is not agreed on now refuses whatever goes by an older one.
+    if plan.faults.contains(&Fault::StaleDisk)
+        && !Operator::new(stage.clone(), plan, part_of(&mut rng)).finds_a_leader().await
+    {
+        stage
+            .trace
+            .tell(None, "a disk that was set back has broken the log of metadata: nothing more is asked".to_owned());
+        cluster.end().await;
+        return Ok(report(seed, plan, &cluster, &stage));
+    }
     recover(plan, &stage, &mut rng).await;
     let concluding = concluded(movers, &stage, "a mover", Movers::conclude);
     attend(&mut cluster, &mut watch, concluding).await;
@@ -184,6 +195,10 @@ fn until_clocks_agree(plan: &Plan) -> Duration {
 
 /// Every node must serve reads and writes soon.
 async fn recover(plan: &Plan, stage: &Stage, rng: &mut StdRng) {
+    // One who will not come back, and is not replaced yet, is missing to whoever needs all replicas.
+    if stage.roster.lacks_a_member() && plan.r.max(plan.w) == plan.n {
+        return;
+    }
     let healed = Instant::now();
     let most = RECOVERY_MAX + if plan.faults.contains(&Fault::LostDisk) { RENAMING } else { Duration::ZERO };
     for at in stage.roster.serving() {

@@ -51,7 +51,7 @@ pub enum KeyConditionError {
     #[error("KeyConditionExpressions cannot contain nested operations")]
     NestedOperation,
     /// An attribute is compared twice.
-    #[error("KeyConditionExpressions must only contain one condition per key")]
+    #[error("Invalid KeyConditionExpression: KeyConditionExpressions must only contain one condition per key")]
     TwoPerAttribute,
     /// There are no conditions, or more than a key has parts.
     #[error("Conditions can be of length 1 or 2 only")]

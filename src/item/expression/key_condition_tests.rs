@@ -93,7 +93,8 @@ fn conditions_are_refused_in_these_words() {
     let two = "Invalid condition in KeyConditionExpression: Multiple attribute names used in one condition".to_owned();
     let inside = "KeyConditionExpressions cannot have conditions on nested attributes".to_owned();
     let none = "Invalid condition in KeyConditionExpression: No key attribute specified".to_owned();
-    let once = "KeyConditionExpressions must only contain one condition per key".to_owned();
+    let once =
+        "Invalid KeyConditionExpression: KeyConditionExpressions must only contain one condition per key".to_owned();
     let count = "Conditions can be of length 1 or 2 only".to_owned();
     let table = [
         ("", "Invalid KeyConditionExpression: The expression can not be empty;".to_owned()),

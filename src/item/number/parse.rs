@@ -7,13 +7,13 @@
 
 use std::str::FromStr;
 
-use super::{MAX_DIGITS, Number, NumberError};
+use super::{MAX_DIGITS, MAX_MAGNITUDE, MIN_MAGNITUDE, Number, NumberError};
 
 impl FromStr for Number {
     type Err = NumberError;
 
     /// Reads an optional sign, digits with an optional dot among, before or after them, and an optional
-    /// exponent. Zeros at either end count neither as digits nor as precision, and zero may have any exponent.
+    /// exponent. Zeros at either end count neither as digits nor as precision. The exponent of zero must be one that another number could have.
     fn from_str(text: &str) -> Result<Self, NumberError> {
         let (negative, unsigned) = match text.as_bytes() {
             [b'-', rest @ ..] => (true, rest),
@@ -25,6 +25,12 @@ impl FromStr for Number {
             None => (unsigned, 0),
         };
         let mantissa = Mantissa::parse(mantissa)?;
+        if mantissa.digits == 0 && exponent > MAX_MAGNITUDE {
+            return Err(NumberError::Overflow);
+        }
+        if mantissa.digits == 0 && exponent < MIN_MAGNITUDE {
+            return Err(NumberError::Underflow);
+        }
         let number = Self::from_parts(mantissa.kept, exponent.saturating_add(mantissa.exponent));
         // DynamoDB checks the range before the precision.
         match (number?, mantissa.digits) {
@@ -35,8 +41,8 @@ impl FromStr for Number {
     }
 }
 
-/// Reads what follows the `e`. A number with more digits than any exponent needs is held at a bound that
-/// is far outside the range of numbers and still far inside that of `i64`.
+/// Reads what follows the `e`. One that no number has is held at a bound that is far outside their range and still far inside that of `i64`; what an
+/// `i64` cannot hold is no exponent.
 fn parse_exponent(text: &[u8]) -> Result<i64, NumberError> {
     const BOUND: i64 = i64::MAX / 4;
     let (sign, digits) = match text {
@@ -47,10 +53,9 @@ fn parse_exponent(text: &[u8]) -> Result<i64, NumberError> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(NumberError::Malformed);
     }
-    let value = digits
-        .iter()
-        .fold(0_i64, |value, digit| value.saturating_mul(10).saturating_add(i64::from(digit - b'0')).min(BOUND));
-    Ok(sign * value)
+    let next = |value: i64, digit: &u8| value.checked_mul(10)?.checked_add(i64::from(digit - b'0'));
+    let value = digits.iter().try_fold(0, next).ok_or(NumberError::Malformed)?;
+    Ok(sign * value.min(BOUND))
 }
 
 /// What stands before the `e`, as an integer without zeros at its ends.

@@ -232,7 +232,7 @@ class QueryMistakes(Case):
         self.query(f"Invalid operator used in {key}: IN", "id = :v AND sk IN (:w)", two)
         self.query(f"Invalid operator used in {key}: contains", "id = :v AND contains(sk, :w)", two)
         self.query(f"Invalid operator used in {key}: attribute_exists", "id = :v AND attribute_exists(sk)", one)
-        self.query("KeyConditionExpressions must only contain one condition per key", "id = :v AND id = :v", one)
+        self.query("Invalid KeyConditionExpression: KeyConditionExpressions must only contain one condition per key", "id = :v AND id = :v", one)
         self.query("KeyConditionExpressions cannot have conditions on nested attributes", "id.x = :v", one)
         self.query("KeyConditionExpressions cannot contain nested operations", "id = :v AND size(sk) = :w", two)
         three = {**two, ":x": N(2)}

@@ -53,6 +53,8 @@ impl Store {
         if batch.request_items.values().map(|asked| asked.keys.len()).sum::<usize>() > GETS_MAX {
             return Err(ApiError::validation("Too many items requested for the BatchGetItem call"));
         }
+        // Before any table is looked for.
+        batch.request_items.values().try_for_each(|asked| check_distinct(&asked.keys))?;
         for (name, asked) in batch.request_items {
             let given = [("ProjectionExpression", asked.projection_expression.is_some())];
             let names = asked.expression_attribute_names.clone();
@@ -64,7 +66,6 @@ impl Store {
             placeholders.check_all_used()?;
             let table = self.table(&name).await?;
             let keys = asked.keys.iter().map(|key| table.key(key)).collect::<Result<Vec<_>, _>>()?;
-            check_distinct(&keys)?;
             readings.push(Reading { name, asked, projection, table, keys });
         }
         let mut room = REPLY_MAX_BYTES;
@@ -85,7 +86,7 @@ impl Store {
                 }
             });
             let units = readings.iter().zip(&found).map(|(reading, found)| (reading.name.as_str(), found.units));
-            capacity::write_all(out, batch.return_consumed_capacity, units);
+            capacity::write_all(out, batch.return_consumed_capacity, units, capacity::Kind::Unsaid);
         }))
     }
 
@@ -147,7 +148,7 @@ impl Store {
                     out.name(table).array(|out| requests.iter().for_each(|request| write_request(out, request)));
                 }
             });
-            capacity::write_all(out, batch.return_consumed_capacity, units);
+            capacity::write_all(out, batch.return_consumed_capacity, units, capacity::Kind::Unsaid);
         }))
     }
 
@@ -164,7 +165,7 @@ impl Store {
             for request in requests {
                 let key = match (&request.put_request, &request.delete_request) {
                     (Some(put), _) => {
-                        let key = table.key_of_item(&put.item)?;
+                        let key = table.key_within(&put.item)?;
                         put.item.validate()?;
                         key
                     }
@@ -193,7 +194,7 @@ impl Store {
     }
 }
 
-fn check_distinct<'a>(keys: impl IntoIterator<Item = &'a Key>) -> Result<(), ApiError> {
+fn check_distinct<'a, K: Ord + 'a>(keys: impl IntoIterator<Item = &'a K>) -> Result<(), ApiError> {
     let mut seen = BTreeSet::new();
     match keys.into_iter().all(|key| seen.insert(key)) {
         true => Ok(()),

@@ -20,11 +20,22 @@ pub(super) fn of_read(bytes: usize, consistent: Option<bool>) -> f64 {
     if consistent.unwrap_or(false) { units } else { units / 2.0 }
 }
 
+/// Which kind of units it was. Only transactions say it.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    /// Not said.
+    Unsaid,
+    /// It read.
+    Read,
+    /// It wrote.
+    Write,
+}
+
 /// Writes `ConsumedCapacity`, where it was asked for.
 pub(super) fn write(out: &mut JsonWriter, asked: Option<ReturnConsumedCapacity>, table: &str, units: f64) {
     if is_asked(asked) {
         out.name("ConsumedCapacity");
-        write_one(out, asked, table, units);
+        write_one(out, asked, table, units, Kind::Unsaid);
     }
 }
 
@@ -33,10 +44,11 @@ pub(super) fn write_all<'a>(
     out: &mut JsonWriter,
     asked: Option<ReturnConsumedCapacity>,
     tables: impl IntoIterator<Item = (&'a str, f64)>,
+    kind: Kind,
 ) {
     if is_asked(asked) {
         out.name("ConsumedCapacity")
-            .array(|out| tables.into_iter().for_each(|(table, units)| write_one(out, asked, table, units)));
+            .array(|out| tables.into_iter().for_each(|(table, units)| write_one(out, asked, table, units, kind)));
     }
 }
 
@@ -45,12 +57,20 @@ pub(super) fn is_asked(asked: Option<ReturnConsumedCapacity>) -> bool {
     !matches!(asked, None | Some(ReturnConsumedCapacity::None))
 }
 
-fn write_one(out: &mut JsonWriter, asked: Option<ReturnConsumedCapacity>, table: &str, units: f64) {
+fn write_one(out: &mut JsonWriter, asked: Option<ReturnConsumedCapacity>, table: &str, units: f64, kind: Kind) {
+    let write_units = |out: &mut JsonWriter| {
+        out.name("CapacityUnits").float(units);
+        match kind {
+            Kind::Unsaid => {}
+            Kind::Read => out.name("ReadCapacityUnits").float(units),
+            Kind::Write => out.name("WriteCapacityUnits").float(units),
+        }
+    };
     out.object(|out| {
         out.name("TableName").text(table);
-        out.name("CapacityUnits").float(units);
+        write_units(out);
         if asked == Some(ReturnConsumedCapacity::Indexes) {
-            out.name("Table").object(|out| out.name("CapacityUnits").float(units));
+            out.name("Table").object(write_units);
         }
     });
 }

@@ -3,8 +3,7 @@
 use crate::http::dynamodb::error::ApiError;
 use crate::http::dynamodb::requests::{ExpressionNames, ExpressionValues};
 use crate::item::expression::{
-    Condition, ExpressionError, ExpressionKind, KeyConditionError, Parameters, Placeholders, Projection,
-    UpdateError,
+    Condition, ExpressionError, ExpressionKind, KeyConditionError, Parameters, Placeholders, Projection, UpdateError,
 };
 
 /// The placeholders of a request, whose expressions are there or not.

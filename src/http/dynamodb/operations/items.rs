@@ -114,7 +114,8 @@ impl Store {
     }
 
     pub(super) async fn update_item(&self, mut asked: UpdateItem) -> Result<Reply, ApiError> {
-        let (mut update, condition) = update_of(&mut asked).map_err(|error| error.in_envelope_of(Operation::UpdateItem))?;
+        let (mut update, condition) =
+            update_of(&mut asked).map_err(|error| error.in_envelope_of(Operation::UpdateItem))?;
         let table = self.table(&asked.table_name).await?;
         let key = table.key(&asked.key)?;
         table.bind(&mut update)?;
@@ -251,7 +252,7 @@ fn only_old(returns: Option<ReturnValues>) -> Result<bool, ApiError> {
     match returns {
         None | Some(ReturnValues::None) => Ok(false),
         Some(ReturnValues::AllOld) => Ok(true),
-        Some(_) => Err(ApiError::validation("ReturnValues can only be ALL_OLD or NONE")),
+        Some(_) => Err(ApiError::validation("1 validation error detected: ReturnValues can only be ALL_OLD or NONE")),
     }
 }
 

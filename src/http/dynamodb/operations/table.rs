@@ -69,13 +69,23 @@ impl Table {
         if key.len() != parts {
             return Err(no_match());
         }
-        for part in key_parts(self) {
-            match key.get(&part.name) {
-                Some(value) if value.type_name() == part.kind.type_name() => check_not_empty(part, value)?,
-                _ => return Err(no_match()),
-            }
+        if !self.has_key_in(key) {
+            return Err(no_match());
         }
+        self.check_not_empty(key)?;
         self.key_of(key).map_err(|error| size_error(&error).unwrap_or_else(no_match))
+    }
+
+    /// The key of a whole item that comes with others. The service has fewer words for what is wrong with it then.
+    pub(super) fn key_within(&self, item: &Item) -> Result<Key, ApiError> {
+        if self.has_key_in(item) { self.key_of_item(item) } else { Err(no_match()) }
+    }
+
+    /// Whether all parts of the key are there, of the right types.
+    fn has_key_in(&self, item: &Item) -> bool {
+        let fits =
+            |part: &KeyAttribute| item.get(&part.name).is_some_and(|value| value.type_name() == part.kind.type_name());
+        key_parts(self).all(fits)
     }
 
     /// The key of a whole item.
@@ -93,22 +103,17 @@ impl Table {
                 Some(value) => check_not_empty(part, value)?,
             }
         }
-        self.check_index_keys(item)?;
+        self.check_types_of_index_keys(item)?;
+        self.check_not_empty(item)?;
         self.key_of(item).map_err(|error| size_error(&error).unwrap_or_else(no_match))
     }
 
-    /// The attributes of an item that are keys of indexes can be that.
-    fn check_index_keys(&self, item: &Item) -> Result<(), ApiError> {
-        for (index, KeyAttribute { name, kind }) in self.index_keys() {
-            let Some(value) = item.get(name) else { continue };
-            if value.type_name() != kind.type_name() {
-                let actual = value.type_name();
-                return Err(ApiError::validation(format!(
-                    "One or more parameter values were invalid: Type mismatch for Index Key {name} Expected: {kind} Actual: {actual} IndexName: {}",
-                    index.name
-                )));
-            }
-            if let Some(what) = value.empty_key() {
+    /// No attribute that is part of a key, the table's or an index's, is an empty text or empty bytes.
+    pub(super) fn check_not_empty(&self, item: &Item) -> Result<(), ApiError> {
+        let of = |part: &KeyAttribute| item.get(&part.name).map_or(Ok(()), |value| check_not_empty(part, value));
+        key_parts(self).try_for_each(of)?;
+        for (index, KeyAttribute { name, .. }) in self.index_keys() {
+            if let Some(what) = item.get(name).and_then(AttributeValue::empty_key) {
                 return Err(ApiError::validation(format!(
                     "One or more parameter values are not valid. A value specified for a secondary index key is not supported. The AttributeValue for a key attribute cannot contain an empty {what} value. IndexName: {}, IndexKey: {name}",
                     index.name
@@ -118,10 +123,27 @@ impl Table {
         Ok(())
     }
 
-    /// Each index with each attribute of its key.
+    /// The attributes of an item that are keys of indexes have the types that the table says.
+    fn check_types_of_index_keys(&self, item: &Item) -> Result<(), ApiError> {
+        for (index, KeyAttribute { name, kind }) in self.index_keys() {
+            let Some(value) = item.get(name) else { continue };
+            if value.type_name() != kind.type_name() {
+                let actual = value.type_name();
+                return Err(ApiError::validation(format!(
+                    "One or more parameter values were invalid: Type mismatch for Index Key {name} Expected: {kind} Actual: {actual} IndexName: {}",
+                    index.name
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Each index, by name, with each attribute of its key.
     fn index_keys(&self) -> impl Iterator<Item = (&IndexSchema, &KeyAttribute)> {
         let settings = &self.settings;
-        settings.local_indexes.iter().chain(&settings.global_indexes).flat_map(|index| {
+        let mut indexes: Vec<_> = settings.local_indexes.iter().chain(&settings.global_indexes).collect();
+        indexes.sort_by(|one, other| one.name.cmp(&other.name));
+        indexes.into_iter().flat_map(|index| {
             let names = std::iter::once(&index.partition_key).chain(&index.sort_key);
             let defined = |name: &String| settings.attributes.iter().find(|known| known.name == *name);
             names.filter_map(defined).map(move |attribute| (index, attribute))

@@ -59,8 +59,14 @@ impl Store {
                 "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required",
             ));
         }
+        let would_change = table.configured(&changes).is_ok_and(|next| next != table.settings);
         let change = TableChange::Configure { table: table.name.clone(), changes };
         self.change(&update.table_name, change).await?;
+        if would_change {
+            // This worker hears of it a moment later than the log.
+            self.wait_until(|view| view.table(&update.table_name).is_none_or(|now| now.settings != table.settings))
+                .await;
+        }
         let table = self.known_table(&update.table_name).await?;
         Ok(Reply::object(|out| {
             out.name("TableDescription");
@@ -379,9 +385,9 @@ fn index_change(
                     schema.name
                 )));
             }
-            let all: Vec<KeyAttribute> = attributes.iter().chain(&table.settings.attributes).cloned().collect();
             let keys = || std::iter::once(schema.partition_key.as_str()).chain(schema.sort_key.as_deref());
-            if keys().any(|name| !all.iter().any(|known| known.name == name)) {
+            // Those that the table has defined already do not count.
+            if keys().any(|name| !attributes.iter().any(|known| known.name == name)) {
                 return Err(undefined(keys(), &[]));
             }
             let of_index: Vec<KeyAttribute> =

@@ -54,18 +54,17 @@ impl Store {
         let mut reasons = Vec::with_capacity(asked.len());
         for one in &mut asked {
             let table = self.table(&one.table).await?;
+            check_request(&table, one)?;
             match key(&table, one) {
                 Ok(key) => {
                     let (table, key, modification) = (one.table.clone(), key.to_bytes(), one.modification.clone());
                     writes.push(TransactedWrite { table, key, modification });
                     reasons.push(CancellationReason::NONE);
                 }
-                Err(error) => reasons.push(CancellationReason::validation(error.message().unwrap_or_default())),
+                Err(error) => reasons.push(unfit(&error)),
             }
         }
-        if reasons.iter().any(|reason| reason.code != CancellationCode::None) {
-            return Err(ApiError::TransactionCanceled { reasons });
-        }
+        check_fit(reasons)?;
         check_items(&writes)?;
         let token = request.client_request_token.map(|name| Token { name, fingerprint: fingerprint(&writes) });
         let write = TransactWrite { trace: self.traces.next(), writes, token, timeout_ms: None };
@@ -74,20 +73,30 @@ impl Store {
         for (at, one) in asked.iter().enumerate() {
             *units.entry(&one.table).or_default() += FACTOR * transacted.items.get(at).map_or(1.0, units_of);
         }
-        Ok(Reply::object(|out| capacity::write_all(out, request.return_consumed_capacity, units)))
+        // What had been done before was only looked up.
+        let kind = if transacted.items.is_empty() { capacity::Kind::Read } else { capacity::Kind::Write };
+        Ok(Reply::object(|out| capacity::write_all(out, request.return_consumed_capacity, units, kind)))
     }
 
     pub(super) async fn transact_get(&self, request: TransactGetItems) -> Result<Reply, ApiError> {
-        let (mut readings, mut keys) = (Vec::new(), Vec::new());
+        let (mut readings, mut keys, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
         for get in request.transact_items.into_iter().map(|item| item.get) {
             let given = [("ProjectionExpression", get.projection_expression.is_some())];
             let mut placeholders = expressions::placeholders(get.expression_attribute_names, None, &given)?;
             let projection = expressions::projection(get.projection_expression.as_ref(), &mut placeholders)?;
             placeholders.check_all_used()?;
             let table = self.table(&get.table_name).await?;
-            keys.push((get.table_name.clone(), table.key(&get.key)?.to_bytes()));
+            table.check_not_empty(&get.key)?;
+            match table.key(&get.key) {
+                Ok(key) => {
+                    keys.push((get.table_name.clone(), key.to_bytes()));
+                    reasons.push(CancellationReason::NONE);
+                }
+                Err(error) => reasons.push(unfit(&error)),
+            }
             readings.push(Reading { table: get.table_name, projection });
         }
+        check_fit(reasons)?;
         if keys.iter().collect::<BTreeSet<_>>().len() < keys.len() {
             return Err(ApiError::validation(ONE_EACH));
         }
@@ -105,13 +114,18 @@ impl Store {
             out.name("Responses").array(|out| {
                 for (reading, item) in readings.iter().zip(&items) {
                     out.object(|out| match (item, &reading.projection) {
-                        (Some(item), Some(projection)) => out.name("Item").item(&projection.apply(item)),
+                        (Some(item), Some(projection)) => {
+                            let shown = projection.apply(item);
+                            if !shown.is_empty() {
+                                out.name("Item").item(&shown);
+                            }
+                        }
                         (Some(item), None) => out.name("Item").item(item),
                         (None, _) => {}
                     });
                 }
             });
-            capacity::write_all(out, request.return_consumed_capacity, units);
+            capacity::write_all(out, request.return_consumed_capacity, units, capacity::Kind::Read);
         }))
     }
 }
@@ -122,6 +136,9 @@ fn asked(action: TransactWriteItem) -> Result<Asked, ApiError> {
         (None, Some(put), None, None) => of_put(put),
         (None, None, Some(delete), None) => of_delete(delete),
         (None, None, None, Some(update)) => of_update(update),
+        (None, None, None, None) => Err(ApiError::validation(
+            "Invalid Request: TransactWriteRequest should contain Delete or Put or Update request",
+        )),
         _ => Err(ApiError::validation("TransactItems can only contain one of Check, Put, Update or Delete")),
     }
 }
@@ -189,13 +206,35 @@ impl Asked {
     }
 }
 
+/// What is wrong with the request as a whole, although it is in one of its actions.
+fn check_request(table: &Table, asked: &Asked) -> Result<(), ApiError> {
+    match (&asked.place, &asked.modification.action) {
+        (Place::Item, Action::Put(item)) => {
+            table.check_not_empty(item)?;
+            item.validate()?;
+            Ok(())
+        }
+        (Place::Key(key), _) => table.check_not_empty(key),
+        (Place::Item, _) => Ok(()),
+    }
+}
+
+/// An action that does not fit its table is a reason to cancel all.
+fn unfit(error: &ApiError) -> CancellationReason {
+    CancellationReason::validation(error.message().unwrap_or_default())
+}
+
+fn check_fit(reasons: Vec<CancellationReason>) -> Result<(), ApiError> {
+    match reasons.iter().all(|reason| reason.code == CancellationCode::None) {
+        true => Ok(()),
+        false => Err(ApiError::TransactionCanceled { reasons }),
+    }
+}
+
 /// The key of an action, if the action fits its table.
 fn key(table: &Table, asked: &mut Asked) -> Result<Key, ApiError> {
     let key = match (&asked.place, &asked.modification.action) {
-        (Place::Item, Action::Put(item)) => {
-            item.validate()?;
-            table.key_of_item(item)?
-        }
+        (Place::Item, Action::Put(item)) => table.key_of_item(item)?,
         (Place::Key(key), _) => table.key(key)?,
         (Place::Item, _) => return Err(ApiError::validation("The action has no key")),
     };

@@ -40,7 +40,8 @@ pub(super) fn check(operation: Operation, body: &Json<'_>) -> Result<(), ApiErro
         Operation::Query => check_kinds(body, &QUERY),
         Operation::Scan => check_kinds(body, &SCAN),
         Operation::BatchGetItem => match body.get("RequestItems") {
-            Some(Json::Object(tables)) => tables.iter().try_for_each(|(_, keys)| check_kinds(keys, &READ)),
+            // Not even in different tables.
+            Some(Json::Object(tables)) => check_all(&tables.iter().map(|(_, keys)| keys).collect::<Vec<_>>(), &READ),
             _ => Ok(()),
         },
         _ => Ok(()),
@@ -48,7 +49,11 @@ pub(super) fn check(operation: Operation, body: &Json<'_>) -> Result<(), ApiErro
 }
 
 fn check_kinds(parameters: &Json<'_>, kinds: &Kinds) -> Result<(), ApiError> {
-    let is_there = |name: &&&str| parameters.get(name).is_some();
+    check_all(&[parameters], kinds)
+}
+
+fn check_all(parameters: &[&Json<'_>], kinds: &Kinds) -> Result<(), ApiError> {
+    let is_there = |name: &&&str| parameters.iter().any(|some| some.get(name).is_some());
     let expressions: Vec<&str> = kinds.expressions.iter().filter(is_there).copied().collect();
     if expressions.is_empty() {
         return Ok(());
