@@ -209,7 +209,10 @@ async fn mint(
             open.push((one, Vec::new()));
         }
     }
-    for replica in nearest(cx, list) {
+    // What was put in order here gets its dots here: one tenure has one clock. By another one's, which may be ahead, an attempt that failed could win over all
+    // that this node writes afterwards.
+    let only_here = open.iter().any(|(one, _)| one.write.decided_in.is_some());
+    for replica in nearest(cx, list).filter(|replica| !only_here || replica.node == cx.view.local) {
         let outcomes = ask_to_mint(cx, replica, &open).await;
         for ((one, mut failures), outcome) in std::mem::take(&mut open).into_iter().zip(outcomes) {
             match outcome {

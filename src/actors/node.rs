@@ -83,6 +83,8 @@ pub struct Node {
     /// Mints under this id, and those derived from it; never used by an earlier process.
     replica: ReplicaId,
     clock: Hlc,
+    /// The ticket of the first batch in which the clock's ceiling is on its way to the disk.
+    ceiling_since: Option<u64>,
     wall: WallClock,
     storage: Arc<dyn Storage>,
     committer: Box<dyn Committer>,
@@ -154,6 +156,7 @@ impl Node {
             shards: parts.shards,
             replica: parts.replica,
             clock,
+            ceiling_since: None,
             wall: parts.wall,
             storage: parts.storage,
             committer: parts.committer,
@@ -241,8 +244,15 @@ impl Node {
             return;
         }
         let mut batch = std::mem::take(&mut self.gathered);
-        if let Some(ceiling) = self.clock.raise_ceiling() {
-            let key = [CEILING_KEY_PREFIX, self.shard.to_string().as_bytes()].concat();
+        // Deletes bear no time stamps, and are taken where a put is not.
+        let bears_stamps = !batch.only_deletes();
+        if bears_stamps && self.clock.raise_ceiling().is_some() {
+            self.ceiling_since = Some(self.pending.last_ticket());
+        }
+        // Until it is on the disk it rides in every batch: one of them may be refused, and the next one taken.
+        if bears_stamps && self.ceiling_since.is_some() {
+            let (key, ceiling) =
+                ([CEILING_KEY_PREFIX, self.shard.to_string().as_bytes()].concat(), self.clock.ceiling());
             batch.put(Space::Meta, Bytes::from(key), Bytes::copy_from_slice(&ceiling.as_u64().to_be_bytes()));
         }
         // Deletes of hints and marks are taken also where a put no longer is: they must stay alone. Records have trees.
@@ -478,6 +488,9 @@ impl Handler<Committed> for Node {
         let refusal = outcome.result.as_ref().err().map(|error| self.refusal(error));
         self.trees.settle(outcome.last, refusal.is_some());
         self.epoch_settled(outcome.last, refusal.as_ref());
+        if refusal.is_none() {
+            self.ceiling_since.take_if(|since| *since <= outcome.last);
+        }
         while let Some(written) = self.pending.next_up_to(outcome.last) {
             if refusal.is_some() {
                 self.unkeep(&written);

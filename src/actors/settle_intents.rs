@@ -52,7 +52,8 @@ fn first_intent(versions: &[Version]) -> Result<Option<Intent>, GetError> {
     bytes.map(Intent::from_bytes).transpose().map_err(damaged)
 }
 
-fn shown(version: Version, transaction: TransactionId, decision: Decision) -> Option<Version> {
+/// The version as it is once this is decided; `None`: there is none.
+pub(super) fn shown(version: Version, transaction: TransactionId, decision: Decision) -> Option<Version> {
     let intent = version.value.as_ref().filter(|bytes| Intent::is_one(bytes)).map(Intent::from_bytes);
     match intent {
         Some(Ok(intent)) if intent.transaction == transaction => {

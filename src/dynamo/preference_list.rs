@@ -165,9 +165,12 @@ pub fn replicas_of(
         Phase::Copying => (before, now),
         Phase::Switched | Phase::Settled => (now, before),
     };
+    // Who comes or goes stands in for nobody: he may be sent away, and what he keeps for others goes with him.
+    let is_in_both = |ring: &Ring, node: &NodeId| ring.member(node).is_some() && topology.ring().member(node).is_some();
+    let stays = |node: &NodeId| topology.transition().is_none_or(|moving| is_in_both(moving.from(), node));
     let list = |ring: &Ring, quorum: Quorum| {
         let quorum = quorum.in_cluster_of(ring.owners());
-        (preference_list(ring, partition, quorum.n(), sloppy, &is_reachable), quorum)
+        (preference_list(ring, partition, quorum.n(), sloppy, &is_reachable, stays), quorum)
     };
     let rings = topology.rings(partition);
     let (reading, in_force) = list(rings.reading, of_reading);
@@ -184,7 +187,7 @@ impl Replica {
 
 /// The N primaries of a partition in the order of its [walk](Ring::walk), and when `sloppy` a stand-in for each that is unreachable.
 ///
-/// Stand-ins come from the walk after the first N: the next reachable node not yet used takes the first place that is
+/// Stand-ins come from the walk after the first N: the next reachable node not yet used that may stand in takes the first place that is
 /// empty. Where none is left, or when not sloppy, the primary is [absent](PreferenceList::absent).
 ///
 /// The list for the `n` that the ring was claimed for, all primaries reachable, is shared and costs no allocation; any
@@ -195,6 +198,7 @@ pub fn preference_list(
     n: usize,
     sloppy: bool,
     is_reachable: impl Fn(&NodeId) -> bool,
+    may_stand_in: impl Fn(&NodeId) -> bool,
 ) -> PreferenceList {
     if n == ring.n() {
         let healthy = ring.healthy(partition);
@@ -203,7 +207,7 @@ pub fn preference_list(
         }
     }
     let primaries: Vec<NodeId> = ring.primaries(partition, n).cloned().collect();
-    let mut stand_ins = ring.walk(partition).skip(n).filter(|node| sloppy && is_reachable(node));
+    let mut stand_ins = ring.walk(partition).skip(n).filter(|node| sloppy && is_reachable(node) && may_stand_in(node));
     let mut replicas = Vec::with_capacity(primaries.len());
     let mut absent = Vec::new();
     for primary in &primaries {

@@ -23,7 +23,7 @@ struct Scene {
 
 impl Scene {
     fn list(&self, sloppy: bool) -> PreferenceList {
-        preference_list(&self.ring, self.partition, self.n, sloppy, |id| self.up.contains(id))
+        preference_list(&self.ring, self.partition, self.n, sloppy, |id| self.up.contains(id), |_| true)
     }
 }
 
@@ -165,7 +165,7 @@ fn the_nearest_node_after_the_primaries_stands_in_where_one_is_missing() {
         let place = |replica: &Replica| format!("{}>{}", replica.node, stands_for(replica));
         list.replicas().iter().map(place).collect::<Vec<_>>().join(" ")
     };
-    let list = |names, sloppy| preference_list(&ring, PartitionId(0), 3, sloppy, down(names));
+    let list = |names, sloppy| preference_list(&ring, PartitionId(0), 3, sloppy, down(names), |_| true);
     assert_eq!(shown(&list("", true)), "a>a b>b c>c");
     assert_eq!(shown(&list("bd", true)), "a>a e>b c>c");
     assert_eq!(shown(&list("ac", true)), "d>a b>b e>c");
@@ -176,4 +176,24 @@ fn the_nearest_node_after_the_primaries_stands_in_where_one_is_missing() {
     let few = list("abcdefg", true);
     assert_eq!(shown(&few), "h>a");
     assert_eq!(few.absent().iter().map(NodeId::as_str).collect::<String>(), "bc");
+}
+
+/// Or what he keeps for others would go with him when the move is cancelled, or done.
+#[test]
+fn who_comes_or_goes_stands_in_for_nobody() {
+    let member = |name: &str| Member { id: NodeId::new(name).unwrap(), zone: None, weight: 1 };
+    let (four, five) = (["a", "b", "c", "d"].map(member), ["a", "b", "c", "e", "f"].map(member));
+    let before = claim(None, &four, 8, 3).unwrap();
+    let next = claim(Some(&before), &five, 8, 3).unwrap();
+    let mut topology = Topology::settled(before);
+    topology.begin(next, vec![3], BTreeSet::new()).unwrap();
+    let gone = NodeId::new("a").unwrap();
+    for partition in topology.ring().partition_ids() {
+        let quorum = Quorum::new(3, 2, 2).unwrap();
+        let (list, _) = replicas_of(&topology, partition, quorum, true, |node| *node != gone);
+        for Replica { node, role } in list.replicas() {
+            let comes_or_goes = ["d", "e", "f"].contains(&node.as_str());
+            assert!(*role == Role::Primary || !comes_or_goes, "{node} stands in in {partition}");
+        }
+    }
 }

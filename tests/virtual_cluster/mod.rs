@@ -86,6 +86,8 @@ pub struct VirtualCluster {
     pub coordinators: Vec<Addr<ReplicationCoordinator>>,
     pub links: BTreeMap<(usize, usize), Rc<Cell<Link>>>,
     pub clock: Arc<AtomicU64>,
+    /// By how many milliseconds the clock of each node's shard is ahead of that.
+    pub ahead_ms: Vec<Arc<AtomicU64>>,
     pub metrics: Metrics,
     pub handoffs: BTreeMap<usize, Addr<HintedHandoff>>,
     /// Runs once [`VirtualCluster::start_repair`] has been called.
@@ -136,6 +138,7 @@ impl VirtualCluster {
             disks: (0..count).map(|_| MemoryStorage::new()).collect(),
             links: pairs.map(|pair| (pair, Rc::new(Cell::new(Link::Up)))).collect(),
             clock: Arc::new(AtomicU64::new(1_000_000)),
+            ahead_ms: (0..count).map(|_| Arc::default()).collect(),
             metrics: Metrics::new(),
             repairs: Vec::new(),
             collectors: Vec::new(),
@@ -161,8 +164,8 @@ impl VirtualCluster {
         self.lives[at] += 1;
         let context = Context::<Node>::new();
         let committed: Recipient<Committed> = context.address().recipient();
-        let clock = Arc::clone(&self.clock);
-        let wall: WallClock = Arc::new(move || clock.load(Ordering::Relaxed));
+        let (clock, ahead_ms) = (Arc::clone(&self.clock), Arc::clone(&self.ahead_ms[at]));
+        let wall: WallClock = Arc::new(move || clock.load(Ordering::Relaxed) + ahead_ms.load(Ordering::Relaxed));
         let node = Node::open(NodeParts {
             local: self.names[at].clone(),
             shard: 0,
