@@ -38,7 +38,7 @@ use crate::metrics::{HintLoss, Metrics};
 use crate::storage::{Batch, CommitError, CommitOutcome, Committer, ReadError, ScanRange, Space, Storage};
 
 use super::hint_ledger::{DirtyRanges, HintLedger, hint_parts};
-use super::node_parts::{Acknowledgement, Pending, RecordCache, StorageKey};
+use super::node_parts::{Acknowledgement, Laying, Pending, RecordCache, StorageKey};
 use super::node_trees::NodeTrees;
 use hints::Losses;
 use ring::KnownRing;
@@ -83,8 +83,8 @@ pub struct Node {
     /// Mints under this id, and those derived from it; never used by an earlier process.
     replica: ReplicaId,
     clock: Hlc,
-    /// The ticket of the first batch in which the clock's ceiling is on its way to the disk.
-    ceiling_since: Option<u64>,
+    /// How the clock's ceiling gets to the disk.
+    laying: Laying,
     wall: WallClock,
     storage: Arc<dyn Storage>,
     committer: Box<dyn Committer>,
@@ -156,7 +156,7 @@ impl Node {
             shards: parts.shards,
             replica: parts.replica,
             clock,
-            ceiling_since: None,
+            laying: Laying::default(),
             wall: parts.wall,
             storage: parts.storage,
             committer: parts.committer,
@@ -247,10 +247,9 @@ impl Node {
         // Deletes bear no time stamps, and are taken where a put is not.
         let bears_stamps = !batch.only_deletes();
         if bears_stamps && self.clock.raise_ceiling().is_some() {
-            self.ceiling_since = Some(self.pending.last_ticket());
+            self.laying = Laying::begun();
         }
-        // Until it is on the disk it rides in every batch: one of them may be refused, and the next one taken.
-        if bears_stamps && self.ceiling_since.is_some() {
+        if bears_stamps && self.laying.rides_in(self.pending.last_ticket()) {
             let (key, ceiling) =
                 ([CEILING_KEY_PREFIX, self.shard.to_string().as_bytes()].concat(), self.clock.ceiling());
             batch.put(Space::Meta, Bytes::from(key), Bytes::copy_from_slice(&ceiling.as_u64().to_be_bytes()));
@@ -488,9 +487,7 @@ impl Handler<Committed> for Node {
         let refusal = outcome.result.as_ref().err().map(|error| self.refusal(error));
         self.trees.settle(outcome.last, refusal.is_some());
         self.epoch_settled(outcome.last, refusal.as_ref());
-        if refusal.is_none() {
-            self.ceiling_since.take_if(|since| *since <= outcome.last);
-        }
+        self.laying.settle(outcome.last, refusal.is_some());
         while let Some(written) = self.pending.next_up_to(outcome.last) {
             if refusal.is_some() {
                 self.unkeep(&written);

@@ -119,6 +119,36 @@ impl Pending {
     }
 }
 
+/// The way of a clock's ceiling to the disk. It rides in every batch until one of them is there: one may be refused, and the next one taken.
+#[derive(Default)]
+pub(super) struct Laying {
+    /// Whether it is not known to be on the disk.
+    is_open: bool,
+    /// The batches in which it is on its way.
+    tickets: Vec<u64>,
+}
+
+impl Laying {
+    /// A new ceiling, which is in no batch yet.
+    pub(super) fn begun() -> Self {
+        Self { is_open: true, tickets: Vec::new() }
+    }
+
+    /// Whether it has to be in the batch with this ticket, which is about to be sent off.
+    pub(super) fn rides_in(&mut self, ticket: u64) -> bool {
+        if self.is_open {
+            self.tickets.push(ticket);
+        }
+        self.is_open
+    }
+
+    /// The disk has taken, or refused, all batches up to this ticket that it had not told of.
+    pub(super) fn settle(&mut self, last: u64, refused: bool) {
+        let told = self.tickets.extract_if(.., |ticket| *ticket <= last).count();
+        self.is_open &= told == 0 || refused;
+    }
+}
+
 /// The records used last, up to a bound in bytes.
 pub(super) struct RecordCache {
     records: quick_cache::unsync::Cache<StorageKey, Rc<StoredRecord>, ByPayload>,
@@ -154,5 +184,22 @@ impl RecordCache {
 
     pub(super) fn clear(&mut self) {
         self.records.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Laying;
+
+    #[test]
+    fn a_ceiling_rides_until_a_batch_with_it_is_on_the_disk() {
+        let mut laying = Laying::begun();
+        assert!(laying.rides_in(1));
+        laying.settle(1, true);
+        // A batch of deletes alone, which is taken although the disk is full.
+        laying.settle(1, false);
+        assert!(laying.rides_in(2) && laying.rides_in(3));
+        laying.settle(2, false);
+        assert!(!laying.rides_in(4));
     }
 }
