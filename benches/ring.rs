@@ -32,13 +32,13 @@ fn requests(criterion: &mut Criterion) {
         bencher.iter(|| ring.partition_of(black_box(b"customer#0000042")));
     });
     criterion.bench_function("preference_list, all up", |bencher| {
-        bencher.iter(|| preference_list(&ring, black_box(partition), 3, true, |_| true));
+        bencher.iter(|| preference_list(&ring, black_box(partition), 3, true, |_| true, |_| true));
     });
     criterion.bench_function("preference_list, one primary down", |bencher| {
-        bencher.iter(|| preference_list(&ring, black_box(partition), 3, true, |id| *id != down));
+        bencher.iter(|| preference_list(&ring, black_box(partition), 3, true, |id| *id != down, |_| true));
     });
     criterion.bench_function("preference_list, other N, all up", |bencher| {
-        bencher.iter(|| preference_list(&ring, black_box(partition), 2, true, |_| true));
+        bencher.iter(|| preference_list(&ring, black_box(partition), 2, true, |_| true, |_| true));
     });
     criterion.bench_function("primaries", |bencher| {
         bencher.iter(|| ring.primaries(black_box(partition), 3).map(NodeId::as_str).map(str::len).sum::<usize>());
