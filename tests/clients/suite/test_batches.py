@@ -120,7 +120,18 @@ class RefusedBatches(Case):
         self.write(text, {self.table: [put({**key, "x": N(1)}), put(key)]})
         self.write(text, {self.table: [put(key), delete(key)]})
         self.read(text, {self.table: {"Keys": [key, self.key(), key]}})
+        self.read(text, {unique_name(): {"Keys": [key, key]}})
         self.assertIsNone(self.get(key))
+
+    def test_parameters_of_both_kinds_in_different_tables(self):
+        new = {"Keys": [self.key()], "ProjectionExpression": "id"}
+        old = {"Keys": [{"id": S("x"), "sk": N(1)}], "AttributesToGet": ["id"]}
+        text = re.compile("^Can not use both expression and non-expression parameters in the same request: ")
+        self.read(text, {self.table: new, self.new_table("S", "N"): old})
+
+    def test_an_item_whose_key_does_not_fit(self):
+        for item in ({"id": N(5)}, {"other": S("x")}):
+            self.write("The provided key element does not match the schema", {self.table: [put(item)]})
 
     def test_too_many(self):
         puts = [put(self.key()) for _ in range(26)]

@@ -228,6 +228,40 @@ class ChangedTables(Case):
         self.client.delete_table(TableName=name)
         wait_until_gone(name)
 
+    def test_the_answer_shows_the_change(self):
+        name = self.new_table()
+        for protected in (True, False):
+            answer = self.client.update_table(TableName=name, DeletionProtectionEnabled=protected)
+            self.assertIs(answer["TableDescription"]["DeletionProtectionEnabled"], protected)
+
+    def add_index(self, table, index, kind, sort="n"):
+        keys = [{"AttributeName": "g", "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
+        create = {"IndexName": index, "KeySchema": keys, "Projection": {"ProjectionType": "ALL"}}
+        return {
+            "TableName": table,
+            "AttributeDefinitions": [
+                {"AttributeName": "g", "AttributeType": kind},
+                {"AttributeName": "n", "AttributeType": "N"},
+            ],
+            "GlobalSecondaryIndexUpdates": [{"Create": create}],
+        }
+
+    def types(self, table):
+        return {known["AttributeName"]: known["AttributeType"] for known in table["AttributeDefinitions"]}
+
+    def test_an_index_that_goes_takes_its_definitions_along(self):
+        name = self.new_table()
+        answer = self.client.update_table(**self.add_index(name, "one", "S"))["TableDescription"]
+        self.assertEqual(self.types(answer), {"id": "S", "g": "S", "n": "N"})
+        table = self.update(name, GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "one"}}])
+        self.assertEqual(self.types(table), {"id": "S"})
+        self.update(name, **{key: value for key, value in self.add_index(name, "two", "N").items() if key != "TableName"})
+        self.assertEqual(self.types(self.describe(name)), {"id": "S", "g": "N", "n": "N"})
+
+    def test_an_index_needs_the_definitions_of_its_keys_again(self):
+        text = re.compile("^One or more parameter values were invalid: Some index key attributes are not defined")
+        self.invalid(text, "update_table", **self.add_index(self.new_table(), "one", "S", sort="id"))
+
     def test_an_update_must_change_something(self):
         name = self.new_table()
         self.invalid(re.compile("^At least one of ProvisionedThroughput, "), "update_table", TableName=name)

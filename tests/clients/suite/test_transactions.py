@@ -51,6 +51,24 @@ class Writes(Case):
         found = self.client.get_item(TableName=other, Key=far, ConsistentRead=True)
         self.assertEqual(found["Item"], far)
 
+    def test_what_was_done_before_is_read(self):
+        put, token = self.action("Put", item={**self.key(), "x": S("a" * 1500)}), uuid.uuid4().hex
+        units = []
+        for _ in range(2):
+            answer = self.write(put, ClientRequestToken=token, ReturnConsumedCapacity="TOTAL")["ConsumedCapacity"][0]
+            units.append({name: answer[name] for name in ("ReadCapacityUnits", "WriteCapacityUnits") if name in answer})
+        self.assertEqual(units, [{"WriteCapacityUnits": 4.0}, {"ReadCapacityUnits": 2.0}])
+
+    def test_an_empty_key_is_the_whole_request_s_mistake(self):
+        text = (
+            "One or more parameter values are not valid. "
+            "The AttributeValue for a key attribute cannot contain an empty string value. Key: id"
+        )
+        new = self.key()
+        for action in (self.action("Put", item={"id": S("")}), self.action("Delete", {"id": S("")})):
+            self.invalid(text, "transact_write_items", TransactItems=[self.action("Put", item=new), action])
+        self.assertIsNone(self.get(new))
+
     def test_nothing_when_one_condition_fails(self):
         there, new = self.put(n=N(1)), self.key()
         reasons = self.canceled(
@@ -145,11 +163,19 @@ class Reads(Case):
     def test_projection(self):
         key = self.put(a=N(1), b=L(N(1), N(2)))
         self.assertEqual(self.read(key, ProjectionExpression="b[1]"), [{"b": L(N(2))}])
+        self.assertEqual(self.read(key, ProjectionExpression="zz"), [None])
+
+    def test_a_key_that_does_not_fit(self):
+        gets = [{"Get": {"TableName": self.table, "Key": key}} for key in (self.put(n=N(1)), {})]
+        text = SUMMARY.format("None, ValidationError")
+        self.refused(CANCELED, text, "transact_get_items", TransactItems=gets)
 
     def test_consumed_capacity(self):
         get = {"Get": {"TableName": self.table, "Key": self.put(n=N(1))}}
         answer = self.client.transact_get_items(TransactItems=[get], ReturnConsumedCapacity="TOTAL")
-        self.assertEqual(answer["ConsumedCapacity"][0]["CapacityUnits"], 2.0)
+        capacity = answer["ConsumedCapacity"][0]
+        self.assertEqual((capacity["CapacityUnits"], capacity["ReadCapacityUnits"]), (2.0, 2.0))
+        self.assertNotIn("WriteCapacityUnits", capacity)
 
 
 class Bank(Case):
