@@ -147,7 +147,8 @@ impl Movers {
         let can_spare_one = may_go && members.len() > self.fewest && self.dead.is_none() && can_spare_it;
         match (self.rng.random_range(0..8), spare) {
             (0..4, Some(spare)) => self.stage_node(spare, None).await,
-            (4, Some(spare)) if may_go && self.may_kill && self.dead.is_none() => {
+            // One of two is half of those who decide: nobody could replace him.
+            (4, Some(spare)) if may_go && self.may_kill && self.dead.is_none() && members.len() > 2 => {
                 self.stage.trace.tell(None, format!("movers: n{member} will not come back"));
                 self.dead = Some(member);
                 roster.retire(member, true);
