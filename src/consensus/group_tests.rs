@@ -219,6 +219,26 @@ fn term(member: &Member) -> u64 {
     member.group.as_ref().map_or(0, LogGroup::term)
 }
 
+/// A message that says nothing but this.
+fn message(kind: Kind, from: u64, to: u64, term: u64) -> Message {
+    Message {
+        kind,
+        from,
+        to,
+        term,
+        log_term: 0,
+        index: 0,
+        entries: Vec::new(),
+        commit: 0,
+        commit_term: 0,
+        snapshot: None,
+        request_snapshot: 0,
+        reject: false,
+        reject_hint: 0,
+        context: Bytes::new(),
+    }
+}
+
 /// What `LogOnDisk` does with a change, on a value.
 fn write(disk: &mut Stored, change: Change) {
     match change {
@@ -321,20 +341,11 @@ fn an_append_that_comes_twice_replaces_what_was_never_agreed_on() {
     let mut group = LogGroup::recover(1, stored.clone(), 7).expect("a log");
     group.take_effects();
     let append = Message {
-        kind: Kind::Append,
-        from: 2,
-        to: 1,
-        term: 2,
         log_term: stored.snapshot.term,
         index: stored.snapshot.index,
         entries: vec![nothing(first, 2), nothing(first + 1, 2)],
         commit: first + 1,
-        commit_term: 0,
-        snapshot: None,
-        request_snapshot: 0,
-        reject: false,
-        reject_hint: 0,
-        context: Bytes::new(),
+        ..message(Kind::Append, 2, 1, 2)
     };
     assert_eq!(group.step(&append), Ok(()));
     assert_eq!(group.step(&append), Ok(()));
@@ -356,22 +367,8 @@ fn a_disk_that_was_set_back_is_noticed() {
     world.crash(follower);
     world.members.get_mut(&follower).expect("a member").disk = copy;
     world.start(follower);
-    let heartbeat = Message {
-        kind: Kind::Heartbeat,
-        from: leader,
-        to: follower,
-        term: term(&world.members[&leader]),
-        log_term: 0,
-        index: 0,
-        entries: Vec::new(),
-        commit: world.members[&leader].group.as_ref().expect("it runs").applied(),
-        commit_term: 0,
-        snapshot: None,
-        request_snapshot: 0,
-        reject: false,
-        reject_hint: 0,
-        context: Bytes::new(),
-    };
+    let commit = world.members[&leader].group.as_ref().expect("it runs").applied();
+    let heartbeat = Message { commit, ..message(Kind::Heartbeat, leader, follower, term(&world.members[&leader])) };
     let refused = world.with(follower, |group| group.step(&heartbeat)).expect("it runs");
     assert!(matches!(refused, Err(StepRefusal::SetBack { .. })), "{refused:?}");
     let stranger = Message { to: 77, ..heartbeat };
