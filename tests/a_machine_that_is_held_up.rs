@@ -1,4 +1,4 @@
-//! A machine that sleeps, or is starved, stops all nodes for a while. Nobody was away: when they go on, they go on as if nothing had been.
+//! A machine that is held up, or starved, stops all nodes for some seconds. Nobody was away: when they go on, they go on as if nothing had been.
 
 mod cluster;
 
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use cluster::{Cluster, do_put, put};
 
 /// Longer than a link bears the silence of a peer.
-const ASLEEP: Duration = Duration::from_secs(4);
+const HELD_UP: Duration = Duration::from_secs(4);
 
 /// For so long it is looked whether requests are served; whoever gives up a link does so with the next ping.
 const AWAKE: Duration = Duration::from_secs(2);
@@ -18,7 +18,7 @@ async fn whoever_was_stopped_himself_gives_up_no_link() {
     let client = cluster.nodes[0].client().await;
     do_put(&client, &put("before", "x", None)).await.expect("all are up");
     cluster.nodes.iter().for_each(cluster::Node::hang);
-    std::thread::sleep(ASLEEP);
+    std::thread::sleep(HELD_UP);
     cluster.nodes.iter().for_each(cluster::Node::go_on);
     let (awake, mut number) = (Instant::now(), 0);
     while awake.elapsed() < AWAKE {
