@@ -236,7 +236,7 @@ declare_config! {
         /// Hints that are handed over per second at most.
         rate_max: u32 = 20_000,
             unit "hints per second", within Rule::Integer { min: 1, max: 10_000_000 },
-            choose "At least `rate_min`. Between the two the rate follows the requests: up while their 99th percentile is at most 1.5 \
+            choose "At least `rate_min`. Between the two the rate follows the requests: up while their 99th percentile is at most 1.25 \
                 times what it was before, down by half when it is not.";
     }
 

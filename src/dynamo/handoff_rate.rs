@@ -1,7 +1,7 @@
 //! How fast hints may be handed over: as fast as those who are being served do not notice.
 //!
 //! ```text
-//!   p99 of requests      nobody is served        <= 1.5 x baseline       above, of reads or of writes
+//!   p99 of requests      nobody is served        <= 1.25 x baseline      above, of reads or of writes
 //!   rate                 doubles                 + cap / 200             halves          always within floor..=cap
 //!
 //!   baseline             one of reads and one of writes: together, slow writes would hide what happens to quick reads;
@@ -14,8 +14,9 @@
 
 use super::latency::Latencies;
 
-/// Requests may take so many times as long as before while hints are handed over.
-pub const TOLERATED: f64 = 1.5;
+/// Requests that take longer than so many times what they took before slow hints down. They may take 1.5 times as long; the window shows late what the last step
+/// has done, and the rate is found by going a little too fast again and again.
+pub const TOLERATED: f64 = 1.25;
 
 /// One step up, as a share of the cap. A window of a few seconds hardly shows what the last step has done: quick steps overshoot.
 const STEP_SHARE: f64 = 1.0 / 200.0;
@@ -29,9 +30,9 @@ const FALLING_SHARE: f64 = 1.0 / 2.0;
 /// A batch holds what may be handed over in this time, in seconds: small steps at a low rate, large groups at a high one.
 const BATCH_S: f64 = 0.05;
 
-/// Where somebody is served, no more go together: the node that takes them is busy with them for about a tenth of a millisecond, and whoever
-/// comes meanwhile waits. With 64 at once a quick read took four times as long.
-const SERVED_BATCH_MAX: usize = 8;
+/// Where somebody is served, no more go together: the node that takes them is busy with them, and whoever comes meanwhile waits.
+/// With 64 at once a quick read took four times as long, with eight twice.
+const SERVED_BATCH_MAX: usize = 2;
 
 /// The bounds of the rate, in hints per second.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -39,7 +39,7 @@ fn baseline_s(rate: &HandoffRate) -> f64 {
 proptest! {
     #[test]
     fn quick_reads_are_not_hidden_by_slow_writes(
-        (floor, cap) in bounds(), read in 0.000_1_f64..0.001, write in 0.01_f64..1.0, times in 1.51_f64..9.0, which in 0..2_usize,
+        (floor, cap) in bounds(), read in 0.000_1_f64..0.001, write in 0.01_f64..1.0, times in 1.26_f64..9.0, which in 0..2_usize,
     ) {
         let mut rate = HandoffRate::new(RateBounds::new(floor, cap));
         let usual = [Some(read), Some(write)];
@@ -58,7 +58,7 @@ proptest! {
         (0..60).for_each(|_| rate.observe([None, None], true));
         prop_assert_eq!(rate.batch(64), 64);
         rate.observe([None, Some(p99)], true);
-        prop_assert!(rate.batch(64) <= 8);
+        prop_assert!(rate.batch(64) <= 2);
     }
 
     #[test]
@@ -93,7 +93,7 @@ proptest! {
     }
 
     #[test]
-    fn it_yields_at_the_first_measurement_above_and_is_soon_at_the_floor((floor, cap) in bounds(), base in 0.001_f64..1.0, times in 1.51_f64..20.0) {
+    fn it_yields_at_the_first_measurement_above_and_is_soon_at_the_floor((floor, cap) in bounds(), base in 0.001_f64..1.0, times in 1.26_f64..20.0) {
         let mut rate = knowing(floor, cap, base);
         (0..201).for_each(|_| rate.observe([Some(base), None], true));
         let before = rate.rate();

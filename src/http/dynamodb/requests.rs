@@ -44,7 +44,7 @@ pub use tables::{
     GlobalSecondaryIndexUpdate, KeySchemaElement, KeyType, ListTables, ListTagsOfResource, LocalSecondaryIndex,
     OnDemandThroughput, Projection, ProjectionType, ProvisionedThroughput, ReplicaUpdate, ScalarType, SseSpecification,
     StreamSpecification, StreamViewType, TableClass, Tag, TagResource, TimeToLiveSpecification, UntagResource,
-    UpdateGlobalSecondaryIndex, UpdateTable, UpdateTimeToLive,
+    UpdateGlobalSecondaryIndex, UpdateTable, UpdateTimeToLive, WarmThroughput,
 };
 pub use transactions::{
     ConditionCheck, Get, TransactDelete, TransactGetItem, TransactGetItems, TransactPut, TransactUpdate,

@@ -260,6 +260,17 @@ class ChangedTables(Case):
         name = self.new_table()
         self.invalid(re.compile("^At least one of ProvisionedThroughput, "), "update_table", TableName=name)
 
+    def test_what_only_the_service_has_a_use_for_changes_nothing(self):
+        name = self.new_table()
+        before = self.describe(name)
+        for parameter, value in {
+            "OnDemandThroughput": {"MaxReadRequestUnits": 5, "MaxWriteRequestUnits": -1},
+            "WarmThroughput": {"ReadUnitsPerSecond": 12000, "WriteUnitsPerSecond": 4000},
+            "SSESpecification": {"Enabled": True},
+        }.items():
+            with self.subTest(parameter):
+                self.assertEqual(self.update(name, **{parameter: value}), before)
+
     def test_no_table_no_update(self):
         name = unique_name()
         text = f"Requested resource not found: Table: {name} not found"

@@ -54,24 +54,28 @@ impl Store {
     pub(super) async fn update_table(&self, update: UpdateTable, caller: &Caller) -> Result<Reply, ApiError> {
         let table = self.known_table(&update.table_name).await?;
         let changes = changes(&table, &update)?;
-        if changes.is_empty() {
+        if changes.is_empty() && !update.is_for_the_service() {
             return Err(ApiError::validation(
                 "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required",
             ));
         }
-        let would_change = table.configured(&changes).is_ok_and(|next| next != table.settings);
-        let change = TableChange::Configure { table: table.name.clone(), changes };
-        self.change(&update.table_name, change).await?;
-        if would_change {
-            // This worker hears of it a moment later than the log.
-            self.wait_until(|view| view.table(&update.table_name).is_none_or(|now| now.settings != table.settings))
-                .await;
-        }
-        let table = self.known_table(&update.table_name).await?;
+        let table = if changes.is_empty() { table } else { self.configured(table, changes).await? };
         Ok(Reply::object(|out| {
             out.name("TableDescription");
             describe::write(out, &table, "ACTIVE", caller);
         }))
+    }
+
+    /// The table after the changes.
+    async fn configured(&self, table: super::Table, changes: Vec<SettingChange>) -> Result<super::Table, ApiError> {
+        let name = table.name.as_str();
+        let would_change = table.configured(&changes).is_ok_and(|next| next != table.settings);
+        self.change(name, TableChange::Configure { table: table.name.clone(), changes }).await?;
+        if would_change {
+            // This worker hears of it a moment later than the log.
+            self.wait_until(|view| view.table(name).is_none_or(|now| now.settings != table.settings)).await;
+        }
+        self.known_table(name).await
     }
 
     pub(super) fn list_tables(&self, list: &ListTables) -> Reply {
@@ -153,6 +157,13 @@ impl Store {
         };
         schema.validate().map_err(|error| ApiError::validation(error.to_string()))?;
         Ok(schema)
+    }
+}
+
+impl UpdateTable {
+    /// Whether it asks for something that the service has and this server accepts without a use for it.
+    fn is_for_the_service(&self) -> bool {
+        self.on_demand_throughput.is_some() || self.warm_throughput.is_some() || self.sse_specification.is_some()
     }
 }
 

@@ -143,6 +143,16 @@ structure! {
 }
 
 structure! {
+    /// What could be used at once.
+    WarmThroughput {
+        /// For reads, per second.
+        "ReadUnitsPerSecond" => read_units_per_second: Option<u64>;
+        /// For writes, per second.
+        "WriteUnitsPerSecond" => write_units_per_second: Option<u64>;
+    }
+}
+
+structure! {
     /// Which attributes an index has.
     Projection {
         /// Which kind.
@@ -337,6 +347,8 @@ structure! {
         "TableClass" => table_class: Option<TableClass>;
         /// Whether it can be deleted.
         "DeletionProtectionEnabled" => deletion_protection_enabled: Option<bool>;
+        /// What could be used at once.
+        "WarmThroughput" => warm_throughput: Option<WarmThroughput>;
     }
 }
 
