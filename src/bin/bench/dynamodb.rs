@@ -9,7 +9,7 @@ use super::args::{DynamoDb, Peer, Shape};
 use super::failure::Failure;
 use super::http::Response;
 use super::keys::name;
-use super::peers::{Dialect, Session, connect, measure};
+use super::peers::{Answer, Dialect, Session, connect, measure};
 use super::run::NEVER;
 use super::tally::Kind;
 
@@ -129,14 +129,14 @@ impl Dialect for Requests {
         1
     }
 
-    fn answered(&mut self, bytes: &[u8]) -> Option<(usize, Result<(), String>)> {
+    fn answered(&mut self, bytes: &[u8]) -> Option<Answer> {
         let response = Response::front_of(bytes)?;
         let outcome = match response.status {
             200 if self.kind == Kind::Get && response.body.len() < self.body_bytes_min => Err("NotFound".to_owned()),
             200 => Ok(()),
             status => Err(format!("Status{status}")),
         };
-        Some((response.bytes, outcome))
+        Some(Answer { bytes: response.bytes, outcome, is_last: response.is_last })
     }
 }
 
@@ -147,7 +147,7 @@ mod tests {
     use super::super::args::{Arguments, Command, DynamoDb};
     use super::super::http::Response;
     use super::super::tally::Kind;
-    use super::{Dialect, Requests};
+    use super::{Answer, Dialect, Requests};
 
     fn options(line: &str) -> DynamoDb {
         let line = format!("slipring-bench dynamodb --connect 127.0.0.1:8000 {line}");
@@ -185,13 +185,13 @@ mod tests {
         assert_eq!(body_of(&request)["Key"]["id"]["S"], "bench-000000007919");
         assert_eq!(
             gets.answered(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"),
-            Some((40, Err("NotFound".to_owned())))
+            Some(Answer::new(40, Err("NotFound".to_owned())))
         );
         let found = b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{\"Item\": 12}";
-        assert_eq!(gets.answered(found), Some((found.len(), Ok(()))));
+        assert_eq!(gets.answered(found), Some(Answer::new(found.len(), Ok(()))));
         assert_eq!(
             gets.answered(b"HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n"),
-            Some((39, Err("Status400".to_owned())))
+            Some(Answer::new(39, Err("Status400".to_owned())))
         );
     }
 }

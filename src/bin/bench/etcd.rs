@@ -11,7 +11,7 @@ use super::args::{Peer, Shape};
 use super::failure::Failure;
 use super::http::Response;
 use super::keys::name;
-use super::peers::{Dialect, connect, measure};
+use super::peers::{Answer, Dialect, connect, measure};
 use super::tally::Kind;
 
 struct Etcd {
@@ -53,23 +53,23 @@ impl Dialect for Etcd {
         1
     }
 
-    fn answered(&mut self, bytes: &[u8]) -> Option<(usize, Result<(), String>)> {
+    fn answered(&mut self, bytes: &[u8]) -> Option<Answer> {
         let response = Response::front_of(bytes)?;
         let outcome = if response.status == 200 { Ok(()) } else { Err(format!("Status{}", response.status)) };
-        Some((response.bytes, outcome))
+        Some(Answer { bytes: response.bytes, outcome, is_last: response.is_last })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Dialect, Etcd};
+    use super::{Answer, Dialect, Etcd};
 
     #[test]
     fn what_is_not_200_has_failed() {
         let mut etcd = Etcd { keys: 3, next: 0, value: String::new() };
         let plain = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}HTTP";
-        assert_eq!(etcd.answered(plain), Some((plain.len() - 4, Ok(()))));
+        assert_eq!(etcd.answered(plain), Some(Answer::new(plain.len() - 4, Ok(()))));
         let chunked = b"HTTP/1.1 503 Unavailable\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
-        assert_eq!(etcd.answered(chunked), Some((chunked.len(), Err("Status503".to_owned()))));
+        assert_eq!(etcd.answered(chunked), Some(Answer::new(chunked.len(), Err("Status503".to_owned()))));
     }
 }

@@ -27,9 +27,26 @@ pub trait Dialect {
     /// How many requests of the tally one `ask` stands for.
     fn weight(&self) -> u64;
 
-    /// Looks at the front of what came: how many bytes answer the oldest request, and whether it succeeded. `None`: not all
-    /// of them are there.
-    fn answered(&mut self, bytes: &[u8]) -> Option<(usize, Result<(), String>)>;
+    /// The answer to the oldest request, at the front of what came. `None`: not all of it is there.
+    fn answered(&mut self, bytes: &[u8]) -> Option<Answer>;
+}
+
+/// An answer to one `ask`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// How many it takes.
+    pub bytes: usize,
+    /// Whether the request succeeded.
+    pub outcome: Result<(), String>,
+    /// Whether the server answers nothing more on this connection.
+    pub is_last: bool,
+}
+
+impl Answer {
+    /// One after which others may come.
+    pub fn new(bytes: usize, outcome: Result<(), String>) -> Self {
+        Self { bytes, outcome, is_last: false }
+    }
 }
 
 /// What is asked of one store.
@@ -133,7 +150,9 @@ impl Session {
                     }
                     Err(error) => return Err(error),
                 }
-                self.take(line, &mut tally, dialect);
+                if self.take(line, &mut tally, dialect) {
+                    line.renew(&mut out, dialect)?;
+                }
                 self.fill(line, &mut out, dialect)?;
             }
         }
@@ -151,27 +170,30 @@ impl Session {
         line.stream.write_all(out)
     }
 
-    fn take(&self, line: &mut Line, tally: &mut Tally, dialect: &mut impl Dialect) {
-        let (now, mut seen) = (Instant::now(), 0);
-        while let Some((bytes, result)) = dialect.answered(&line.came[seen..]) {
-            seen += bytes;
+    /// Counts what has been answered. Whether the connection is over.
+    fn take(&self, line: &mut Line, tally: &mut Tally, dialect: &mut impl Dialect) -> bool {
+        let (now, mut seen, mut is_last) = (Instant::now(), 0, false);
+        while let Some(answer) = dialect.answered(&line.came[seen..]) {
+            seen += answer.bytes;
+            is_last = answer.is_last;
             line.is_proven = true;
             let Some(asked_at) = line.asked_at.pop_front() else { break };
             if asked_at < self.count_from {
                 continue;
             }
-            match result {
+            match answer.outcome {
                 Ok(()) => tally.record(self.kind, now.duration_since(asked_at), dialect.weight()),
                 Err(error) => tally.record_error(self.kind, error, dialect.weight()),
             }
         }
         line.came.drain(..seen);
+        is_last
     }
 }
 
 impl Line {
-    /// Some servers close a connection after an answer, or after a number of them: what is outstanding is asked over a new one, and its
-    /// time goes on.
+    /// Some servers close a connection after an answer, or after a number of them, or have it closed: what is outstanding is asked over a
+    /// new one, and its time goes on.
     fn renew(&mut self, out: &mut Vec<u8>, dialect: &mut impl Dialect) -> io::Result<()> {
         if !self.is_proven || !self.came.is_empty() {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -203,9 +225,12 @@ mod tests {
     use std::net::TcpListener;
     use std::time::{Duration, Instant};
 
-    use super::{Dialect, Kind, Session, connect};
+    use super::{Answer, Dialect, Kind, Session, connect};
 
-    struct Ping;
+    /// Whose answers may say that they are the last.
+    struct Ping {
+        is_last: bool,
+    }
 
     impl Dialect for Ping {
         fn ask(&mut self, out: &mut Vec<u8>) {
@@ -216,13 +241,13 @@ mod tests {
             1
         }
 
-        fn answered(&mut self, bytes: &[u8]) -> Option<(usize, Result<(), String>)> {
-            (bytes.len() >= 4).then_some((4, Ok(())))
+        fn answered(&mut self, bytes: &[u8]) -> Option<Answer> {
+            (bytes.len() >= 4).then_some(Answer { is_last: self.is_last, ..Answer::new(4, Ok(())) })
         }
     }
 
-    /// Answers so many requests on each connection and closes it.
-    fn serve(answers: usize) -> String {
+    /// Answers so many requests on each connection and closes it, or waits until the client does.
+    fn serve(answers: usize, closes: bool) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         std::thread::spawn(move || {
@@ -231,6 +256,9 @@ mod tests {
                     let mut request = [0; 4];
                     for _ in 0..answers {
                         stream.read_exact(&mut request).and_then(|()| stream.write_all(b"pong")).ok();
+                    }
+                    if !closes {
+                        std::io::copy(&mut stream, &mut std::io::sink()).ok();
                     }
                 });
             }
@@ -245,14 +273,21 @@ mod tests {
 
     #[test]
     fn whoever_closes_after_an_answer_is_asked_over_a_new_connection() {
-        let streams = connect(&[serve(3)], 2).unwrap();
-        let tally = session().run(&streams, &mut Ping).unwrap();
+        let streams = connect(&[serve(3, true)], 2).unwrap();
+        let tally = session().run(&streams, &mut Ping { is_last: false }).unwrap();
+        assert_eq!(tally.rows().map(|(_, row)| row.latency_ns.len()).sum::<u64>(), 10);
+    }
+
+    #[test]
+    fn whoever_says_that_an_answer_is_the_last_is_asked_over_a_new_connection() {
+        let streams = connect(&[serve(1, false)], 2).unwrap();
+        let tally = session().run(&streams, &mut Ping { is_last: true }).unwrap();
         assert_eq!(tally.rows().map(|(_, row)| row.latency_ns.len()).sum::<u64>(), 10);
     }
 
     #[test]
     fn whoever_closes_without_an_answer_is_not_asked_again() {
-        let streams = connect(&[serve(0)], 2).unwrap();
-        assert!(session().run(&streams, &mut Ping).is_err());
+        let streams = connect(&[serve(0, true)], 2).unwrap();
+        assert!(session().run(&streams, &mut Ping { is_last: false }).is_err());
     }
 }

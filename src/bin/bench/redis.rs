@@ -8,7 +8,7 @@ use std::io::Write;
 use super::args::{Peer, Shape};
 use super::failure::Failure;
 use super::keys::name;
-use super::peers::{Dialect, Session, connect, measure};
+use super::peers::{Answer, Dialect, Session, connect, measure};
 use super::run::NEVER;
 use super::tally::Kind;
 
@@ -86,7 +86,7 @@ impl Dialect for Redis {
         if let Verb::Put(sets) = self.verb { sets as u64 } else { 1 }
     }
 
-    fn answered(&mut self, bytes: &[u8]) -> Option<(usize, Result<(), String>)> {
+    fn answered(&mut self, bytes: &[u8]) -> Option<Answer> {
         let replies = if let Verb::Put(sets) = self.verb { sets + 1 } else { 1 };
         let (mut seen, mut outcome) = (0, Ok(()));
         for _ in 0..replies {
@@ -94,7 +94,7 @@ impl Dialect for Redis {
             seen += length;
             outcome = outcome.and(result);
         }
-        Some((seen, outcome))
+        Some(Answer::new(seen, outcome))
     }
 }
 
@@ -119,20 +119,20 @@ fn reply(bytes: &[u8]) -> Option<(usize, Result<(), String>)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Dialect, Redis, Verb};
+    use super::{Answer, Dialect, Redis, Verb};
 
     #[test]
     fn replies_are_told_apart() {
         let mut redis = Redis { verb: Verb::Put(2), keys: 10, next: 0, value: vec![1; 4] };
         let bytes = b"+OK\r\n+OK\r\n:1\r\n+OK\r\n";
-        assert_eq!(redis.answered(bytes), Some((14, Ok(()))));
+        assert_eq!(redis.answered(bytes), Some(Answer::new(14, Ok(()))));
         assert_eq!(redis.answered(&bytes[..13]), None);
-        assert_eq!(redis.answered(b"+OK\r\n+OK\r\n:0\r\n"), Some((14, Err("NoReplica".to_owned()))));
+        assert_eq!(redis.answered(b"+OK\r\n+OK\r\n:0\r\n"), Some(Answer::new(14, Err("NoReplica".to_owned()))));
         redis.verb = Verb::Get;
-        assert_eq!(redis.answered(b"$4\r\nab\r\n\r\n+"), Some((10, Ok(()))));
+        assert_eq!(redis.answered(b"$4\r\nab\r\n\r\n+"), Some(Answer::new(10, Ok(()))));
         assert_eq!(redis.answered(b"$4\r\nab\r\n"), None);
-        assert_eq!(redis.answered(b"$-1\r\n"), Some((5, Err("NotFound".to_owned()))));
-        assert_eq!(redis.answered(b"-LOADING wait\r\n"), Some((15, Err("LOADING".to_owned()))));
+        assert_eq!(redis.answered(b"$-1\r\n"), Some(Answer::new(5, Err("NotFound".to_owned()))));
+        assert_eq!(redis.answered(b"-LOADING wait\r\n"), Some(Answer::new(15, Err("LOADING".to_owned()))));
     }
 
     #[test]
