@@ -38,13 +38,17 @@ fn nothing_moves(node: &Node) -> bool {
     output.status.success() && output.stdout.trim_ascii() == b"[]"
 }
 
+/// How long so many items may take to move.
+fn patience() -> Duration {
+    PATIENCE * u32::try_from(2 + items(0) / 10_000).expect("few")
+}
+
 /// Waits until nothing moves any more, for a node that is asked and for all others.
 fn wait_until_at_rest(cluster: &Cluster) {
-    let patience = PATIENCE * u32::try_from(2 + items(0) / 10_000).expect("few");
     for node in cluster.nodes.iter().filter(|node| node.is_running()) {
         let begun = Instant::now();
         while !nothing_moves(node) {
-            assert!(begun.elapsed() < patience, "{}: partitions move for ever: {}", node.name, ask(node, &["tasks"]));
+            assert!(begun.elapsed() < patience(), "{}: partitions move for ever: {}", node.name, ask(node, &["tasks"]));
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -263,7 +267,9 @@ fn two_nodes_join_one_leaves_and_a_dead_one_is_replaced_under_load() {
     ask(&cluster.nodes[0], &["cluster", "leave", "n1"]);
     commit(&cluster.nodes[0]);
     // Its connections end with it, and it is gone for good.
-    load.while_failing(WITH_ITS_CONNECTION, || assert_eq!(cluster.nodes[1].wait_until_ended(), Some(0)));
+    load.while_failing(WITH_ITS_CONNECTION, || {
+        assert_eq!(cluster.nodes[1].wait_until_ended_within(patience()), Some(0));
+    });
     assert_balanced(&cluster.nodes[0], &["n0", "n2", "n3", "n4"]);
     step("n1 has left");
     let again = cluster.nodes[1].command().output().expect("it runs");

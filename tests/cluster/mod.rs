@@ -222,6 +222,11 @@ impl Node {
 
     /// Waits until the process has ended by itself. Its exit code.
     pub fn wait_until_ended(&mut self) -> Option<i32> {
+        self.wait_until_ended_within(PATIENCE)
+    }
+
+    /// The same for a process that has much to hand over before.
+    pub fn wait_until_ended_within(&mut self, patience: Duration) -> Option<i32> {
         let begun = Instant::now();
         loop {
             let process = self.process.as_mut().expect("it has been started");
@@ -229,7 +234,7 @@ impl Node {
                 self.process = None;
                 return status.code();
             }
-            assert!(begun.elapsed() < PATIENCE, "{} never ended; its log ends:\n{}", self.name, tail(&self.log));
+            assert!(begun.elapsed() < patience, "{} never ended; its log ends:\n{}", self.name, tail(&self.log));
             std::thread::sleep(Duration::from_millis(20));
         }
     }
