@@ -88,6 +88,10 @@ impl Model {
     }
 }
 
+/// How rarely a slow replica is asked is a matter of the mean of so many runs: where times vary, a few quick answers in a row make it look
+/// quick for a while, and one run of 4,000 reads showed 2.2 % (seed 7900523807764797230, two replicas).
+const RUNS: u64 = 8;
+
 fn share(asked: &[usize], at: usize) -> f64 {
     asked[at] as f64 / asked.iter().sum::<usize>() as f64
 }
@@ -102,13 +106,17 @@ proptest! {
         let slow = slow % count;
         let mut service_s = vec![0.001; count];
         service_s[slow] = 0.01;
-        let mut model = Model::new(seed, &service_s, varies);
-        model.reads(200, 1, gap_ms / 1_000.0);
-        let asked = model.reads(4_000, 1, gap_ms / 1_000.0);
-        prop_assert!(share(&asked, slow) <= 0.02, "seed {seed}: {asked:?}");
-        // Where there are many reads the time decides when it is tried again, else their number.
-        let seconds = 4.0 * gap_ms;
-        prop_assert!(asked[slow] as f64 >= (seconds / 10.0).min(4_000.0 / 640.0).floor(), "seed {seed}: {asked:?} in {seconds} s");
+        let mut of_all = vec![0; count];
+        for seed in (0..RUNS).map(|run| seed.wrapping_add(run)) {
+            let mut model = Model::new(seed, &service_s, varies);
+            model.reads(200, 1, gap_ms / 1_000.0);
+            let asked = model.reads(4_000, 1, gap_ms / 1_000.0);
+            // Where there are many reads the time decides when it is tried again, else their number.
+            let seconds = 4.0 * gap_ms;
+            prop_assert!(asked[slow] as f64 >= (seconds / 10.0).min(4_000.0 / 640.0).floor(), "seed {seed}: {asked:?} in {seconds} s");
+            of_all.iter_mut().zip(asked).for_each(|(sum, asked)| *sum += asked);
+        }
+        prop_assert!(share(&of_all, slow) <= 0.02, "seed {seed}: {of_all:?}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 
 /// Whoever is not answered for so long has been left hanging.
@@ -92,9 +93,13 @@ impl Answer {
         self.header("connection") == Some("close") || self.head.starts_with("http/1.0")
     }
 
-    /// The body as JSON; null where it is none.
+    /// The body as JSON, unpacked; null where it is none.
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_default()
+        match self.header("content-encoding") {
+            Some("gzip") => serde_json::from_reader(GzDecoder::new(&*self.body)),
+            _ => serde_json::from_slice(&self.body),
+        }
+        .unwrap_or_default()
     }
 
     pub fn is_done(&self) -> bool {

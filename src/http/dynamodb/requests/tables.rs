@@ -146,9 +146,9 @@ structure! {
     /// What could be used at once.
     WarmThroughput {
         /// For reads, per second.
-        "ReadUnitsPerSecond" => read_units_per_second: Option<u64>;
+        "ReadUnitsPerSecond" => read_units_per_second: Option<i64>;
         /// For writes, per second.
-        "WriteUnitsPerSecond" => write_units_per_second: Option<u64>;
+        "WriteUnitsPerSecond" => write_units_per_second: Option<i64>;
     }
 }
 
