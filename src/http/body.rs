@@ -3,17 +3,18 @@
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::io::Read;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use actix_web::HttpRequest;
 use actix_web::body::{BodySize, MessageBody};
+use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use flate2::read::MultiGzDecoder;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, poll};
 
 /// No body is larger, as sent or unpacked.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -39,22 +40,23 @@ pub(super) enum BodyError {
 /// # Errors
 ///
 /// [`BodyError::TooLarge`], [`BodyError::TooSlow`], and [`BodyError::Broken`] for one that breaks off.
-pub(super) async fn read(
-    request: &HttpRequest,
-    payload: &mut web::Payload,
-    deadline: Duration,
-) -> Result<Bytes, BodyError> {
+pub(super) async fn read(request: &HttpRequest, payload: &mut Payload, deadline: Duration) -> Result<Bytes, BodyError> {
     let declared = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if declared.is_some_and(|length| length > BODY_BYTES_MAX) {
         return Err(BodyError::TooLarge);
     }
-    match actix_web::rt::time::timeout(deadline, collect(payload)).await {
+    let mut body = pin!(collect(payload));
+    // Most bodies are here already, and need no timer.
+    if let Poll::Ready(body) = poll!(&mut body) {
+        return body;
+    }
+    match actix_web::rt::time::timeout(deadline, body).await {
         Ok(body) => body,
         Err(_) => Err(BodyError::TooSlow),
     }
 }
 
-async fn collect(payload: &mut web::Payload) -> Result<Bytes, BodyError> {
+async fn collect(payload: &mut Payload) -> Result<Bytes, BodyError> {
     // Most bodies are one chunk, which needs no copy.
     let Some(first) = payload.next().await.transpose().map_err(broken)? else {
         return Ok(Bytes::new());
@@ -85,11 +87,6 @@ fn broken(error: PayloadError) -> BodyError {
         PayloadError::Overflow => BodyError::TooLarge,
         _ => BodyError::Broken,
     }
-}
-
-/// The value of a header, if there is one.
-pub(super) fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a [u8]> {
-    request.headers().get(name).map(|value| value.as_bytes())
 }
 
 /// The type of the body without its parameters.
@@ -132,11 +129,11 @@ fn gunzip(packed: &[u8]) -> Result<Vec<u8>, BodyError> {
 /// for as long as it comes, before it closes the connection.
 pub(super) struct Unread {
     body: Option<Bytes>,
-    _payload: web::Payload,
+    _payload: Payload,
 }
 
 impl Unread {
-    pub(super) fn new(body: impl Into<Bytes>, payload: web::Payload) -> Self {
+    pub(super) fn new(body: impl Into<Bytes>, payload: Payload) -> Self {
         Self { body: Some(body.into()), _payload: payload }
     }
 }

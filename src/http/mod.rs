@@ -16,6 +16,7 @@ pub mod store;
 
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use actix_rt::ArbiterHandle;
 use actix_web::dev::Server;
@@ -29,6 +30,10 @@ use dynamodb::{Api, ApiError, Caller, Endpoint, Reply, Request};
 use kv::KvEndpoint;
 pub use origins::Origins;
 use store::Store;
+
+/// A connection on which nothing is asked for this long is closed. Client libraries keep theirs for a while; the sooner a server closes them,
+/// the more often a request meets one that is just being closed.
+const IDLE_MAX: Duration = Duration::from_secs(30);
 
 /// Whether the node serves, and if not, what it waits for.
 #[derive(Clone, Default)]
@@ -95,7 +100,7 @@ pub struct Admission {
 }
 
 impl Api for Door {
-    async fn run(&self, request: Request, caller: &Caller) -> Result<Reply, ApiError> {
+    async fn run(&self, request: Request, caller: &Caller<'_>) -> Result<Reply, ApiError> {
         match self.store() {
             Some(store) => store.run(request, caller).await,
             None => Err(ApiError::ServiceUnavailable { message: "the node does not serve yet: see /health".into() }),
@@ -121,20 +126,20 @@ pub fn serve(
         App::new()
             .app_data(web::Data::new(health.clone()))
             .app_data(web::Data::new(metrics.clone()))
+            .configure(|config| register(config, door, &admission, &metrics))
             .route("/health", web::get().to(show_health))
             .route("/metrics", web::get().to(show_metrics))
-            .configure(|config| register(config, door, &admission, &metrics))
     });
     // A client that has gone is not waited for: what still ran for it is dropped, above all reads that wait for news.
-    let server = server.h1_allow_half_closed(false);
+    let server = server.h1_allow_half_closed(false).keep_alive(IDLE_MAX);
     Ok(server.workers(workers).disable_signals().shutdown_timeout(1).listen(listener)?.run())
 }
 
+/// Paths are tried in this order. The DynamoDB API has one and most of the requests; to try those of the KV API takes regular expressions.
 fn register(config: &mut web::ServiceConfig, door: Door, admission: &Admission, metrics: &Metrics) {
     let Admission { keys, origins, long_polls_max } = admission.clone();
-    let kv = KvEndpoint::new(door.clone(), long_polls_max, metrics.kv.clone());
-    kv.keys(keys.clone()).origins(origins.clone()).register(config);
-    Endpoint::new(door).keys(keys).origins(origins).register(config);
+    Endpoint::new(door.clone()).keys(keys.clone()).origins(origins.clone()).register(config);
+    KvEndpoint::new(door, long_polls_max, metrics.kv.clone()).keys(keys).origins(origins).register(config);
 }
 
 async fn show_health(health: web::Data<Health>, _body: web::Bytes) -> HttpResponse {
@@ -157,4 +162,39 @@ async fn show_metrics(metrics: web::Data<Metrics>, _body: web::Bytes) -> HttpRes
 
 fn mime() -> actix_web::mime::Mime {
     actix_web::mime::TEXT_PLAIN_UTF_8
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{TcpListener, TcpStream};
+    use std::time::Duration;
+
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::{Admission, Health, Metrics, serve};
+
+    /// Client libraries do so: five seconds, which are usual in servers, are too few.
+    #[test]
+    fn a_connection_may_rest_for_a_while() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        std::thread::spawn(move || {
+            let (started, _workers) = unbounded_channel();
+            let server = async move {
+                serve(listener, 1, Health::default(), Metrics::new(), Admission::default(), started).unwrap().await
+            };
+            actix_rt::System::new().block_on(server)
+        });
+        for rest in [Duration::from_secs(7), Duration::ZERO] {
+            stream.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+            let (mut answer, mut byte) = (Vec::new(), [0]);
+            while !answer.ends_with(b"}") {
+                stream.read_exact(&mut byte).unwrap();
+                answer.push(byte[0]);
+            }
+            assert!(answer.starts_with(b"HTTP/1.1 200"));
+            std::thread::sleep(rest);
+        }
+    }
 }

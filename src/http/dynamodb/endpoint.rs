@@ -15,12 +15,15 @@
 
 mod reply;
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::future::Future;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use actix_web::http::{Method, header};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use rand::SeedableRng;
@@ -36,21 +39,22 @@ use crate::http::caller::identify;
 use crate::http::origins::Origins;
 use reply::Answer;
 
+/// Which operation is meant.
+const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
+
 /// What carries out operations: on the thread that has the connection, so it needs not be `Send`.
 pub trait Api {
     /// Carries out an operation and says what to reply.
-    fn run(&self, request: Request, caller: &Caller) -> impl Future<Output = Result<Reply, ApiError>>;
+    fn run(&self, request: Request, caller: &Caller<'_>) -> impl Future<Output = Result<Reply, ApiError>>;
 }
 
-/// Who asks, and by which name of this server.
+/// What a request says of where it goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Caller {
+pub struct Caller<'a> {
     /// The host that the client has sent the request to, with its port.
-    pub host: String,
-    /// Whose signature the request has; nobody's, where no keys are configured.
-    pub access_key_id: Option<String>,
+    pub host: Cow<'a, str>,
     /// The region that the request is signed for, whether or not the signature was checked.
-    pub region: Option<String>,
+    pub region: Option<Cow<'a, str>>,
 }
 
 /// A reply with status 200.
@@ -135,13 +139,18 @@ impl<A: Api + 'static> Endpoint<A> {
     /// Adds the resource `/` to a worker's application.
     pub fn register(self, config: &mut web::ServiceConfig) {
         let endpoint = Rc::new(self);
-        config.service(web::resource("/").to(move |request: HttpRequest, payload: web::Payload| {
+        // Not a resource with routes: it looks at the method itself, and each layer costs an allocation per request.
+        config.service(web::service("/").finish(move |request: ServiceRequest| {
             let endpoint = Rc::clone(&endpoint);
-            async move { endpoint.serve(&request, payload).await }
+            async move {
+                let (request, payload) = request.into_parts();
+                let response = endpoint.serve(&request, payload).await;
+                Ok(ServiceResponse::new(request, response))
+            }
         }));
     }
 
-    async fn serve(&self, request: &HttpRequest, mut payload: web::Payload) -> HttpResponse {
+    async fn serve(&self, request: &HttpRequest, mut payload: Payload) -> HttpResponse {
         let (answer, unread) = match body::read(request, &mut payload, self.body_deadline).await {
             Ok(body) => (self.answer(request, &body).await, None),
             Err(error) => (Answer::error(&error.into()), Some(payload)),
@@ -162,18 +171,15 @@ impl<A: Api + 'static> Endpoint<A> {
     }
 
     async fn run(&self, request: &HttpRequest, body: &Bytes) -> Result<Reply, ApiError> {
-        let operation = Operation::from_target(body::header(request, "x-amz-target"));
-        let caller = match self.keys.is_empty() {
-            true => Caller {
-                host: host(request),
-                access_key_id: None,
-                region: body::header(request, "authorization").and_then(signature::claimed_region),
-            },
+        let operation = Operation::from_target(value(request, &TARGET));
+        let region = match self.keys.is_empty() {
+            true => value(request, &header::AUTHORIZATION).and_then(signature::claimed_region).map(Cow::Borrowed),
             false => {
                 operation.clone()?;
-                self.authenticate(request, body)?
+                Some(Cow::Owned(identify(request, body, &self.keys, (self.clock)())?.region))
             }
         };
+        let caller = Caller { host: host(request), region };
         let parameters = {
             let body = body::unpacked(request, body)?;
             let json = match body.is_empty() {
@@ -184,11 +190,6 @@ impl<A: Api + 'static> Endpoint<A> {
             Request::from_json(operation, json.ok_or(ApiError::Serialization { message: None })?)?
         };
         self.api.run(parameters, &caller).await
-    }
-
-    fn authenticate(&self, request: &HttpRequest, body: &Bytes) -> Result<Caller, ApiError> {
-        let identity = identify(request, body, &self.keys, (self.clock)())?;
-        Ok(Caller { host: host(request), access_key_id: Some(identity.access_key_id), region: Some(identity.region) })
     }
 }
 
@@ -208,9 +209,14 @@ impl From<BodyError> for ApiError {
     }
 }
 
-fn host(request: &HttpRequest) -> String {
-    let named = body::header(request, "host").map(|host| String::from_utf8_lossy(host).into_owned());
-    named.or_else(|| request.uri().authority().map(ToString::to_string)).unwrap_or_default()
+/// The value of a header, if there is one.
+fn value<'a>(request: &'a HttpRequest, name: &HeaderName) -> Option<&'a [u8]> {
+    request.headers().get(name).map(HeaderValue::as_bytes)
+}
+
+fn host(request: &HttpRequest) -> Cow<'_, str> {
+    let named = value(request, &header::HOST).map(String::from_utf8_lossy);
+    named.or_else(|| request.uri().authority().map(|host| host.as_str().into())).unwrap_or_default()
 }
 
 /// Chance for the ids of requests. They need only be different, so without chance the time will do.

@@ -212,11 +212,18 @@ impl ApiError {
     /// behind "1 validation error detected: ".
     #[must_use]
     pub fn in_envelope_of(self, operation: Operation) -> Self {
-        match (operation, self) {
-            (Operation::PutItem | Operation::UpdateItem | Operation::DeleteItem, Self::Validation { message }) => {
-                Self::validation(format!("1 validation error detected: {message}"))
-            }
-            (_, error) => error,
+        match operation {
+            Operation::PutItem | Operation::UpdateItem | Operation::DeleteItem => self.in_envelope(),
+            _ => self,
+        }
+    }
+
+    /// The error, if it is of validation, behind "1 validation error detected: ".
+    #[must_use]
+    pub fn in_envelope(self) -> Self {
+        match self {
+            Self::Validation { message } => Self::validation(format!("1 validation error detected: {message}")),
+            error => error,
         }
     }
 

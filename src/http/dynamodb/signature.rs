@@ -120,11 +120,11 @@ fn is_signed_with(
 
 /// The region that a request says it is signed for, whether or not that is true.
 #[must_use]
-pub fn claimed_region(authorization: &[u8]) -> Option<String> {
+pub fn claimed_region(authorization: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(authorization).ok()?;
     let (_, credential) = text.split_once("Credential=")?;
     let region = credential.split('/').nth(2)?;
-    is_region(region).then(|| region.to_owned())
+    is_region(region).then_some(region)
 }
 
 fn is_region(text: &str) -> bool {

@@ -14,6 +14,7 @@
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use bytes::Bytes;
@@ -83,15 +84,17 @@ impl KvEndpoint {
     /// Adds the resource to a worker's application.
     pub fn register(self, config: &mut web::ServiceConfig) {
         let endpoint = Rc::new(self);
-        config.service(web::resource(["/kv", "/kv/{path:.*}"]).to(
-            move |request: HttpRequest, payload: web::Payload| {
-                let endpoint = Rc::clone(&endpoint);
-                async move { endpoint.serve(&request, payload).await }
-            },
-        ));
+        config.service(web::service(["/kv", "/kv/{path:.*}"]).finish(move |request: ServiceRequest| {
+            let endpoint = Rc::clone(&endpoint);
+            async move {
+                let (request, payload) = request.into_parts();
+                let response = endpoint.serve(&request, payload).await;
+                Ok(ServiceResponse::new(request, response))
+            }
+        }));
     }
 
-    async fn serve(&self, request: &HttpRequest, mut payload: web::Payload) -> HttpResponse {
+    async fn serve(&self, request: &HttpRequest, mut payload: Payload) -> HttpResponse {
         let trace = self.door.store().map(|store| store.traces.next());
         let (outcome, unread) = match body::read(request, &mut payload, self.body_deadline).await {
             Ok(_) if *request.method() == Method::OPTIONS && request.headers().contains_key(header::ORIGIN) => {
@@ -154,7 +157,7 @@ impl KvEndpoint {
         request: &HttpRequest,
         answer: Answer,
         trace: Option<TraceId>,
-        unread: Option<web::Payload>,
+        unread: Option<Payload>,
     ) -> HttpResponse {
         let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = HttpResponseBuilder::new(status);

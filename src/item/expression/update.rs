@@ -99,6 +99,20 @@ impl Update {
         }
     }
 
+    /// The attributes that become what the update itself says, whatever the item is, with their values.
+    #[must_use]
+    pub fn assigned(&self) -> Item {
+        let assigned = self.sets.iter().filter_map(|(path, value)| match value {
+            SetValue::Of(SetOperand { first_of, otherwise: Source::Value(value) })
+                if path.steps().is_empty() && first_of.is_empty() =>
+            {
+                Some((path.root(), value.clone()))
+            }
+            _ => None,
+        });
+        assigned.collect()
+    }
+
     /// The places of all changes.
     pub fn paths(&self) -> impl Iterator<Item = &DocumentPath> {
         let sets = self.sets.iter().map(|(path, _)| path);

@@ -267,7 +267,7 @@ class QueryMistakes(Case):
 
     def test_starts_that_cannot_be(self):
         condition = {"condition": "id = :v", "values": {":v": S("x")}}
-        bad = re.compile(f"^(The provided starting key is invalid(: {NO_MATCH})?|{NO_MATCH})$")
+        bad = "The provided starting key is invalid"
         for start in ({"id": S("x")}, {"id": S("x"), "other": N(1)}, {"id": S("x"), "sk": S("1")}):
             self.query(bad, **condition, ExclusiveStartKey=start)
         outside = "The provided starting key is outside query boundaries based on provided conditions"

@@ -213,18 +213,33 @@ class Queries(Case):
         self.assertEqual(page["Items"][0], {"parity": S("even")})
 
     def test_selects_that_do_not_go_together(self):
-        parameters = {
-            "TableName": self.table, "KeyConditionExpression": "id = :id", "ExpressionAttributeValues": {":id": self.one},
-        }
-        text = re.compile("Cannot specify the ProjectionExpression when choosing to get ALL_ATTRIBUTES$")
-        self.invalid(text, "query", **parameters, Select="ALL_ATTRIBUTES", ProjectionExpression="parity")
-        text = re.compile("Cannot specify the ProjectionExpression when choosing to get only the Count$")
-        self.invalid(text, "query", **parameters, Select="COUNT", ProjectionExpression="parity")
-        text = (
-            "One or more parameter values were invalid: ALL_PROJECTED_ATTRIBUTES can be used only when Querying using "
-            "an IndexName"
-        )
-        self.invalid(text, "query", **parameters, Select="ALL_PROJECTED_ATTRIBUTES")
+        """A query puts more words before what a scan says."""
+        values = {"AttributeValueList": [self.one], "ComparisonOperator": "EQ"}
+        for operation, before, parameters in (
+            ("query", "1 validation error detected: ", {"KeyConditions": {"id": values}}),
+            ("scan", "", {}),
+        ):
+            refused = lambda text, **more: self.invalid(
+                before + text, operation, TableName=self.table, **parameters, **more
+            )
+            for select, what in (
+                ("ALL_ATTRIBUTES", "ALL_ATTRIBUTES"),
+                ("ALL_PROJECTED_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES"),
+                ("COUNT", "only the Count"),
+            ):
+                with self.subTest(operation=operation, select=select):
+                    text = f"Cannot specify the AttributesToGet when choosing to get {what}"
+                    refused(text, Select=select, AttributesToGet=["parity"])
+            refused(
+                "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",
+                Select="ALL_PROJECTED_ATTRIBUTES",
+            )
+            refused(
+                "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES",
+                Select="SPECIFIC_ATTRIBUTES",
+            )
+        text = "Cannot specify the ProjectionExpression when choosing to get only the Count"
+        self.invalid(text, "scan", TableName=self.table, Select="COUNT", ProjectionExpression="parity")
 
     def test_start_after_what_is_not_there(self):
         after = {"ExclusiveStartKey": {"id": self.one, "sk": N("4.5")}}

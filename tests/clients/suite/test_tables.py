@@ -166,11 +166,21 @@ class Tables(Case):
             ((definitions, schema[:1]), bad + "Number of attributes in KeySchema does not exactly match number of "
              "attributes defined in AttributeDefinitions"),
             ((definitions[:1], schema), "Invalid KeySchema: Some index key attribute have no definition"),
+            ((definitions[:1], [schema[0], {**schema[0], "KeyType": "RANGE"}]),
+             "Invalid KeySchema: Some index key attribute have no definition"),
             ((definitions, [schema[1], schema[0]]), "Invalid KeySchema: The first KeySchemaElement is not a HASH key type"),
         ):
             with self.subTest(text):
                 parameters = {"AttributeDefinitions": defined, "KeySchema": keys, **ON_DEMAND}
                 self.invalid(text, "create_table", TableName=unique_name(), **parameters)
+
+    def test_a_stream_that_is_off_shows_nothing(self):
+        stream = {"StreamEnabled": False, "StreamViewType": "NEW_IMAGE"}
+        text = "One or more parameter values were invalid: StreamViewType cannot be specified when StreamEnabled is false"
+        parameters = {**key_parameters("S"), **ON_DEMAND, "StreamSpecification": stream}
+        self.invalid(text, "create_table", TableName=unique_name(), **parameters)
+        table = self.new_table()
+        self.invalid(text, "update_table", TableName=table, StreamSpecification=stream)
 
     def test_throughput_that_no_table_can_have(self):
         bad = "One or more parameter values were invalid: "

@@ -5,7 +5,7 @@ import uuid
 
 from botocore.exceptions import ClientError
 
-from .case import NOT_FOUND, Case, L, N, S, unique_name
+from .case import NOT_FOUND, Case, L, N, S, create_table, delete_table, key_parameters, unique_name
 from .test_concurrency import at_once
 
 CANCELED = "TransactionCanceledException"
@@ -68,6 +68,46 @@ class Writes(Case):
         for action in (self.action("Put", item={"id": S("")}), self.action("Delete", {"id": S("")})):
             self.invalid(text, "transact_write_items", TransactItems=[self.action("Put", item=new), action])
         self.assertIsNone(self.get(new))
+
+    def test_an_index_key_that_does_not_fit(self):
+        """One of another type is a reason, an empty one the whole request's mistake."""
+        table, new = self.indexed_table(), self.key()
+        put = lambda value: self.action("Put", item={**self.key(), "g": value}, table=table)
+        update = lambda value: self.action(
+            "Update", self.key(), table=table, UpdateExpression="SET g = :g", ExpressionAttributeValues={":g": value}
+        )
+        for action in (put(N(5)), update(N(5))):
+            reasons = self.canceled(["None", "ValidationError"], self.action("Put", item=new), action)
+            self.assertEqual(
+                reasons[1]["Message"],
+                "One or more parameter values were invalid: Type mismatch for Index Key g Expected: S Actual: N "
+                "IndexName: by-g",
+            )
+        for action, what in (
+            (put(S("")), "A value specified for a secondary index key is not supported. {}. IndexName: by-g, IndexKey: g"),
+            (update(S("")), "The update expression attempted to update a secondary index key to a value that is not "
+             "supported. {}."),
+        ):
+            empty = "The AttributeValue for a key attribute cannot contain an empty string value"
+            text = "One or more parameter values are not valid. " + what.format(empty)
+            self.invalid(text, "transact_write_items", TransactItems=[self.action("Put", item=new), action])
+        self.assertIsNone(self.get(new))
+        self.write(put(S("x")), update(S("y")))
+
+    def indexed_table(self):
+        """A table with the index `by-g` of the text `g`."""
+        parameters = key_parameters("S")
+        parameters["AttributeDefinitions"].append({"AttributeName": "g", "AttributeType": "S"})
+        keys = [{"AttributeName": "g", "KeyType": "HASH"}]
+        index = {"IndexName": "by-g", "KeySchema": keys, "Projection": {"ProjectionType": "ALL"}}
+        table = create_table(**parameters, GlobalSecondaryIndexes=[index])
+        self.addCleanup(delete_table, table)
+        return table
+
+    def test_the_first_action_that_is_wrong_is_told(self):
+        wrong = self.action("Update", self.key(), UpdateExpression="SET")
+        elsewhere = self.action("Put", item=self.key(), table=unique_name())
+        self.refused(NOT_FOUND, "Requested resource not found", "transact_write_items", TransactItems=[elsewhere, wrong])
 
     def test_nothing_when_one_condition_fails(self):
         there, new = self.put(n=N(1)), self.key()

@@ -9,9 +9,10 @@
 
 use std::io::Write;
 
+use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rand::Rng;
@@ -69,7 +70,7 @@ impl Answer {
     pub(super) fn into_response(
         self,
         request: &HttpRequest,
-        unread: Option<web::Payload>,
+        unread: Option<Payload>,
         origins: &Origins,
         ids: &mut impl Rng,
     ) -> HttpResponse {

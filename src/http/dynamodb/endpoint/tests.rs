@@ -22,7 +22,7 @@ use crate::http::dynamodb::requests::{Request, property_tests};
 pub(super) struct Echo;
 
 impl Api for Echo {
-    async fn run(&self, request: Request, caller: &Caller) -> Result<Reply, ApiError> {
+    async fn run(&self, request: Request, caller: &Caller<'_>) -> Result<Reply, ApiError> {
         if let Request::DeleteTable(_) = request {
             return Err(ApiError::ServiceUnavailable { message: "no quorum".into() });
         }

@@ -11,7 +11,7 @@ const ACCOUNT: &str = "000000000000";
 const REGION: &str = "us-east-1";
 
 /// The name of a table in the world.
-pub(super) fn arn(table: &str, caller: &Caller) -> String {
+pub(super) fn arn(table: &str, caller: &Caller<'_>) -> String {
     let region = caller.region.as_deref().unwrap_or(REGION);
     format!("arn:aws:dynamodb:{region}:{ACCOUNT}:table/{table}")
 }
@@ -25,7 +25,7 @@ pub(super) fn table_of_arn(arn: &str) -> Option<&str> {
 }
 
 /// Writes a description with this status.
-pub(super) fn write(out: &mut JsonWriter, table: &TableSchema, status: &str, caller: &Caller) {
+pub(super) fn write(out: &mut JsonWriter, table: &TableSchema, status: &str, caller: &Caller<'_>) {
     let settings = &table.settings;
     let (name, arn) = (table.name.as_str(), arn(table.name.as_str(), caller));
     out.object(|out| {
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn an_arn_names_its_table() {
-        let caller = Caller { region: Some("eu-west-1".to_owned()), ..Caller::default() };
+        let caller = Caller { region: Some("eu-west-1".into()), ..Caller::default() };
         assert_eq!(arn("orders", &caller), "arn:aws:dynamodb:eu-west-1:000000000000:table/orders");
         assert_eq!(table_of_arn(&arn("orders", &Caller::default())), Some("orders"));
         for other in [

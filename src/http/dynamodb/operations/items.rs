@@ -145,7 +145,7 @@ impl Store {
 
     /// The item as it is stored.
     async fn read_stored(&self, table: &Table, key: &Key, consistent: Option<bool>) -> Result<Option<Bytes>, ApiError> {
-        let (trace, name, key) = (self.traces.next(), table.name.to_string(), key.to_bytes());
+        let (trace, name, key) = (self.traces.next(), table.name.as_str().to_owned(), key.to_bytes());
         let reply = if consistent == Some(true) {
             let read = ReadSurely { trace, table: name, key, least_epoch: 0, as_stored: false, timeout_ms: None };
             self.surely.send(read).await?
@@ -159,14 +159,14 @@ impl Store {
     }
 
     pub(super) async fn put_by_quorum(&self, table: &Table, item: Bytes) -> Result<(), ApiError> {
-        let (trace, table) = (self.traces.next(), table.name.to_string());
+        let (trace, table) = (self.traces.next(), table.name.as_str().to_owned());
         let put = Put { trace, table, item, context: None, ttl_ms: None, w: None, timeout_ms: None };
         self.put.ask(put).await.map_err(failures::stopped)?.map_err(failures::of_put)?;
         Ok(())
     }
 
     pub(super) async fn delete_by_quorum(&self, table: &Table, key: &Key) -> Result<(), ApiError> {
-        let (trace, table, key) = (self.traces.next(), table.name.to_string(), key.to_bytes());
+        let (trace, table, key) = (self.traces.next(), table.name.as_str().to_owned(), key.to_bytes());
         let delete = Delete { trace, table, key, context: None, w: None, timeout_ms: None };
         self.delete.send(delete).await?.map_err(failures::of_put)?;
         Ok(())
@@ -182,7 +182,7 @@ impl Store {
     ) -> Result<Returned, ApiError> {
         let modify = Modify {
             trace: self.traces.next(),
-            table: table.name.to_string(),
+            table: table.name.as_str().to_owned(),
             key: key.to_bytes(),
             step: Step::Change(Modification { condition, action }),
             timeout_ms: None,

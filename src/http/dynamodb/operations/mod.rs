@@ -36,7 +36,7 @@ use crate::http::store::Store;
 use table::Table;
 
 impl Api for Store {
-    async fn run(&self, request: Request, caller: &Caller) -> Result<Reply, ApiError> {
+    async fn run(&self, request: Request, caller: &Caller<'_>) -> Result<Reply, ApiError> {
         match request {
             Request::PutItem(put) => self.put_item(*put).await,
             Request::GetItem(get) => self.get_item(*get).await,

@@ -53,7 +53,11 @@ impl Store {
             }
         };
         placeholders.check_all_used()?;
-        let counts = counts_only(query.select, projection.is_some(), query.index_name.is_some())?;
+        let shown = [
+            ("ProjectionExpression", query.projection_expression.is_some()),
+            ("AttributesToGet", query.attributes_to_get.is_some()),
+        ];
+        let counts = counts_only(query.select, shown, query.index_name.is_some()).map_err(ApiError::in_envelope)?;
         let table = self.table(&query.table_name).await?;
         check_index(&table, query.index_name.as_deref())?;
         let keys = terms.for_keys(&table.partition_key, table.sort_key.as_ref())?;
@@ -105,7 +109,11 @@ impl Store {
             projection => projection,
         };
         placeholders.check_all_used()?;
-        let counts = counts_only(scan.select, projection.is_some(), scan.index_name.is_some())?;
+        let shown = [
+            ("ProjectionExpression", scan.projection_expression.is_some()),
+            ("AttributesToGet", scan.attributes_to_get.is_some()),
+        ];
+        let counts = counts_only(scan.select, shown, scan.index_name.is_some())?;
         let segment = Segment::of(scan.segment, scan.total_segments)?;
         let table = self.table(&scan.table_name).await?;
         check_index(&table, scan.index_name.as_deref())?;
@@ -203,23 +211,23 @@ impl<'a> Page<'a> {
     }
 }
 
-/// Whether only numbers are wanted.
-fn counts_only(select: Option<Select>, projects: bool, of_index: bool) -> Result<bool, ApiError> {
-    let refused = |what: &'static str| Err(ApiError::validation(what));
-    match select {
-        Some(Select::Count) if projects => {
-            refused("Cannot specify the ProjectionExpression when choosing to get only the Count")
+/// Whether only numbers are wanted. `shown`: the parameters that say which attributes are shown, and whether they are there.
+fn counts_only(select: Option<Select>, shown: [(&str, bool); 2], of_index: bool) -> Result<bool, ApiError> {
+    let given = shown.into_iter().find(|(_, is_given)| *is_given).map(|(name, _)| name);
+    let together = |parameter: &str, what: &str| {
+        Err(ApiError::validation(format!("Cannot specify the {parameter} when choosing to get {what}")))
+    };
+    match (select, given) {
+        (Some(Select::Count), Some(parameter)) => together(parameter, "only the Count"),
+        (Some(Select::AllAttributes), Some(parameter)) => together(parameter, "ALL_ATTRIBUTES"),
+        (Some(Select::AllProjectedAttributes), Some(parameter)) => together(parameter, "ALL_PROJECTED_ATTRIBUTES"),
+        (Some(Select::AllProjectedAttributes), None) if !of_index => {
+            Err(ApiError::validation("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName"))
         }
-        Some(Select::AllAttributes) if projects => {
-            refused("Cannot specify the ProjectionExpression when choosing to get ALL_ATTRIBUTES")
-        }
-        Some(Select::SpecificAttributes) if !projects => {
-            refused("Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES")
-        }
-        Some(Select::AllProjectedAttributes) if !of_index => refused(
-            "One or more parameter values were invalid: ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",
-        ),
-        select => Ok(select == Some(Select::Count)),
+        (Some(Select::SpecificAttributes), None) => Err(ApiError::validation(
+            "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES",
+        )),
+        (select, _) => Ok(select == Some(Select::Count)),
     }
 }
 
@@ -274,7 +282,8 @@ fn range_of(keys: &KeyCondition, forward: bool) -> KeyRange {
 
 /// The key after which a query goes on. It must be one that the query could have shown.
 fn start_within(table: &Table, keys: &KeyCondition, StartKey(start): &StartKey) -> Result<Key, ApiError> {
-    let key = start_key(table, start)?;
+    // A scan says what is wrong with it.
+    let key = table.key(start).map_err(|_| ApiError::validation("The provided starting key is invalid"))?;
     if key.partition != keys.partition {
         return Err(ApiError::validation(
             "The provided starting key is outside query boundaries based on provided conditions",
@@ -303,15 +312,6 @@ fn admits(test: &SortTest<KeyValue>, sort: &KeyValue) -> bool {
             _ => false,
         },
     }
-}
-
-fn start_key(table: &Table, start: &Item) -> Result<Key, ApiError> {
-    table.key(start).map_err(|error| match error {
-        ApiError::Validation { message } => {
-            ApiError::validation(format!("The provided starting key is invalid: {message}"))
-        }
-        error => error,
-    })
 }
 
 /// A part of a table that is scanned by itself: some partitions of the ring.
@@ -347,7 +347,12 @@ impl Segment {
     }
 
     fn resumed(&self, table: &Table, StartKey(start): &StartKey) -> Result<ScanCursor, ApiError> {
-        let key = start_key(table, start)?;
+        let key = table.key(start).map_err(|error| match error {
+            ApiError::Validation { message } => {
+                ApiError::validation(format!("The provided starting key is invalid: {message}"))
+            }
+            error => error,
+        })?;
         let partition = table.partition_of(&key);
         let [begin, end] = self.partitions(table.partitions());
         if !(begin..end).contains(&partition) {

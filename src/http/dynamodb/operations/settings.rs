@@ -27,7 +27,7 @@ pub(super) fn limits() -> Reply {
 }
 
 /// `DescribeEndpoints`: this one.
-pub(super) fn endpoints(caller: &Caller) -> Reply {
+pub(super) fn endpoints(caller: &Caller<'_>) -> Reply {
     Reply::object(|out| {
         out.name("Endpoints").array(|out| {
             out.object(|out| {

@@ -112,19 +112,20 @@ impl Table {
     pub(super) fn check_not_empty(&self, item: &Item) -> Result<(), ApiError> {
         let of = |part: &KeyAttribute| item.get(&part.name).map_or(Ok(()), |value| check_not_empty(part, value));
         key_parts(self).try_for_each(of)?;
-        for (index, KeyAttribute { name, .. }) in self.index_keys() {
-            if let Some(what) = item.get(name).and_then(AttributeValue::empty_key) {
-                return Err(ApiError::validation(format!(
-                    "One or more parameter values are not valid. A value specified for a secondary index key is not supported. The AttributeValue for a key attribute cannot contain an empty {what} value. IndexName: {}, IndexKey: {name}",
-                    index.name
-                )));
-            }
-        }
-        Ok(())
+        let Some(((index, KeyAttribute { name, .. }), what)) = self.empty_index_key(item) else { return Ok(()) };
+        Err(ApiError::validation(format!(
+            "One or more parameter values are not valid. A value specified for a secondary index key is not supported. The AttributeValue for a key attribute cannot contain an empty {what} value. IndexName: {}, IndexKey: {name}",
+            index.name
+        )))
+    }
+
+    /// The first attribute that is a key of an index and empty, and what it is.
+    pub(super) fn empty_index_key(&self, item: &Item) -> Option<((&IndexSchema, &KeyAttribute), &'static str)> {
+        self.index_keys().find_map(|found| Some((found, item.get(&found.1.name)?.empty_key()?)))
     }
 
     /// The attributes of an item that are keys of indexes have the types that the table says.
-    fn check_types_of_index_keys(&self, item: &Item) -> Result<(), ApiError> {
+    pub(super) fn check_types_of_index_keys(&self, item: &Item) -> Result<(), ApiError> {
         for (index, KeyAttribute { name, kind }) in self.index_keys() {
             let Some(value) = item.get(name) else { continue };
             if value.type_name() != kind.type_name() {

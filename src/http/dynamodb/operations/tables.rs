@@ -5,8 +5,8 @@ use crate::http::dynamodb::endpoint::{Caller, Reply};
 use crate::http::dynamodb::error::ApiError;
 use crate::http::dynamodb::requests::{
     AttributeDefinition, BillingMode, CreateTable, DeleteTable, DescribeTable, GlobalSecondaryIndexUpdate,
-    KeySchemaElement, KeyType, ListTables, Projection, ProjectionType, ProvisionedThroughput, ScalarType, TableClass,
-    Tag, UpdateTable,
+    KeySchemaElement, KeyType, ListTables, Projection, ProjectionType, ProvisionedThroughput, ScalarType,
+    StreamSpecification, TableClass, Tag, UpdateTable,
 };
 use crate::item::{
     Billing, Conflict, IndexSchema, KeyAttribute, KeyKind, Projected, SettingChange, TableId, TableName, TableSchema,
@@ -22,7 +22,7 @@ const NAMES_MAX: usize = 100;
 const MAX_LOCAL_INDEXES: usize = 5;
 
 impl Store {
-    pub(super) async fn create_table(&self, create: CreateTable, caller: &Caller) -> Result<Reply, ApiError> {
+    pub(super) async fn create_table(&self, create: CreateTable, caller: &Caller<'_>) -> Result<Reply, ApiError> {
         let schema = self.schema(&create)?;
         self.change(&create.table_name, TableChange::Create(schema)).await?;
         self.hear_of(&create.table_name, crate::http::store::CREATED).await;
@@ -33,7 +33,7 @@ impl Store {
         }))
     }
 
-    pub(super) async fn describe_table(&self, asked: DescribeTable, caller: &Caller) -> Result<Reply, ApiError> {
+    pub(super) async fn describe_table(&self, asked: DescribeTable, caller: &Caller<'_>) -> Result<Reply, ApiError> {
         let table = self.known_table(&asked.table_name).await?;
         Ok(Reply::object(|out| {
             out.name("Table");
@@ -41,7 +41,7 @@ impl Store {
         }))
     }
 
-    pub(super) async fn delete_table(&self, delete: DeleteTable, caller: &Caller) -> Result<Reply, ApiError> {
+    pub(super) async fn delete_table(&self, delete: DeleteTable, caller: &Caller<'_>) -> Result<Reply, ApiError> {
         let table = self.known_table(&delete.table_name).await?;
         let name = table.name.clone();
         self.change(&delete.table_name, TableChange::Drop { table: name }).await?;
@@ -51,7 +51,7 @@ impl Store {
         }))
     }
 
-    pub(super) async fn update_table(&self, update: UpdateTable, caller: &Caller) -> Result<Reply, ApiError> {
+    pub(super) async fn update_table(&self, update: UpdateTable, caller: &Caller<'_>) -> Result<Reply, ApiError> {
         let table = self.known_table(&update.table_name).await?;
         let changes = changes(&table, &update)?;
         if changes.is_empty() && !update.is_for_the_service() {
@@ -120,11 +120,7 @@ impl Store {
             tags: create.tags.iter().flatten().map(|Tag { key, value }| (key.clone(), value.clone())).collect(),
             ..TableSettings::default()
         };
-        if create.stream_specification.as_ref().is_some_and(|stream| stream.stream_enabled) {
-            return Err(ApiError::validation(
-                "Streams are not supported by this server: leave StreamSpecification out",
-            ));
-        }
+        check_stream(create.stream_specification.as_ref())?;
         for index in create.local_secondary_indexes.iter().flatten() {
             let schema = index_schema(&index.index_name, &index.key_schema, &index.projection, Billing::default())?;
             settings.local_indexes.push(schema);
@@ -180,6 +176,20 @@ fn key_attribute(definition: &AttributeDefinition) -> KeyAttribute {
     KeyAttribute { name: definition.attribute_name.clone(), kind }
 }
 
+/// A stream can only be off.
+fn check_stream(asked: Option<&StreamSpecification>) -> Result<(), ApiError> {
+    let Some(asked) = asked else { return Ok(()) };
+    if asked.stream_enabled {
+        return Err(ApiError::validation("Streams are not supported by this server: leave StreamSpecification out"));
+    }
+    match asked.stream_view_type {
+        None => Ok(()),
+        Some(_) => Err(ApiError::validation(
+            "One or more parameter values were invalid: StreamViewType cannot be specified when StreamEnabled is false",
+        )),
+    }
+}
+
 /// The names of partition key and sort key.
 fn keys(schema: &[KeySchemaElement]) -> Result<(&str, Option<&str>), ApiError> {
     let invalid = |what: &'static str| Err(ApiError::validation(what));
@@ -191,7 +201,8 @@ fn keys(schema: &[KeySchemaElement]) -> Result<(&str, Option<&str>), ApiError> {
             invalid("Invalid KeySchema: The second KeySchemaElement is not a RANGE key type")
         }
         [first, second] if first.attribute_name == second.attribute_name => {
-            invalid("Both the Hash Key and the Range Key element in the KeySchema have the same name")
+            // The service has no other words for it.
+            invalid("Invalid KeySchema: Some index key attribute have no definition")
         }
         [first] => Ok((&first.attribute_name, None)),
         [first, second] => Ok((&first.attribute_name, Some(&second.attribute_name))),
@@ -335,9 +346,7 @@ fn undefined<'a>(keys: impl IntoIterator<Item = &'a str>, defined: &[AttributeDe
 /// What an `UpdateTable` changes.
 fn changes(table: &TableSchema, update: &UpdateTable) -> Result<Vec<SettingChange>, ApiError> {
     let mut changes = Vec::new();
-    if update.stream_specification.as_ref().is_some_and(|stream| stream.stream_enabled) {
-        return Err(ApiError::validation("Streams are not supported by this server: leave StreamSpecification out"));
-    }
+    check_stream(update.stream_specification.as_ref())?;
     match (update.billing_mode, &update.provisioned_throughput) {
         (None, None) => {}
         (None, Some(_)) if table.settings.billing == Billing::PayPerRequest => {

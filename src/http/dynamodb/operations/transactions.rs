@@ -14,7 +14,7 @@ use crate::http::dynamodb::requests::{
     ConditionCheck, ReturnValuesOnConditionCheckFailure, TransactDelete, TransactGetItems, TransactPut, TransactUpdate,
     TransactWriteItem, TransactWriteItems,
 };
-use crate::item::expression::{Condition, ExpressionKind, Projection, Update};
+use crate::item::expression::{Condition, ExpressionKind, Projection, Update, UpdateError};
 use crate::item::{Action, Item, Key, MAX_ITEM_BYTES, Modification, Token};
 use crate::messages::transaction::{CancelReason, TransactError, TransactGet, TransactWrite, TransactedWrite};
 
@@ -49,13 +49,12 @@ struct Reading {
 
 impl Store {
     pub(super) async fn transact_write(&self, request: TransactWriteItems) -> Result<Reply, ApiError> {
-        let mut asked: Vec<Asked> = request.transact_items.into_iter().map(asked).collect::<Result<_, _>>()?;
-        let mut writes = Vec::with_capacity(asked.len());
-        let mut reasons = Vec::with_capacity(asked.len());
-        for one in &mut asked {
+        let (mut asked, mut writes, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
+        for action in request.transact_items {
+            let mut one = self::asked(action)?;
             let table = self.table(&one.table).await?;
-            check_request(&table, one)?;
-            match key(&table, one) {
+            check_request(&table, &one)?;
+            match key(&table, &mut one) {
                 Ok(key) => {
                     let (table, key, modification) = (one.table.clone(), key.to_bytes(), one.modification.clone());
                     writes.push(TransactedWrite { table, key, modification });
@@ -63,6 +62,7 @@ impl Store {
                 }
                 Err(error) => reasons.push(unfit(&error)),
             }
+            asked.push(one);
         }
         check_fit(reasons)?;
         check_items(&writes)?;
@@ -214,6 +214,13 @@ fn check_request(table: &Table, asked: &Asked) -> Result<(), ApiError> {
             item.validate()?;
             Ok(())
         }
+        (Place::Key(key), Action::Update(update)) => {
+            table.check_not_empty(key)?;
+            match table.empty_index_key(&update.assigned()) {
+                Some((_, what)) => Err(UpdateError::IndexKeyEmpty { what }.into()),
+                None => Ok(()),
+            }
+        }
         (Place::Key(key), _) => table.check_not_empty(key),
         (Place::Item, _) => Ok(()),
     }
@@ -240,6 +247,7 @@ fn key(table: &Table, asked: &mut Asked) -> Result<Key, ApiError> {
     };
     if let Action::Update(update) = &mut asked.modification.action {
         table.bind(update)?;
+        table.check_types_of_index_keys(&update.assigned())?;
     }
     Ok(key)
 }

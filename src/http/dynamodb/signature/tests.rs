@@ -299,11 +299,10 @@ fn secrets_are_not_shown() {
 
 #[test]
 fn a_claimed_region_is_found_and_not_believed_to_be_text() {
-    let region = |text: &str| claimed_region(text.as_bytes());
-    assert_eq!(
-        region("AWS4-HMAC-SHA256 Credential=a/20150830/eu-west-1/dynamodb/aws4_request, x"),
-        Some("eu-west-1".into())
-    );
+    fn region(text: &str) -> Option<&str> {
+        claimed_region(text.as_bytes())
+    }
+    assert_eq!(region("AWS4-HMAC-SHA256 Credential=a/20150830/eu-west-1/dynamodb/aws4_request, x"), Some("eu-west-1"));
     for none in ["", "Credential=", "Credential=a/b", "Credential=a/b//", "Credential=a/b/c\u{e9}/d"] {
         assert_eq!(region(none), None);
     }
