@@ -61,6 +61,9 @@ pub enum Command {
         /// Bytes of each answer.
         #[arg(long, default_value_t = 1024)]
         body_bytes: usize,
+        /// Have what was sent on the disk before answering: it is appended to this new file, and synced.
+        #[arg(long, value_name = "FILE")]
+        append_to: Option<PathBuf>,
     },
 }
 

@@ -79,8 +79,8 @@ fn run(arguments: Arguments) -> Result<u64, Failure> {
         Some(Command::Redis(target)) => redis::run(&target),
         Some(Command::Etcd(target)) => etcd::run(&target),
         Some(Command::Dynamodb(options)) => dynamodb::run(&options),
-        Some(Command::ConstantServer { listen, workers, body_bytes }) => {
-            constant::serve(listen, workers, body_bytes).map(|()| 0)
+        Some(Command::ConstantServer { listen, workers, body_bytes, append_to }) => {
+            constant::serve(listen, workers, body_bytes, append_to.as_deref()).map(|()| 0)
         }
     }
 }

@@ -424,6 +424,24 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn what_is_assigned_is_there_whatever_the_item_was(update in arbitrary::update(), old in arbitrary::item()) {
+        if let Ok(Some(new)) = update.apply(Some(&old), &Item::new()) {
+            for (name, value) in &update.assigned() {
+                prop_assert_eq!(new.get(name), Some(value), "{}", update);
+            }
+        }
+    }
+}
+
+#[test]
+fn only_whole_attributes_that_become_a_value_of_the_update_are_assigned() {
+    let text = "SET a = :v, b.c = :v, d = if_not_exists(d, :v), e = :v + :v, f = a, g = :w REMOVE h";
+    let update = update(text, &json!({"v": {"N": "1"}, "w": {"S": ""}}));
+    assert_eq!(update.assigned(), item(&json!({"a": {"N": "1"}, "g": {"S": ""}})));
+}
+
 #[test]
 fn keys_of_indexes_become_only_what_they_can_be() {
     let (empty, text, number) = (json!({"S": ""}), json!({"S": "x"}), json!({"N": "1"}));
