@@ -81,7 +81,9 @@ fn append(mut file: File, asked: &Receiver<Append>) {
             return;
         }
         bytes.clear();
-        // Whoever asked may be gone.
-        waiting.drain(..).for_each(|written| drop(written.send(())));
+        for written in waiting.drain(..) {
+            // Whoever asked may be gone.
+            let _ = written.send(());
+        }
     }
 }
