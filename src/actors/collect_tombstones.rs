@@ -45,11 +45,15 @@ pub(super) async fn collect(yard: &Yard, candidates: Vec<DeadRecord>, kept: &mut
     if agreed.is_empty() {
         return 0;
     }
-    let has_lived = live_through(yard.settling_time).await;
+    let has_settled = settle(yard, disturbances).await;
     let mut collected = 0;
     for bundle in agreed {
+        if !has_settled {
+            keep(bundle.candidates, &Kept::Settling, kept);
+            continue;
+        }
         let Some(bundle) = agreed_on(yard, bundle, kept).await else { continue };
-        if !has_lived || yard.disturbances.get() != disturbances {
+        if yard.disturbances.get() != disturbances {
             keep(bundle.candidates, &Kept::Settling, kept);
             continue;
         }
@@ -152,13 +156,13 @@ fn keep(candidates: Vec<DeadRecord>, why: &Kept, kept: &mut KeptCounts) {
     }
 }
 
-/// Whether this process was awake all the time.
-async fn live_through(time: Duration) -> bool {
-    let mut left = time;
+/// Lives through the settling time, or as much of it as nothing disturbs. Whether that was all of it, and this process awake.
+async fn settle(yard: &Yard, disturbances: u64) -> bool {
+    let mut left = yard.settling_time;
     while !left.is_zero() {
         let (step, began) = (left.min(STEP), Instant::now());
         sleep(step).await;
-        if began.elapsed() > STEP_MAX {
+        if began.elapsed() > STEP_MAX || yard.disturbances.get() != disturbances {
             return false;
         }
         left -= step;
