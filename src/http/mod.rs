@@ -4,7 +4,7 @@
 //! Every handler takes the request's body, also where it needs none: one that is left unread closes the connection.
 //!
 //! Both APIs share the recipients of their worker (`store`), the bounds of bodies (`body`), who may ask (`caller`) and which web pages may
-//! (`origins`).
+//! (`origins`), and what they are to the server (`surface`).
 
 mod body;
 mod caller;
@@ -13,6 +13,7 @@ pub mod gathering;
 pub mod kv;
 mod origins;
 pub mod store;
+mod surface;
 
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

@@ -18,10 +18,9 @@ mod reply;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::future::Future;
-use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::dev::Payload;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -37,6 +36,7 @@ use super::signature::{self, AccessKey};
 use crate::http::body::{self, BODY_DEADLINE, BodyError};
 use crate::http::caller::identify;
 use crate::http::origins::Origins;
+use crate::http::surface::{self, Surface};
 use reply::Answer;
 
 /// Which operation is meant.
@@ -138,24 +138,7 @@ impl<A: Api + 'static> Endpoint<A> {
 
     /// Adds the resource `/` to a worker's application.
     pub fn register(self, config: &mut web::ServiceConfig) {
-        let endpoint = Rc::new(self);
-        // Not a resource with routes: it looks at the method itself, and each layer costs an allocation per request.
-        config.service(web::service("/").finish(move |request: ServiceRequest| {
-            let endpoint = Rc::clone(&endpoint);
-            async move {
-                let (request, payload) = request.into_parts();
-                let response = endpoint.serve(&request, payload).await;
-                Ok(ServiceResponse::new(request, response))
-            }
-        }));
-    }
-
-    async fn serve(&self, request: &HttpRequest, mut payload: Payload) -> HttpResponse {
-        let (answer, unread) = match body::read(request, &mut payload, self.body_deadline).await {
-            Ok(body) => (self.answer(request, &body).await, None),
-            Err(error) => (Answer::error(&error.into()), Some(payload)),
-        };
-        answer.into_response(request, unread, &self.origins, &mut self.request_ids.borrow_mut())
+        surface::register(self, web::service("/"), config);
     }
 
     async fn answer(&self, request: &HttpRequest, body: &Bytes) -> Answer {
@@ -190,6 +173,16 @@ impl<A: Api + 'static> Endpoint<A> {
             Request::from_json(operation, json.ok_or(ApiError::Serialization { message: None })?)?
         };
         self.api.run(parameters, &caller).await
+    }
+}
+
+impl<A: Api + 'static> Surface for Endpoint<A> {
+    async fn serve(&self, request: &HttpRequest, mut payload: Payload) -> HttpResponse {
+        let (answer, unread) = match body::read(request, &mut payload, self.body_deadline).await {
+            Ok(body) => (self.answer(request, &body).await, None),
+            Err(error) => (Answer::error(&error.into()), Some(payload)),
+        };
+        answer.into_response(request, unread, &self.origins, &mut self.request_ids.borrow_mut())
     }
 }
 

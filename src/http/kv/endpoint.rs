@@ -14,7 +14,7 @@
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::dev::Payload;
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use bytes::Bytes;
@@ -28,6 +28,7 @@ use crate::http::body::{self, BODY_DEADLINE, Unread};
 use crate::http::caller::identify;
 use crate::http::dynamodb::signature::AccessKey;
 use crate::http::origins::{Origins, allow_what_is_asked};
+use crate::http::surface::{self, Surface};
 use crate::messages::TraceId;
 use crate::metrics::KvMetrics;
 
@@ -83,33 +84,7 @@ impl KvEndpoint {
 
     /// Adds the resource to a worker's application.
     pub fn register(self, config: &mut web::ServiceConfig) {
-        let endpoint = Rc::new(self);
-        config.service(web::service(["/kv", "/kv/{path:.*}"]).finish(move |request: ServiceRequest| {
-            let endpoint = Rc::clone(&endpoint);
-            async move {
-                let (request, payload) = request.into_parts();
-                let response = endpoint.serve(&request, payload).await;
-                Ok(ServiceResponse::new(request, response))
-            }
-        }));
-    }
-
-    async fn serve(&self, request: &HttpRequest, mut payload: Payload) -> HttpResponse {
-        let trace = self.door.store().map(|store| store.traces.next());
-        let (outcome, unread) = match body::read(request, &mut payload, self.body_deadline).await {
-            Ok(_) if *request.method() == Method::OPTIONS && request.headers().contains_key(header::ORIGIN) => {
-                return self.preflight(request);
-            }
-            Ok(body) => (self.run(request, &body, trace.unwrap_or_default()).await, None),
-            Err(error) => (Err(error.into()), Some(payload)),
-        };
-        let answer = Answer::of(outcome, is_write(request.method()));
-        if answer.status >= 500 {
-            let trace = trace.unwrap_or_default();
-            tracing::debug!(%trace, status = answer.status, "a request of the KV API was not carried out");
-        }
-        self.waiters.metrics.answered(label(request.method()), answer.status);
-        self.respond(request, answer, trace, unread)
+        surface::register(self, web::service(["/kv", "/kv/{path:.*}"]), config);
     }
 
     async fn run(&self, request: &HttpRequest, body: &Bytes, trace: TraceId) -> Result<Done, KvError> {
@@ -179,6 +154,26 @@ impl KvEndpoint {
             None => response.body(body),
             Some(payload) => response.force_close().body(Unread::new(body, payload)),
         }
+    }
+}
+
+impl Surface for KvEndpoint {
+    async fn serve(&self, request: &HttpRequest, mut payload: Payload) -> HttpResponse {
+        let trace = self.door.store().map(|store| store.traces.next());
+        let (outcome, unread) = match body::read(request, &mut payload, self.body_deadline).await {
+            Ok(_) if *request.method() == Method::OPTIONS && request.headers().contains_key(header::ORIGIN) => {
+                return self.preflight(request);
+            }
+            Ok(body) => (self.run(request, &body, trace.unwrap_or_default()).await, None),
+            Err(error) => (Err(error.into()), Some(payload)),
+        };
+        let answer = Answer::of(outcome, is_write(request.method()));
+        if answer.status >= 500 {
+            let trace = trace.unwrap_or_default();
+            tracing::debug!(%trace, status = answer.status, "a request of the KV API was not carried out");
+        }
+        self.waiters.metrics.answered(label(request.method()), answer.status);
+        self.respond(request, answer, trace, unread)
     }
 }
 
