@@ -243,6 +243,8 @@ pub struct Registered {
     pub sibling_limit_rejections: Counter,
     /// Replica writes refused for a time stamp too far ahead.
     pub clock_skew_refusals: Counter,
+    /// Writes to `lww` tables that were given a second time stamp, because a replica held a greater one.
+    pub outranked_puts: Counter,
     /// Records whose checksum did not match.
     pub corrupt_records: Counter,
     /// Hints kept by this node as a coordinator.
@@ -310,6 +312,10 @@ impl Metrics {
             counter("sibling_limit_rejections", "Client writes refused for limits.siblings_max");
         let clock_skew_refusals =
             counter("clock_skew_refusals", "Replica writes refused for a time stamp too far ahead");
+        let outranked_puts = counter(
+            "outranked_puts",
+            "Writes to lww tables that were given a second time stamp, because a replica held a greater one",
+        );
         let corrupt_records = counter("corrupt_records", "Records whose checksum did not match");
         let hints_kept = counter("hints_kept", "Hints kept by this node as a coordinator");
         let hints_delivered = counter("hints_delivered", "Hints that are durable where they belong, and deleted");
@@ -367,6 +373,7 @@ impl Metrics {
             siblings,
             sibling_limit_rejections,
             clock_skew_refusals,
+            outranked_puts,
             corrupt_records,
             hints_kept,
             hints_delivered,

@@ -75,6 +75,15 @@ fn write(number: u64, mut client: Client, run: &Run) -> [Written; 2] {
         };
         if is_acknowledged {
             run.count();
+            let (written, id) = match client.rng.random_bool(0.5) {
+                true => (&put, format!("put-{number}")),
+                false => (&updated, format!("updated-{number}")),
+            };
+            let asked = json!({"TableName": TABLE, "Key": {"id": {"S": id}}, "ConsistentRead": true});
+            if let Outcome::Answered(answer) = client.ask("GetItem", &asked) {
+                let found = &answer.json()["Item"];
+                assert!(written.agrees_with(found), "{id}: {written:?}, but found {found}");
+            }
         }
     }
     [put, updated]

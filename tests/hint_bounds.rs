@@ -12,6 +12,7 @@ use slipring::dynamo::claim::claim;
 use slipring::dynamo::hint::HintBounds;
 use slipring::dynamo::hlc::HlcTime;
 use slipring::dynamo::node_id::NodeId;
+use slipring::dynamo::precedence::Insistence;
 use slipring::dynamo::preference_list::Role;
 use slipring::dynamo::ring::Member;
 use slipring::dynamo::siblings::{Change, Mint, Siblings};
@@ -176,6 +177,7 @@ async fn fill_hints(cluster: &VirtualCluster, at: usize, target: usize) {
         slot: Slot::HintFor(cluster.names[target].clone()),
         siblings,
         conflict: Conflict::Siblings,
+        insists: Insistence::Nothing,
     });
     cluster.nodes[at].do_send(together);
     answer.await.expect("the node lives").expect("there is room for it");

@@ -85,6 +85,12 @@ fn an_old_owner_that_acknowledges() {
 }
 
 #[test]
+fn a_write_that_is_acknowledged_though_it_is_outranked() {
+    let report = is_found(Defect::OutrankedIsAcknowledged);
+    assert!(report.violations[0].what.contains("was acknowledged"), "{}", report.explain());
+}
+
+#[test]
 fn every_mistake_has_its_test() {
     let source = include_str!("simulation_finds_bugs.rs");
     for defect in Defect::ALL {

@@ -10,6 +10,7 @@ use tracing::debug;
 
 use super::coordinate_put::slot;
 use super::coordination::{Coordination, Terms, ask};
+use crate::dynamo::precedence::Insistence;
 use crate::dynamo::preference_list::{PreferenceList, Replica, Role};
 use crate::dynamo::quorum::{Quorum, ReadTally, Verdict};
 use crate::dynamo::record_key::RecordKey;
@@ -179,7 +180,8 @@ pub(super) async fn repair(cx: &Coordination, read: &KeyRead, order: &[Replica],
         }
         let (key, siblings) = (read.key.clone(), merged.clone());
         let (trace, epoch, conflict) = (read.trace, cx.epoch(), read.conflict);
-        let write = WriteReplica { trace, epoch, key, slot: Slot::Own, siblings, conflict };
+        let (slot, insists) = (Slot::Own, Insistence::Nothing);
+        let write = WriteReplica { trace, epoch, key, slot, siblings, conflict, insists };
         let outcome = ask(cx.replicas.of(&replica.node, read.key.partition()).map(|r| &r.write), write).await;
         debug!(trace = %read.trace, key = ?read.key, node = %replica.node, ?outcome, "read repair");
         cx.metrics.read_repair(outcome.is_ok());

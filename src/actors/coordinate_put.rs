@@ -1,7 +1,8 @@
 //! The story of writes that came together and go to the same replicas: mint at one, write to all, count until W, leave nobody behind.
 //!
 //! A write by itself is a group of one. Each is answered as soon as its own W replicas hold it. Where a stand-in has no room for it, a spare is
-//! asked instead. Where replicas know a newer ring, what is left of the story is told again by that one: a write that has its dot keeps it.
+//! asked instead. Where replicas know a newer ring, what is left of the story is told again by that one: a write that has its dot keeps it, but where only
+//! one version stays it is given another one, of that ring's tenure. So it is, too, where an earlier write has a greater time.
 
 use std::pin::pin;
 use std::rc::Rc;
@@ -14,7 +15,9 @@ use tracing::debug;
 use super::coordinate_get::nearest;
 use super::coordination::{Coordination, Group, Terms, ask_all};
 use crate::dynamo::context::Context;
+use crate::dynamo::hlc::HlcTime;
 use crate::dynamo::node_id::NodeId;
+use crate::dynamo::precedence::Insistence;
 use crate::dynamo::preference_list::{PreferenceList, Replica, Role};
 use crate::dynamo::quorum::{Quorum, Verdict, WriteTally};
 use crate::dynamo::record_key::RecordKey;
@@ -46,6 +49,19 @@ pub(super) struct KeyWrite {
     /// The epoch of the ring in which it was decided, where it was put in order with the other writes of its key. Only its own replicas count then, and a newer
     /// ring must not acknowledge it if another node has put writes in order since.
     pub(super) decided_in: Option<u64>,
+    /// The greatest time that was in its way when it was written before. Every write that was acknowledged before this one began has that time at most.
+    pub(super) above: Option<HlcTime>,
+}
+
+impl KeyWrite {
+    /// What its replicas must not hold. A write that was decided with all before it read, or is above them, is concurrent with whatever has a greater time still.
+    fn insistence(&self) -> Insistence {
+        match self.conflict {
+            Conflict::Siblings => Insistence::Nothing,
+            Conflict::Lww if self.decided_in.is_some() || self.above.is_some() => Insistence::Tenure,
+            Conflict::Lww => Insistence::Rank,
+        }
+    }
 }
 
 /// A checked write, its place among those that came together, and its replicas.
@@ -59,8 +75,12 @@ pub(super) struct PlacedWrite {
 }
 
 impl PlacedWrite {
-    pub(super) fn new(cx: &Coordination, place: usize, write: KeyWrite) -> Self {
+    pub(super) fn new(cx: &Coordination, place: usize, mut write: KeyWrite) -> Self {
         let (list, quorum) = cx.replicas_of(write.key.table(), write.key.partition(), write.terms);
+        write.change.tenure = match write.conflict {
+            Conflict::Siblings => 0,
+            Conflict::Lww => cx.view.topology.tenure(write.key.partition()),
+        };
         Self { place, write, list, quorum }
     }
 }
@@ -105,6 +125,15 @@ fn is_permutation<T: PartialEq>(some: &[T], others: &[T]) -> bool {
 struct Minted {
     one: PlacedWrite,
     siblings: Siblings,
+    /// Who gave it the dot: whatever he held before is superseded.
+    by: NodeId,
+}
+
+/// Who has taken a write, and what was in its way.
+struct Count {
+    tally: Tally,
+    /// The greatest time that a replica holds and that is beyond the write's.
+    outranked: Option<HlcTime>,
 }
 
 /// One replica's word on one write of a group.
@@ -129,8 +158,11 @@ pub(super) async fn coordinate_puts(
 
 /// The part of the story that begins when the writes have their dots.
 async fn replicate(cx: Rc<Coordination>, list: PreferenceList, minted: Vec<Minted>, answers: PutAnswers) {
-    let tally = |minted: &Minted| Tally::of_list(minted.one.quorum.w(), cx.view.sloppy, &list);
-    let mut tallies: Vec<Tally> = minted.iter().map(tally).collect();
+    let count = |minted: &Minted| Count {
+        tally: Tally::of_list(minted.one.quorum.w(), cx.view.sloppy, &list),
+        outranked: None,
+    };
+    let mut counts: Vec<Count> = minted.iter().map(count).collect();
     let mut acknowledgements = write_everywhere(&cx, &list, &minted);
     let mut unanswered = minted.len();
     let mut deadline = pin!(sleep_until(cx.deadline));
@@ -141,23 +173,34 @@ async fn replicate(cx: Rc<Coordination>, list: PreferenceList, minted: Vec<Minte
             () = &mut deadline => None,
         };
         let Some(heard) = heard else { break };
-        let at = heard.at;
-        let was_pending = tallies[at].verdict() == Verdict::Pending;
-        if hear(&cx, &list, &minted[at], &mut tallies[at], heard) != Verdict::Pending && was_pending {
+        let (minted, count) = (&minted[heard.at], &mut counts[heard.at]);
+        let was_pending = count.tally.verdict() == Verdict::Pending;
+        if hear(&cx, &list, minted, count, heard) != Verdict::Pending && was_pending {
             unanswered -= 1;
-            match newest(&tallies[at]) {
-                Some(stale) if tallies[at].verdict() == Verdict::Failed => {
-                    let failed = not_reached(&list, &tallies[at], minted[at].one.quorum);
-                    replicate_again(&cx, minted[at].clone(), stale, failed, answers.clone());
-                }
-                _ => answers.give(minted[at].one.place, reply(&cx, &list, &minted[at], &tallies[at])),
-            }
+            conclude(&cx, &list, minted, count, &answers);
         }
     }
-    let overdue = minted.iter().zip(&tallies).filter(|(_, tally)| tally.verdict() == Verdict::Pending);
-    overdue.for_each(|(minted, tally)| answers.give(minted.one.place, reply(&cx, &list, minted, tally)));
+    let overdue = minted.iter().zip(&counts).filter(|(_, count)| count.tally.verdict() == Verdict::Pending);
+    overdue.for_each(|(minted, count)| answers.give(minted.one.place, reply(&cx, &list, minted, &count.tally)));
     drop(answers);
-    leave_nobody_behind(&cx, &list, minted, tallies, acknowledgements).await;
+    leave_nobody_behind(&cx, &list, minted, counts, acknowledgements).await;
+}
+
+/// The verdict on a write is there: its client is told, or the write goes on.
+fn conclude(cx: &Rc<Coordination>, list: &PreferenceList, minted: &Minted, count: &Count, answers: &PutAnswers) {
+    let Count { tally, outranked } = count;
+    match (tally.verdict(), outranked, newest(tally)) {
+        (Verdict::Failed, _, Some(stale)) => {
+            let failed = not_reached(list, tally, minted.one.quorum);
+            replicate_again(cx, minted.clone(), stale, failed, answers.clone());
+        }
+        (Verdict::Reached, Some(time), _) => {
+            cx.metrics.outranked_puts.inc();
+            let write = KeyWrite { above: Some(*time), ..minted.one.write.clone() };
+            mint_anew(cx, PlacedWrite::new(cx, minted.one.place, write), answers.clone());
+        }
+        _ => answers.give(minted.one.place, reply(cx, list, minted, tally)),
+    }
 }
 
 /// The newest ring that any replica has told of.
@@ -167,8 +210,8 @@ fn newest(tally: &Tally) -> Option<StaleEpoch> {
     tally.failures().filter_map(|(_, error)| stale(error)).max_by_key(|stale| stale.epoch)
 }
 
-/// The write has its dot, and too few took it because they know a newer ring: the same write goes where that one says. `failed` is the answer where no
-/// newer ring comes in time.
+/// The write has its dot, and too few took it because they know a newer ring: it goes where that one says. `failed` is the answer where no newer ring comes
+/// in time.
 fn replicate_again(cx: &Rc<Coordination>, minted: Minted, stale: StaleEpoch, failed: PutError, answers: PutAnswers) {
     let cx = Rc::clone(cx);
     let again: LocalBoxFuture<'static, ()> = Box::pin(async move {
@@ -176,9 +219,25 @@ fn replicate_again(cx: &Rc<Coordination>, minted: Minted, stale: StaleEpoch, fai
             return answers.give(minted.one.place, Err(failed));
         };
         let one = PlacedWrite::new(&cx, minted.one.place, minted.one.write);
-        replicate(cx, one.list.clone(), vec![Minted { one, siblings: minted.siblings }], answers).await;
+        match one.write.conflict {
+            // Another tenure may have begun, in which this dot does not count.
+            Conflict::Lww if one.write.decided_in.is_none() => mint_anew(&cx, one, answers),
+            _ => replicate(cx, one.list.clone(), vec![Minted { one, ..minted }], answers).await,
+        }
     });
     actix::spawn(again);
+}
+
+/// A write to an `lww` table that had a dot gets another one. With the first one it may be on some replicas: nobody can say any more that it was not done.
+fn mint_anew(cx: &Rc<Coordination>, write: PlacedWrite, answers: PutAnswers) {
+    let may_survive = |error| match error {
+        PutError::QuorumNotReached { needed, got, failures, .. } => {
+            PutError::QuorumNotReached { needed, got, failures, outcome: WriteOutcome::Unknown }
+        }
+        other => other,
+    };
+    let answers = Answers::new(move |place, outcome: Result<_, _>| answers.give(place, outcome.map_err(may_survive)));
+    begin_anew(cx, write, answers);
 }
 
 /// A write by itself.
@@ -216,7 +275,7 @@ async fn mint(
         let outcomes = ask_to_mint(cx, replica, &open).await;
         for ((one, mut failures), outcome) in std::mem::take(&mut open).into_iter().zip(outcomes) {
             match outcome {
-                Ok(siblings) => minted.push(Minted { one, siblings }),
+                Ok(siblings) => minted.push(Minted { one, siblings, by: replica.node.clone() }),
                 Err(CoordinateWriteError::Stale(stale)) => mint_again(cx, one, stale, failures, answers.clone()),
                 Err(refused) if is_final(&refused) => answers.give(one.place, Err(PutError::Refused(refused))),
                 Err(error) => {
@@ -299,6 +358,7 @@ async fn ask_to_mint(
         context: one.write.context.clone(),
         change: one.write.change.clone(),
         conflict: one.write.conflict,
+        above: one.write.above,
     };
     let recipient = cx.replicas.of(&replica.node, first.write.key.partition()).map(|r| &r.coordinate);
     let asked = ask_all(recipient, open.iter().map(message).collect());
@@ -315,7 +375,12 @@ fn write_everywhere(cx: &Coordination, list: &PreferenceList, minted: &[Minted])
     }
     for (replica, Replica { node, role }) in list.replicas().iter().enumerate() {
         let slot = slot_of(role);
-        let requests = minted.iter().map(|minted| write_replica(cx, minted, slot.clone())).collect();
+        let insists = |minted: &Minted| match minted.by == *node {
+            true => Insistence::Nothing,
+            false => minted.one.write.insistence(),
+        };
+        let write = |minted| WriteReplica { insists: insists(minted), ..write_replica(cx, minted, slot.clone()) };
+        let requests = minted.iter().map(write).collect();
         let heard = heard.clone();
         let answers = Answers::new(move |at, outcome| acknowledge(&heard, replica, at, outcome));
         send_to(cx, node, first.one.write.key.partition(), Together { requests, answers });
@@ -345,9 +410,14 @@ fn hear(
     cx: &Coordination,
     list: &PreferenceList,
     minted: &Minted,
-    tally: &mut Tally,
+    Count { tally, outranked }: &mut Count,
     Acknowledgement { replica, at, outcome, way_back }: Acknowledgement,
 ) -> Verdict {
+    if let Err(WriteReplicaError::Outranked { time }) = outcome {
+        // It knows what it would have to know, so it counts: but then the write is not acknowledged with this dot.
+        *outranked = Some(time).max(*outranked);
+        return tally.record(replica, Ok(()));
+    }
     let is_full = matches!(outcome, Err(WriteReplicaError::HintsFull { .. }));
     let spare = if is_full { tally.replace(replica, minted.one.list.spares()) } else { None };
     let Some(spare) = spare else { return tally.record(replica, outcome) };
@@ -362,15 +432,15 @@ async fn leave_nobody_behind(
     cx: &Coordination,
     list: &PreferenceList,
     minted: Vec<Minted>,
-    mut tallies: Vec<Tally>,
+    mut counts: Vec<Count>,
     mut acknowledgements: UnboundedReceiver<Acknowledgement>,
 ) {
     // Ends: a local node answers or stops, and a peer fails what is overdue.
     while let Some(heard) = acknowledgements.recv().await {
         let at = heard.at;
-        hear(cx, list, &minted[at], &mut tallies[at], heard);
+        hear(cx, list, &minted[at], &mut counts[at], heard);
     }
-    for (minted, tally) in minted.iter().zip(&tallies) {
+    for (minted, Count { tally, .. }) in minted.iter().zip(&counts) {
         for (replica, error) in tally.failures() {
             let role = &list.replicas()[replica].role;
             let node = holder(list, tally, replica);
@@ -400,7 +470,8 @@ fn keep_hints<'a>(cx: &Coordination, owner: &NodeId, minted: impl Iterator<Item 
 fn write_replica(cx: &Coordination, minted: &Minted, slot: Slot) -> WriteReplica {
     let KeyWrite { trace, key, conflict, .. } = &minted.one.write;
     let (trace, epoch, key, conflict) = (*trace, cx.epoch(), key.clone(), *conflict);
-    WriteReplica { trace, epoch, key, slot, siblings: minted.siblings.clone(), conflict }
+    let siblings = minted.siblings.clone();
+    WriteReplica { trace, epoch, key, slot, siblings, conflict, insists: Insistence::Nothing }
 }
 
 /// A replica in the role in which the preference list names it.

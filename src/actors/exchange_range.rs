@@ -17,6 +17,7 @@ use super::repair_recipients::RepairRecipients;
 use crate::dynamo::exchange::{Differences, Listed, Reading, differences, still_differing, untouched};
 use crate::dynamo::merkle::LeafSet;
 use crate::dynamo::node_id::NodeId;
+use crate::dynamo::precedence::Insistence;
 use crate::dynamo::record_key::RecordKey;
 use crate::dynamo::ring::PartitionId;
 use crate::dynamo::siblings::Siblings;
@@ -324,6 +325,7 @@ impl Range<'_> {
             slot: Slot::Own,
             siblings: siblings.clone(),
             conflict: self.workshop.conflict(key.table()),
+            insists: Insistence::Nothing,
         };
         if records.is_empty() {
             return Ok(());

@@ -21,6 +21,7 @@ use super::coordination::ask_all;
 use crate::dynamo::handoff_rate::{HandoffRate, Pace};
 use crate::dynamo::hint::{Destination, destination, is_dispensable, others};
 use crate::dynamo::node_id::NodeId;
+use crate::dynamo::precedence::Insistence;
 use crate::dynamo::quorum::{Quorum, Quorums};
 use crate::dynamo::record_key::RecordKey;
 use crate::dynamo::ring::PartitionId;
@@ -251,6 +252,7 @@ impl Handover {
             slot: Slot::Own,
             siblings: hint.siblings.clone(),
             conflict: table.map_or(Conflict::Siblings, |table| table.conflict),
+            insists: Insistence::Nothing,
         }
     }
 

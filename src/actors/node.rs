@@ -22,6 +22,7 @@ use crate::dynamo::hint::HintBounds;
 use crate::dynamo::hlc::{Hlc, HlcTime, TooFarAhead};
 use crate::dynamo::load::LoadCount;
 use crate::dynamo::node_id::NodeId;
+use crate::dynamo::precedence::{Objection, later_tenure, objection};
 use crate::dynamo::record_key::RecordKey;
 use crate::dynamo::ring::PartitionId;
 use crate::dynamo::siblings::{Fingerprint, Mint, Siblings};
@@ -29,7 +30,7 @@ use crate::dynamo::version::{Dot, ReplicaId, VersionVector};
 use crate::item::Conflict;
 use crate::messages::replica::{
     CompareReplica, CoordinateWrite, CoordinateWriteError, ReadReplica, ReadReplicaError, ScanReplica, ScanSlice, Slot,
-    StorageRefusal, StoredRecord, WriteReplica, WriteReplicaError,
+    StaleEpoch, StorageRefusal, StoredRecord, WriteReplica, WriteReplicaError,
 };
 use crate::messages::storage::StorageFailed;
 use crate::messages::together::Together;
@@ -278,8 +279,14 @@ impl Node {
         if let Some(stored) = siblings.latest() {
             self.clock.advance_past(stored);
         }
-        if let Some(seen) = &write.context {
-            self.check_context(seen, &write)?;
+        if write.conflict == Conflict::Lww
+            && let Some(epoch) = later_tenure(&siblings, write.change.tenure)
+        {
+            return Err(StaleEpoch { epoch }.into());
+        }
+        let seen = write.context.as_ref().and_then(VersionVector::latest);
+        if let Some(latest) = seen.max(write.above) {
+            self.pass_by(latest, &write)?;
         }
         let replica = match &write.slot {
             Slot::Own => self.replica,
@@ -287,7 +294,11 @@ impl Node {
         };
         let dot = Dot { replica, time: self.clock.tick((self.wall)()) };
         let mint = Mint { dot, since: base.born.max(self.remembers_since) };
-        let seen = write.context.unwrap_or_else(|| siblings.context().clone());
+        let seen = match write.conflict {
+            Conflict::Siblings => write.context.unwrap_or_default(),
+            // The rank says what it supersedes, here and everywhere.
+            Conflict::Lww => siblings.context().clone(),
+        };
         siblings.write(&seen, mint, write.change);
         if write.conflict == Conflict::Lww {
             siblings.keep_latest();
@@ -301,14 +312,16 @@ impl Node {
         Ok(siblings)
     }
 
-    /// A context from the future is refused before anything of it is believed: stored, it would take this node's clock with it, and
-    /// the other replicas would refuse whatever this one writes from then on. What this clock has passed already is no news.
-    fn check_context(&mut self, seen: &VersionVector, write: &CoordinateWrite) -> Result<(), TooFarAhead> {
-        let Some(latest) = seen.latest().filter(|latest| *latest > self.clock.last()) else { return Ok(()) };
+    /// Moves the clock past a time stamp that the writer knows. One from the future is refused before anything of it is believed: stored, it
+    /// would take this node's clock with it, and the other replicas would refuse whatever this one writes from then on.
+    fn pass_by(&mut self, latest: HlcTime, write: &CoordinateWrite) -> Result<(), TooFarAhead> {
+        if latest <= self.clock.last() {
+            return Ok(());
+        }
         let observed = self.clock.observe(latest, (self.wall)(), self.limits.max_clock_skew_ms);
         observed.inspect_err(|refused| {
             self.metrics.clock_skew_refusals.inc();
-            warn!(trace = %write.trace, key = ?write.key, %refused, "a context from the future was refused");
+            warn!(trace = %write.trace, key = ?write.key, %refused, "a writer who knows of the future was refused");
         })
     }
 
@@ -358,6 +371,11 @@ impl Node {
         }
         let at = StorageKey::of(&write.key, &write.slot);
         let WriteBase { record: base, is_damaged } = self.write_base(&at).map_err(WriteReplicaError::Storage)?;
+        match objection(&base.siblings, &write.siblings, write.insists) {
+            Some(Objection::Tenure(epoch)) => return Err(StaleEpoch { epoch }.into()),
+            Some(Objection::Time(time)) => return Err(WriteReplicaError::Outranked { time }),
+            None => {}
+        }
         let mut siblings = base.siblings.clone();
         siblings.merge(&write.siblings);
         if write.conflict == Conflict::Lww {

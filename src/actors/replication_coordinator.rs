@@ -28,6 +28,7 @@ use super::views::Views;
 use crate::config::ReadOrder;
 use crate::dynamo::context;
 use crate::dynamo::hedge_budget::HedgeBudget;
+use crate::dynamo::precedence::later_tenure;
 use crate::dynamo::quantile::Quantile;
 use crate::dynamo::ranking::Ranking;
 use crate::dynamo::record_key::RecordKey;
@@ -40,8 +41,8 @@ use crate::item::{Conflict, TableSchema};
 use crate::messages::Overloaded;
 use crate::messages::admin::AdminError;
 use crate::messages::client::{
-    Delete, Get, GetError, GetReply, ListTables, Put, PutError, PutReply, Query, QueryReply, Scan, ScanReply, Where,
-    WhereReply,
+    Delete, FailureReason, Get, GetError, GetReply, ListTables, Put, PutError, PutReply, Query, QueryReply,
+    ReplicaFailure, Scan, ScanReply, Where, WhereReply,
 };
 use crate::messages::cluster::{View, ViewChanged};
 use crate::messages::load::RankKeys;
@@ -197,9 +198,10 @@ impl ReplicationCoordinator {
         let terms = cx.terms(table, None, delete.w)?;
         let key = cx.record_key(table, &key);
         let context = seen(table, delete.context.as_ref(), &key)?;
-        let change = Change { value: None, expires_at_ms: None, tenure: tenure(&cx, table, &key) };
+        let change = Change { value: None, expires_at_ms: None, tenure: 0 };
         let conflict = table.conflict;
-        let write = KeyWrite { trace: delete.trace, key, terms, conflict, context, change, decided_in: None };
+        let write =
+            KeyWrite { trace: delete.trace, key, terms, conflict, context, change, decided_in: None, above: None };
         Ok((cx, write))
     }
 
@@ -213,9 +215,9 @@ impl ReplicationCoordinator {
         let (terms, conflict) = (cx.terms(table, None, None)?.strictly(), table.conflict);
         let key = cx.record_key(table, &key);
         let context = Some(write.seen.for_key(key.as_bytes())?.clone());
-        let change = Change { value: write.item.clone(), expires_at_ms: None, tenure: tenure(&cx, table, &key) };
+        let change = Change { value: write.item.clone(), expires_at_ms: None, tenure: 0 };
         let decided_in = Some(write.epoch);
-        let write = KeyWrite { trace: write.trace, key, terms, conflict, context, change, decided_in };
+        let write = KeyWrite { trace: write.trace, key, terms, conflict, context, change, decided_in, above: None };
         Ok((cx, write))
     }
 
@@ -258,17 +260,9 @@ fn key_write(cx: &Coordination, put: Put) -> Result<KeyWrite, PutError> {
     let terms = cx.terms(table, None, put.w)?;
     let context = seen(table, put.context.as_ref(), &key)?;
     let expires_at_ms = put.ttl_ms.map(|ttl| (cx.wall)().saturating_add(ttl));
-    let change = Change { value: Some(put.item), expires_at_ms, tenure: tenure(cx, table, &key) };
+    let change = Change { value: Some(put.item), expires_at_ms, tenure: 0 };
     let conflict = table.conflict;
-    Ok(KeyWrite { trace: put.trace, key, terms, conflict, context, change, decided_in: None })
-}
-
-/// In which tenure a write is made, where only one version stays.
-fn tenure(cx: &Coordination, table: &TableSchema, key: &RecordKey) -> u64 {
-    match table.conflict {
-        Conflict::Siblings => 0,
-        Conflict::Lww => cx.view.topology.tenure(key.partition()),
-    }
+    Ok(KeyWrite { trace: put.trace, key, terms, conflict, context, change, decided_in: None, above: None })
 }
 
 /// What a write may supersede: what its context says; without one, nothing, but on an `lww` table everything.
@@ -402,13 +396,25 @@ async fn read_surely(
         // Whoever asks on this node has been told a moment sooner.
         cx = cx.caught_up(StaleEpoch { epoch: least_epoch }).await.unwrap_or(cx);
     }
-    let found = coordinate_get(Rc::clone(&cx), read.clone()).await?;
+    let found = loop {
+        let found = coordinate_get(Rc::clone(&cx), read.clone()).await?;
+        let tenure = cx.view.topology.tenure(read.key.partition());
+        let Some(epoch) = later_tenure(&found, tenure).filter(|_| read.conflict == Conflict::Lww) else { break found };
+        // What is made of it in an older tenure would lose to it.
+        let stale = StaleEpoch { epoch };
+        cx = cx.caught_up(stale).await.ok_or_else(|| too_old(&cx, stale))?;
+    };
     let GetReply { versions, context } = reply(found, read.key.as_bytes(), (cx.wall)());
     if as_stored || !holds_intent(&versions) {
         return Ok(GetReply { versions, context });
     }
     let settled = settle(&cx, read.trace, &read.key, versions).await?;
     Ok(GetReply { versions: settled.into(), context })
+}
+
+fn too_old(cx: &Coordination, stale: StaleEpoch) -> GetError {
+    let failure = ReplicaFailure { node: cx.view.local.clone(), reason: FailureReason::Read(stale.into()) };
+    GetError::QuorumNotReached { needed: 1, got: 0, failures: vec![failure] }
 }
 
 /// A delete without a context means "what is there now": read it, then delete exactly that.

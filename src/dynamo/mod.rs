@@ -21,6 +21,7 @@ pub mod own_time;
 pub mod pace;
 pub mod patience;
 pub mod placement;
+pub mod precedence;
 pub mod preference_list;
 pub mod quantile;
 pub mod quorum;

@@ -16,9 +16,10 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{LinkError, TraceId};
-use crate::dynamo::hlc::TooFarAhead;
+use crate::dynamo::hlc::{HlcTime, TooFarAhead};
 use crate::dynamo::key_range::KeyRange;
 use crate::dynamo::node_id::NodeId;
+use crate::dynamo::precedence::Insistence;
 use crate::dynamo::record_key::RecordKey;
 use crate::dynamo::ring::PartitionId;
 use crate::dynamo::siblings::{Change, Fingerprint, Siblings};
@@ -62,6 +63,9 @@ pub struct CoordinateWrite {
     pub change: Change,
     /// The table's rule for concurrent writes.
     pub conflict: Conflict,
+    /// The dot's time has to be beyond this one.
+    #[serde(default)]
+    pub above: Option<HlcTime>,
 }
 
 /// Why no dot was minted. Nothing was applied on this replica unless the variant says otherwise.
@@ -126,6 +130,9 @@ pub struct WriteReplica {
     pub siblings: Siblings,
     /// The table's rule for concurrent writes.
     pub conflict: Conflict,
+    /// What it does not put up with.
+    #[serde(default)]
+    pub insists: Insistence,
 }
 
 /// Why a replica did not acknowledge a write.
@@ -151,6 +158,12 @@ pub enum WriteReplicaError {
     /// The asker's ring is too old.
     #[error(transparent)]
     Stale(#[from] StaleEpoch),
+    /// The write insists on its rank, and what the replica holds has a greater time: not applied.
+    #[error("the replica holds a version with a greater time: {time}")]
+    Outranked {
+        /// Which one.
+        time: HlcTime,
+    },
 }
 
 /// What do you hold? Nothing is an answer too: empty siblings.
@@ -259,7 +272,7 @@ pub enum StorageRefusal {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StoredRecord {
     /// Since when this data directory has held the key without a gap.
-    pub born: crate::dynamo::hlc::HlcTime,
+    pub born: HlcTime,
     /// What it holds.
     pub siblings: Siblings,
 }

@@ -3,6 +3,7 @@
 //! None of them is a switch in the product: each is put in at a seam that a simulation replaces anyway (the disk, the network, the configuration, the
 //! identity of a process).
 
+use super::delay::Delay;
 use super::fault::Fault;
 use super::frames::Forger;
 use super::swarm::{Plan, TOMBSTONES_KEPT_S};
@@ -12,6 +13,9 @@ const EPOCH_STRIKE_INTERVAL_MAX_MS: u64 = 2_000;
 
 /// The longest time between two changes of the members where a mistake is one of moving partitions, in ms.
 const MOVES_EVERY_MAX_MS: u64 = 10_000;
+
+/// How wrong a clock may be where a mistake is one of trusting it, in ms.
+const CLOCK_ERROR_MAX_MS: i64 = 150;
 
 /// A mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,11 +40,13 @@ pub enum Defect {
     ReadsFromIncompleteOwner,
     /// Nobody is refused for what he does not know of the ring: an old owner acknowledges writes that the new ones will not hear of.
     OldOwnerAcknowledges,
+    /// A replica takes a write to a table in which the last one wins also where what it holds wins over it: it is acknowledged, and nobody sees it.
+    OutrankedIsAcknowledged,
 }
 
 impl Defect {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::AcknowledgedBeforeSync,
         Self::EpochNotDurable,
         Self::HintGoneBeforeItsAcknowledgement,
@@ -51,6 +57,7 @@ impl Defect {
         Self::TreeOutsideTheBatch,
         Self::ReadsFromIncompleteOwner,
         Self::OldOwnerAcknowledges,
+        Self::OutrankedIsAcknowledged,
     ];
 
     /// As it is called on the command line.
@@ -67,6 +74,7 @@ impl Defect {
             Self::TreeOutsideTheBatch => "tree-outside-the-batch",
             Self::ReadsFromIncompleteOwner => "reads-from-incomplete-owner",
             Self::OldOwnerAcknowledges => "old-owner-acknowledges",
+            Self::OutrankedIsAcknowledged => "outranked-is-acknowledged",
         }
     }
 
@@ -85,6 +93,7 @@ impl Defect {
         match self {
             Self::ReadRepairWithoutMerge => Some(Forger::Repair),
             Self::OldOwnerAcknowledges => Some(Forger::Epoch),
+            Self::OutrankedIsAcknowledged => Some(Forger::Insistence),
             _ => None,
         }
     }
@@ -111,6 +120,14 @@ impl Defect {
                 plan.faults.retain(|fault| !fault.makes_forget());
                 plan.faults.extend([Fault::Pause, Fault::Garbled].repeat(2));
                 plan.strike_interval_max_ms = plan.strike_interval_max_ms.min(MOVES_EVERY_MAX_MS);
+            }
+            // Clocks that are further apart than one write is from the next, and reads that are promised to see what was acknowledged.
+            Self::OutrankedIsAcknowledged => {
+                (plan.n, plan.r, plan.w, plan.sloppy) = (3, 2, 2, false);
+                plan.clock_error_max_ms = CLOCK_ERROR_MAX_MS;
+                plan.delay = Delay { min_ms: 0, max_ms: 1 };
+                plan.disk.latency_max_ms = 1;
+                plan.faults.retain(|fault| !fault.makes_forget());
             }
             _ => {}
         }

@@ -16,6 +16,7 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 use tokio::time::Instant;
 
+use crate::dynamo::precedence::Insistence;
 use crate::dynamo::siblings::Siblings;
 use crate::messages::replica::{CoordinateWrite, ReadReplica, WriteReplica};
 use crate::wire::frame::{Frame, FrameKind, encode};
@@ -51,6 +52,8 @@ pub(super) enum Forger {
     Repair,
     /// Whoever asks a replica seems to know the newest ring: nobody is refused.
     Epoch,
+    /// No write insists on its rank.
+    Insistence,
 }
 
 enum Fate {
@@ -110,6 +113,7 @@ impl Framer {
             let part = match forger {
                 Some(Forger::Repair) => with_bad_repair(part),
                 Some(Forger::Epoch) => with_newest_epoch(part),
+                Some(Forger::Insistence) => without_insistence(part),
                 None => part,
             };
             match faults.draw(rng) {
@@ -167,6 +171,13 @@ fn with_newest_epoch(frame: BytesMut) -> BytesMut {
     let frame = forged(frame, Operation::WriteReplica, |write: &mut WriteReplica| is_raised(&mut write.epoch));
     let frame = forged(frame, Operation::ReadReplica, |read: &mut ReadReplica| is_raised(&mut read.epoch));
     forged(frame, Operation::CoordinateWrite, |write: &mut CoordinateWrite| is_raised(&mut write.epoch))
+}
+
+/// A defect: replicas take a write whatever they hold.
+fn without_insistence(frame: BytesMut) -> BytesMut {
+    forged(frame, Operation::WriteReplica, |write: &mut WriteReplica| {
+        std::mem::take(&mut write.insists) != Insistence::Nothing
+    })
 }
 
 fn is_raised(epoch: &mut u64) -> bool {

@@ -33,6 +33,7 @@ mod roster;
 mod rules;
 mod run;
 mod scene;
+mod scribes;
 mod session;
 mod stage;
 mod stream;

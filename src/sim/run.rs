@@ -18,6 +18,7 @@ use super::movers::Movers;
 use super::nemesis::Nemesis;
 use super::network::Network;
 use super::operator::Operator;
+use super::scribes::write_pages;
 use super::session::{Session, Value};
 use super::stage::Stage;
 use super::swarm::Plan;
@@ -122,6 +123,7 @@ async fn story(seed: u64, plan: &Plan) -> Result<Report, SimError> {
     let operator = tokio::task::spawn_local(operator.work());
     let tellers = Tellers::new(stage.clone(), plan, part_of(&mut rng));
     let tellers = tokio::task::spawn_local(tellers.work());
+    let scribes = tokio::task::spawn_local(write_pages(stage.clone(), plan.clone(), part_of(&mut rng)));
     let movers = Movers::new(stage.clone(), plan, part_of(&mut rng));
     let movers = tokio::task::spawn_local(movers.work());
     let mut watch = Watch::new(plan, Rc::clone(&stage.history), trace.clone());
@@ -148,6 +150,9 @@ async fn story(seed: u64, plan: &Plan) -> Result<Report, SimError> {
         if let Err(error) = client.await {
             stage.report(format!("a client has ended early: {error}"));
         }
+    }
+    if let Err(error) = scribes.await {
+        stage.report(format!("the scribes have ended early: {error}"));
     }
     let concluding = concluded(operator, &stage, "the operator", Operator::conclude);
     attend(&mut cluster, &mut watch, concluding).await;

@@ -234,7 +234,7 @@ fn is_hopeless<E>(error: &CallError<E>) -> bool {
 }
 
 /// What an error promises.
-fn outcome(error: &CallError<PutError>) -> Outcome {
+pub(super) fn outcome(error: &CallError<PutError>) -> Outcome {
     match error {
         CallError::Refused(PutError::QuorumNotReached { outcome: WriteOutcome::Unknown, .. })
         | CallError::ConnectionLost

@@ -35,7 +35,7 @@ impl Client {
     /// Asks over the connection that there is, or over a new one to any node.
     pub fn ask(&mut self, operation: &str, parameters: &Value) -> Outcome {
         let node = self.rng.random_range(0..self.nodes.len());
-        if self.rng.random_bool(0.1) {
+        if self.rng.random_bool(0.5) {
             self.connection = None;
         }
         let connection = self.connection.take().map_or_else(|| Connection::open(&self.nodes[node]), Ok);

@@ -12,6 +12,7 @@ use slipring::dynamo::link_matrix::{LinkCell, LinkRow, LinkSight};
 use slipring::dynamo::load::LoadRates;
 use slipring::dynamo::merkle::{Digest, LeafSet};
 use slipring::dynamo::node_id::NodeId;
+use slipring::dynamo::precedence::Insistence;
 use slipring::dynamo::preference_list::Role as ReplicaRole;
 use slipring::dynamo::quorum::QuorumError;
 use slipring::dynamo::ranking::{Ranked, Ranking};
@@ -257,6 +258,7 @@ pub fn replica_operations(records: &mut Records) {
             tenure: 0,
         },
         conflict: Conflict::Lww,
+        above: Some(HlcTime::from_u64(0x40_0000)),
     };
     let refused = [
         CoordinateWriteError::TooManySiblings { found: 101, max: 100 },
@@ -270,13 +272,22 @@ pub fn replica_operations(records: &mut Records) {
     records.operation(&mint, &siblings(), &refused);
     let (trace, key) = (TRACE, record_key());
     let (slot, conflict) = (Slot::Own, Conflict::Siblings);
-    let write = WriteReplica { trace, epoch, key: key.clone(), slot, siblings: siblings(), conflict };
+    let write = WriteReplica {
+        trace,
+        epoch,
+        key: key.clone(),
+        slot,
+        siblings: siblings(),
+        conflict,
+        insists: Insistence::Rank,
+    };
     let refused = [
         WriteReplicaError::ClockTooFarAhead(TooFarAhead { ahead_ms: 900, max_skew_ms: 500 }),
         WriteReplicaError::HintsFull { target: node("n3"), max_bytes: 1 << 30 },
         WriteReplicaError::Storage(disk_full()),
         WriteReplicaError::Link(LinkError::TimedOut),
         WriteReplicaError::Stale(stale),
+        WriteReplicaError::Outranked { time: HlcTime::from_u64(0x50_0000) },
     ];
     records.operation(&write, &(), &refused);
     let read = ReadReplica { trace, epoch, key: key.clone(), slot: Slot::Own, binds: true };
