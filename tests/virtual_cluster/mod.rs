@@ -36,7 +36,7 @@ use slipring::dynamo::tree_log::{SLOTS, TREE_PREFIX, TreeLog};
 use slipring::dynamo::tree_recovery::{Standing, recover};
 use slipring::dynamo::version::ReplicaId;
 use slipring::dynamo::work::LoadWeights;
-use slipring::item::{AttributeValue, Item, TableSchema};
+use slipring::item::{AttributeValue, Conflict, Item, TableSchema};
 use slipring::messages::client::{Delete, Get, GetError, GetReply, Put, PutError, PutReply, Where, WhereReply};
 use slipring::messages::cluster::{MemberAddress, View, ViewChanged};
 use slipring::messages::hints::{HintSurvey, SurveyHints};
@@ -461,6 +461,25 @@ impl VirtualCluster {
             let view = View { local: self.names[*at].clone(), ..self.view.clone() };
             handoff.send(ViewChanged(Arc::new(view))).await.expect("hinted handoff lives");
         }
+    }
+
+    /// From now on the table keeps the last write of each key alone.
+    pub fn keep_the_last_write(&mut self) {
+        self.view.tables = Arc::new(vec![TableSchema { conflict: Conflict::Lww, ..TableSchema::kv() }]);
+        self.coordinators = (0..self.names.len()).map(|at| self.start_coordinator(at)).collect();
+    }
+
+    /// The ring in which this node puts no writes in order.
+    pub fn sidelining(&self, at: usize) -> Topology {
+        let mut topology = Topology::clone(&self.view.topology);
+        assert!(topology.sideline(&self.names[at], true), "that is news");
+        topology
+    }
+
+    /// One coordinator learns of it, and nobody else.
+    pub async fn tell(&self, at: usize, topology: Topology) {
+        let view = View { local: self.names[at].clone(), topology: Arc::new(topology), ..self.view.clone() };
+        self.coordinators[at].send(ViewChanged(Arc::new(view))).await.expect("the coordinator lives");
     }
 
     /// Everybody learns of another ring.
