@@ -7,7 +7,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use slipring::dynamo::siblings::Change;
+use slipring::item::Conflict;
+use slipring::messages::TraceId;
 use slipring::messages::client::{PutError, WriteOutcome};
+use slipring::messages::replica::{CoordinateWrite, CoordinateWriteError, Slot, StaleEpoch};
+use slipring::messages::together::Together;
 use tokio::time::sleep;
 use virtual_cluster::{Link, VirtualCluster, on_one_thread, values};
 
@@ -91,6 +96,34 @@ async fn puts_at_once_are_all_acknowledged_and_one_stays() {
         assert_eq!(seen_through_all(&cluster).await.len(), 1);
         cluster.put(0, KEY, "last", None).await.expect("acknowledged");
         assert_eq!(seen_through_all(&cluster).await, only("last"));
+    })
+    .await;
+}
+
+/// Or else a write that supersedes what its replica held would have the lower rank, and copies could drop each other in a circle.
+#[actix::test]
+async fn nobody_mints_in_an_older_tenure_than_what_he_holds() {
+    on_one_thread(async {
+        let cluster = started();
+        cluster.tell(0, cluster.sidelining(cluster.primaries(KEY)[0])).await;
+        cluster.put(0, KEY, "first", None).await.expect("acknowledged");
+        let mint = |tenure| {
+            let (together, answer) = Together::alone(CoordinateWrite {
+                trace: TraceId::default(),
+                epoch: 2,
+                key: cluster.record_key(KEY),
+                slot: Slot::Own,
+                context: None,
+                change: Change { value: None, expires_at_ms: None, tenure },
+                conflict: Conflict::Lww,
+                above: None,
+            });
+            cluster.nodes[0].do_send(together);
+            answer
+        };
+        let older = mint(1).await.expect("the node lives");
+        assert_eq!(older, Err(CoordinateWriteError::Stale(StaleEpoch { epoch: 2 })));
+        mint(2).await.expect("the node lives").expect("it is minted");
     })
     .await;
 }

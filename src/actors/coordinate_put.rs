@@ -196,6 +196,7 @@ fn conclude(cx: &Rc<Coordination>, list: &PreferenceList, minted: &Minted, count
         }
         (Verdict::Reached, Some(time), _) => {
             cx.metrics.outranked_puts.inc();
+            debug!(trace = %minted.one.write.trace, key = ?minted.one.write.key, %time, "a write is outranked, and stamped anew");
             let write = KeyWrite { above: Some(*time), ..minted.one.write.clone() };
             mint_anew(cx, PlacedWrite::new(cx, minted.one.place, write), answers.clone());
         }

@@ -396,10 +396,11 @@ async fn read_surely(
         // Whoever asks on this node has been told a moment sooner.
         cx = cx.caught_up(StaleEpoch { epoch: least_epoch }).await.unwrap_or(cx);
     }
+    let decides = least_epoch > 0;
     let found = loop {
         let found = coordinate_get(Rc::clone(&cx), read.clone()).await?;
         let tenure = cx.view.topology.tenure(read.key.partition());
-        let Some(epoch) = later_tenure(&found, tenure).filter(|_| read.conflict == Conflict::Lww) else { break found };
+        let Some(epoch) = later_tenure(&found, tenure).filter(|_| decides) else { break found };
         // What is made of it in an older tenure would lose to it.
         let stale = StaleEpoch { epoch };
         cx = cx.caught_up(stale).await.ok_or_else(|| too_old(&cx, stale))?;
