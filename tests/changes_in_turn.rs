@@ -5,7 +5,8 @@ use futures_util::future::join_all;
 use slipring::client::CallError;
 use slipring::item::expression::{Condition, ExpressionKind, Placeholders, Update};
 use slipring::item::{
-    Action, AttributeValue, Conflict, Item, Key, KeyValue, Modification, Step, TableName, TableSchema,
+    Action, AttributeValue, Conflict, Decision, Item, Key, KeyValue, Modification, Step, TableName, TableSchema,
+    TransactionId,
 };
 use slipring::messages::TraceId;
 use slipring::messages::client::{Get, PutError};
@@ -188,6 +189,33 @@ fn increments_add_up_while_a_node_joins() {
             );
             println!("{name}: {counted} of {acknowledged} and {unknown}");
         }
+    });
+    holds(&ending.expect("a run"));
+}
+
+/// The write that settles an item may miss a replica. Who tries again must not take it for done by what the others hold: the transaction's record would go, and
+/// the replica that was missed would show the item as it was before.
+#[test]
+fn an_item_is_settled_once_as_many_hold_it_as_must() {
+    let ending = play(&Plan { r: 1, w: 3, sloppy: false, ..plan(3, 0) }, async |scene: &mut Scene| {
+        create_table(scene).await;
+        let (first, others) = first_and_others(scene, "c").await;
+        let mut client = scene.client("c", first);
+        let transaction = TransactionId(7);
+        let with_step = |step| Modify { step, ..increment("c") };
+        let Step::Change(modification) = increment("c").step else { panic!("a change") };
+        let prepare = with_step(Step::Prepare { transaction, deadline_ms: u64::MAX, modification });
+        let settle = with_step(Step::Settle { transaction, decision: Decision::Committed });
+        client.ask(&prepare).await.expect("it is sent").expect("all three have it");
+        scene.part(&[others[1]], &[first, others[0]]);
+        for _ in 0..2 {
+            let settled = client.ask(&settle).await.expect("it is sent");
+            assert!(settled.is_err(), "one of three does not have it: {settled:?}");
+        }
+        scene.heal();
+        scene.settle().await;
+        client.ask(&settle).await.expect("it is sent").expect("all three have it");
+        assert_eq!(counted(&mut scene.client("onlooker", others[1]), "c").await, 1);
     });
     holds(&ending.expect("a run"));
 }

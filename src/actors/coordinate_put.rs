@@ -12,7 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{sleep_until, timeout_at};
 use tracing::debug;
 
-use super::coordinate_get::nearest;
+use super::coordinate_get::{KeyRead, nearest};
 use super::coordination::{Coordination, Group, Terms, ask_all};
 use crate::dynamo::context::Context;
 use crate::dynamo::hlc::HlcTime;
@@ -248,6 +248,20 @@ pub(super) async fn coordinate_put(cx: Rc<Coordination>, write: KeyWrite) -> Res
     let group = WriteGroup::of(&cx, PlacedWrite::new(&cx, 0, write));
     actix::spawn(coordinate_puts(cx, group, answers));
     answer.await.unwrap_or_else(|_| Err(unreached(quorum, 0, Vec::new(), WriteOutcome::Unknown)))
+}
+
+/// What was read is put back as it is, so that W replicas hold it: whoever wrote it may have died, or been refused, before they did.
+pub(super) async fn put_back(cx: Rc<Coordination>, read: KeyRead, found: Siblings) -> Result<(), PutError> {
+    let KeyRead { trace, key, terms, conflict } = read;
+    let (change, decided_in) = (Change { value: None, expires_at_ms: None, tenure: 0 }, Some(cx.epoch()));
+    let write = KeyWrite { trace, key, terms, conflict, context: None, change, decided_in, above: None };
+    let one = PlacedWrite::new(&cx, 0, write);
+    let (quorum, list, by) = (one.quorum, one.list.clone(), cx.view.local.clone());
+    let (answers, answer) = Answers::to_one();
+    actix::spawn(replicate(cx, list, vec![Minted { one, siblings: found, by }], answers));
+    // Where there are too few replicas, nobody answers.
+    let unanswered = || Err(unreached(quorum, 0, Vec::new(), WriteOutcome::Unknown));
+    answer.await.unwrap_or_else(|_| unanswered()).map(|_| ())
 }
 
 /// One replica gives the writes their dots: this node, if it is one of them, else the first that can be reached. What is refused is

@@ -50,11 +50,13 @@ pub(super) async fn modify_in_turn(desk: Desk, mut queue: Vec<Queued>) -> Vec<Qu
         }
     };
     let Taken { answers, waiting } = take_all(queue, &mut turn);
-    if let Some(stored) = turn.to_write() {
-        let written = desk.write(&subject, seen, stored).await.map_err(ModifyError::Write);
-        for (answer, outcome) in answers {
-            answer.give(written.clone().and(outcome));
-        }
+    let done = match turn.to_write() {
+        Some(stored) => desk.write(&subject, seen, stored).await.map_err(ModifyError::Write),
+        None if answers.is_empty() => Ok(()),
+        None => desk.put_back(&subject).await,
+    };
+    for (answer, outcome) in answers {
+        answer.give(done.clone().and(outcome));
     }
     waiting
 }
@@ -77,7 +79,7 @@ impl Subject {
 
 /// What the steps of a turn came to.
 struct Taken {
-    /// Of those who wait for the write. Whoever need not has his answer already.
+    /// Of those who wait until W replicas hold the item. Whoever need not has his answer already.
     answers: Vec<(Answer, Result<Modified, ModifyError>)>,
     /// Those who wait for a transaction.
     waiting: Vec<Queued>,
@@ -98,7 +100,8 @@ fn take_all(queue: Vec<Queued>, turn: &mut Turn) -> Taken {
             Ok(StepOutcome::TooLate) => Err(ModifyError::PreparedTooLate),
             Err(error) => Err(damaged(error)),
         };
-        if turn.is_changed() {
+        // Whoever settles is told that nothing is left of the transaction here: not even on a replica that a write did not reach which settled it before.
+        if turn.is_changed() || matches!(queued.modify.step, Step::Settle { .. }) {
             taken.answers.push((queued.answer, outcome));
         } else {
             queued.answer.give(outcome);
@@ -159,9 +162,18 @@ impl Desk {
 
     /// From so many replicas that one of them holds whatever was acknowledged.
     async fn read(&self, subject: &Subject, table: &str, key: &Bytes) -> Result<GetReply, ModifyError> {
+        self.ask(subject, table, key, false).await
+    }
+
+    /// There is nothing to write, and W replicas must hold what there is.
+    async fn put_back(&self, subject: &Subject) -> Result<(), ModifyError> {
+        self.ask(subject, &subject.table, &subject.key, true).await.map(drop)
+    }
+
+    async fn ask(&self, subject: &Subject, table: &str, key: &Bytes, puts_back: bool) -> Result<GetReply, ModifyError> {
         let (trace, table, key) = (subject.trace, table.to_owned(), key.clone());
         let (least_epoch, timeout_ms) = (self.view.topology.epoch(), Some(subject.timeout_ms));
-        let read = ReadSurely { trace, table, key, least_epoch, as_stored: true, timeout_ms };
+        let read = ReadSurely { trace, table, key, least_epoch, as_stored: true, puts_back, timeout_ms };
         let stopped = |_| ModifyError::Link(LinkError::Stopped);
         self.read.send(read).await.map_err(stopped)?.map_err(ModifyError::Read)
     }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::coordinate_get::{KeyRead, coordinate_get};
 use super::coordinate_gets::{GetAnswers, PlacedRead, ReadGroup, coordinate_gets};
-use super::coordinate_put::{KeyWrite, PlacedWrite, PutAnswers, WriteGroup, coordinate_put, coordinate_puts};
+use super::coordinate_put::{KeyWrite, PlacedWrite, PutAnswers, WriteGroup, coordinate_put, coordinate_puts, put_back};
 use super::coordinate_scan::{coordinate_query, coordinate_scan};
 use super::coordinate_where::coordinate_where;
 use super::coordination::{Coordination, Permit, ReplicaRecipients, Replicas, grouped};
@@ -365,7 +365,8 @@ impl Handler<ReadSurely> for ReplicationCoordinator {
     type Result = ResponseFuture<Result<GetReply, GetError>>;
 
     fn handle(&mut self, read: ReadSurely, _: &mut Self::Context) -> Self::Result {
-        let (checked, least_epoch, as_stored) = (self.check_read_surely(&read), read.least_epoch, read.as_stored);
+        let ReadSurely { least_epoch, as_stored, puts_back, .. } = read;
+        let checked = self.check_read_surely(&read);
         // What is read in order to decide is part of another request.
         let measured = (!as_stored).then(|| self.metrics.request("get"));
         if let Ok((_, read)) = checked.as_ref()
@@ -375,7 +376,7 @@ impl Handler<ReadSurely> for ReplicationCoordinator {
         }
         Box::pin(async move {
             let reply = match checked {
-                Ok((cx, read)) => read_surely(cx, read, least_epoch, as_stored).await,
+                Ok((cx, read)) => read_surely(cx, read, least_epoch, as_stored, puts_back).await,
                 Err(refused) => Err(refused),
             };
             if let Some(measured) = measured {
@@ -391,6 +392,7 @@ async fn read_surely(
     read: KeyRead,
     least_epoch: u64,
     as_stored: bool,
+    puts_back: bool,
 ) -> Result<GetReply, GetError> {
     if cx.epoch() < least_epoch {
         // Whoever asks on this node has been told a moment sooner.
@@ -405,12 +407,24 @@ async fn read_surely(
         let stale = StaleEpoch { epoch };
         cx = cx.caught_up(stale).await.ok_or_else(|| too_old(&cx, stale))?;
     };
+    if puts_back && !found.is_empty() {
+        put_back(Rc::clone(&cx), read.clone(), found.clone()).await.map_err(not_put_back)?;
+    }
     let GetReply { versions, context } = reply(found, read.key.as_bytes(), (cx.wall)());
     if as_stored || !holds_intent(&versions) {
         return Ok(GetReply { versions, context });
     }
     let settled = settle(&cx, read.trace, &read.key, versions).await?;
     Ok(GetReply { versions: settled.into(), context })
+}
+
+fn not_put_back(error: PutError) -> GetError {
+    match error {
+        PutError::QuorumNotReached { needed, got, failures, .. } => {
+            GetError::QuorumNotReached { needed, got, failures }
+        }
+        _ => GetError::QuorumNotReached { needed: 1, got: 0, failures: Vec::new() },
+    }
 }
 
 fn too_old(cx: &Coordination, stale: StaleEpoch) -> GetError {

@@ -98,7 +98,7 @@ impl Reader {
         let timeout_ms = Some(u32::try_from(left).unwrap_or(u32::MAX));
         let (trace, table, key) = (self.trace, table.to_owned(), key.clone());
         let stopped = |_| GetError::InvalidKey { reason: LinkError::Stopped.to_string() };
-        let read = ReadSurely { trace, table, key, least_epoch: 0, as_stored: true, timeout_ms };
+        let read = ReadSurely { trace, table, key, least_epoch: 0, as_stored: true, puts_back: false, timeout_ms };
         self.read.send(read).await.map_err(stopped)?.map(|reply: GetReply| reply.versions)
     }
 }

@@ -134,6 +134,8 @@ pub struct ReadSurely {
     pub least_epoch: u64,
     /// Whether what a transaction has prepared is told as it is stored, for whoever decides about it.
     pub as_stored: bool,
+    /// Whether it is put back as it is before the answer, so that W replicas hold what was read: it may be what a write left that was not acknowledged.
+    pub puts_back: bool,
     /// Give up after this many milliseconds, if that is sooner than `limits.request_timeout_ms`.
     pub timeout_ms: Option<u32>,
 }

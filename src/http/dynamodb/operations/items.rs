@@ -147,7 +147,8 @@ impl Store {
     async fn read_stored(&self, table: &Table, key: &Key, consistent: Option<bool>) -> Result<Option<Bytes>, ApiError> {
         let (trace, name, key) = (self.traces.next(), table.name.as_str().to_owned(), key.to_bytes());
         let reply = if consistent == Some(true) {
-            let read = ReadSurely { trace, table: name, key, least_epoch: 0, as_stored: false, timeout_ms: None };
+            let (least_epoch, as_stored, puts_back, timeout_ms) = (0, false, false, None);
+            let read = ReadSurely { trace, table: name, key, least_epoch, as_stored, puts_back, timeout_ms };
             self.surely.send(read).await?
         } else {
             let get = Get { trace, table: name, key, r: None, timeout_ms: None };
