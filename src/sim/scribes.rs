@@ -101,9 +101,12 @@ struct Scribe {
     pages: Rc<RefCell<Pages>>,
 }
 
-/// All of them, until it is time to leave. Where reads need not see what was acknowledged there are none.
+/// All of them, until it is time to leave. Where reads need not see what was acknowledged there are none, nor where a disk may forget: then a majority that
+/// has a write and one that is asked for it may have nobody in common who remembers.
 pub(super) async fn write_pages(stage: Stage, plan: Plan, mut rng: StdRng) {
-    if !plan.promises().reads_see_acknowledged || plan.n < 3 || !is_created(&stage, &plan, &mut rng).await {
+    let may_forget = plan.faults.iter().any(|fault| fault.makes_forget());
+    let is_promised = plan.promises().reads_see_acknowledged && plan.n >= 3 && !may_forget;
+    if !is_promised || !is_created(&stage, &plan, &mut rng).await {
         return;
     }
     let pages = Rc::new(RefCell::new(Pages::default()));
